@@ -1,0 +1,36 @@
+//! The ground floor of Faculty: labels and their join, random streams, errors, progress events, statistics.
+//!
+//! Nothing here knows Burn, a weight format or the network. A first look:
+//!
+//! ```
+//! use faculty_core::{Aliases, LabelJoin, LabelSpace};
+//!
+//! let bank = LabelSpace::new(["balance", "transfer"])?;
+//! let travel = LabelSpace::new(["book_flight", "transfer"])?;
+//! let join = LabelJoin::build(&[("bank", &bank), ("travel", &travel)], &Aliases::default())?;
+//! assert_eq!(join.union().names(), ["balance", "transfer", "book_flight"]);
+//! assert_eq!(join.teacher(1).to_union(), [2, 1]);
+//! # Ok::<(), faculty_core::Error>(())
+//! ```
+
+mod error;
+mod files;
+mod hash;
+mod join;
+mod labels;
+mod observe;
+pub mod metrics;
+pub mod statistics;
+mod stream;
+mod suggest;
+mod tensors;
+
+pub use error::{Error, ErrorKind, Result};
+pub use files::{StagedDir, write_atomically, write_atomically_with};
+pub use hash::{ContentHash, hash_bytes, hash_file, hash_text, short_hash};
+pub use join::{Aliases, LabelJoin, Overlap, TeacherLabels};
+pub use labels::LabelSpace;
+pub use observe::{Event, Observer, Silent};
+pub use stream::{Stream, mix64};
+pub use suggest::nearest;
+pub use tensors::{NamedTensor, NamedTensors};

@@ -1,0 +1,11 @@
+//! Tests of `faculty-core` through its public surface.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod errors;
+mod files;
+mod join;
+mod labels;
+mod metrics;
+mod selection;
+mod statistics;
+mod stream;

@@ -1,0 +1,104 @@
+//! The shape of an experiment file. TOML describes, Rust computes.
+
+mod data;
+mod models;
+mod reference;
+mod row;
+mod table;
+
+pub use data::{DataSection, EvaluateOn, Limit, TeacherPart};
+pub use models::{ScanSection, StudentSection, TeacherSection};
+pub use reference::{Published, Reference, Unknown};
+pub use row::{Role, RowSection};
+pub use table::{KeepStudents, Metric, TableSection};
+
+use faculty_core::{Error, Result, nearest};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The schema this version reads and writes.
+pub const SCHEMA: u32 = 1;
+
+/// An experiment as its file describes it, with every default filled in.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentFile {
+    /// Always [`SCHEMA`].
+    pub schema: u32,
+    /// Title, metric, seeds.
+    pub table: TableSection,
+    /// Texts, and who owns which labels.
+    pub data: DataSection,
+    /// How teachers are trained.
+    pub teacher: TeacherSection,
+    /// How teachers are scanned.
+    #[serde(default)]
+    pub scan: ScanSection,
+    /// What every row's student starts from, and how it is trained.
+    pub student: StudentSection,
+    /// The rows, in the order of the table.
+    #[serde(rename = "row")]
+    pub rows: Vec<RowSection>,
+    /// Published values by row name; a row without one has no reference.
+    #[serde(default)]
+    pub reference: BTreeMap<String, Reference>,
+    /// Overrides by tier name (`smoke`, `paper`), each in the shape of this file. Gone once a tier is chosen.
+    #[serde(default, skip_serializing)]
+    pub tier: BTreeMap<String, toml::Table>,
+}
+
+impl ExperimentFile {
+    /// Checks what types alone do not say.
+    ///
+    /// # Errors
+    /// Fails on an unsupported schema, no row, a row name twice, no seed, a seed twice, a headline or reference that
+    /// names no row, teachers that are not named apart, or numbers out of range; the error names the key.
+    pub fn validate(&self) -> Result<()> {
+        if self.schema != SCHEMA {
+            return Err(Error::input(format!("is {}", self.schema)).key("schema").expected(format!("{SCHEMA}")));
+        }
+        self.table.validate()?;
+        self.data.validate()?;
+        self.scan.validate()?;
+        if self.rows.is_empty() {
+            return Err(Error::input("the experiment has no row").key("row").expected("at least one [[row]]"));
+        }
+        for (index, row) in self.rows.iter().enumerate() {
+            row.validate().map_err(|error| error.key(format!("row[{index}]")))?;
+            if self.rows[..index].iter().any(|other| other.name == row.name) {
+                return Err(Error::input(format!("two rows are called `{}`", row.name)).key("row").expected("distinct names"));
+            }
+        }
+        if let Some(headline) = &self.table.headline {
+            self.find_row(headline).map_err(|error| error.key("table.headline"))?;
+        }
+        for name in self.reference.keys() {
+            self.find_row(name).map_err(|error| error.key("reference"))?;
+        }
+        Ok(())
+    }
+
+    /// The index of the row called `name`.
+    ///
+    /// # Errors
+    /// Fails if there is none; the nearest name is suggested.
+    pub fn find_row(&self, name: &str) -> Result<usize> {
+        if let Some(index) = self.rows.iter().position(|row| row.name == name) {
+            return Ok(index);
+        }
+        let names: Vec<&str> = self.rows.iter().map(|row| row.name.as_str()).collect();
+        let error = Error::input(format!("no row is called `{name}`")).expected(format!("one of: {}", names.join(", ")));
+        Err(match nearest(name, names) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error,
+        })
+    }
+
+    /// The row the verdict is about: the named one, otherwise the first whose role is [`Role::Method`].
+    pub fn headline(&self) -> Option<usize> {
+        match &self.table.headline {
+            Some(name) => self.rows.iter().position(|row| &row.name == name),
+            None => self.rows.iter().position(|row| row.role() == Role::Method),
+        }
+    }
+}

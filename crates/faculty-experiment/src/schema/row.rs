@@ -1,0 +1,70 @@
+//! `[[row]]`: one line of the table.
+
+use crate::access::{DataAccess, access_of};
+use faculty_core::{Error, Result};
+use faculty_methods::MethodSpec;
+use serde::{Deserialize, Serialize};
+
+/// What a row is for, which decides how the verdict treats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// The method the table is about.
+    Method,
+    /// A rival the method must beat.
+    Baseline,
+    /// Another form of the method (ablation).
+    Variant,
+    /// An upper line that uses labels; never a rival.
+    Ceiling,
+}
+
+/// `[[row]]`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RowSection {
+    /// The row's name in the table.
+    pub name: String,
+    /// What is done.
+    pub method: MethodSpec,
+    /// What the row is for; by default MUKI rows are methods, supervised ones ceilings, all others baselines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// Where the method's values come from.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// A remark that is printed below the table.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub note: String,
+}
+
+impl RowSection {
+    /// What the row is for.
+    pub fn role(&self) -> Role {
+        self.role.unwrap_or(match &self.method {
+            MethodSpec::Supervised => Role::Ceiling,
+            MethodSpec::Muki { .. } => Role::Method,
+            _ => Role::Baseline,
+        })
+    }
+
+    /// What the row may see.
+    pub fn access(&self) -> DataAccess {
+        access_of(&self.method)
+    }
+
+    /// True if the row trains a student, and so has one cell a seed.
+    pub fn trains_student(&self) -> bool {
+        !matches!(self.method, MethodSpec::Teacher { .. } | MethodSpec::Concat)
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if self.name.trim().is_empty() {
+            return Err(Error::input("has an empty name"));
+        }
+        if self.role() != Role::Ceiling && self.access() == DataAccess::Labelled {
+            return Err(Error::input(format!("row `{}` uses labels", self.name)).expected("role = \"ceiling\""));
+        }
+        Ok(())
+    }
+}

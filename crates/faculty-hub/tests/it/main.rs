@@ -1,0 +1,13 @@
+//! Model directories, weight files and references: what is read, and what is refused.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod build;
+#[cfg(feature = "hub")]
+mod download;
+mod golden;
+mod hostile;
+mod model_dir;
+mod pocket;
+mod reference;
+mod weights;
+mod write;

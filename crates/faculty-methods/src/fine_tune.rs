@@ -1,0 +1,43 @@
+//! Fine-tuning on labels: teachers, and the ceiling.
+
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use faculty_core::{Error, Observer, Result};
+use faculty_losses::cross_entropy;
+use faculty_model::{Classifier, Tokens};
+use faculty_student::{Objective, StepLoss, TrainReport, TrainSettings, train};
+
+struct CrossEntropy<'a> {
+    labels: &'a [usize],
+    device: Device,
+}
+
+impl Objective for CrossEntropy<'_> {
+    fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
+        let targets: Vec<i32> = rows.iter().map(|&row| self.labels[row] as i32).collect();
+        let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [rows.len()]), &self.device);
+        let total = cross_entropy(logits, targets);
+        Ok(StepLoss { total, parts: Vec::new() })
+    }
+}
+
+/// Fine-tunes `classifier` on labelled texts with cross-entropy.
+///
+/// # Errors
+/// Fails if the labels do not fit texts and classes, or as [`train`].
+pub fn fine_tune(
+    classifier: &mut Classifier,
+    tokens: &Tokens,
+    labels: &[usize],
+    settings: &TrainSettings,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<TrainReport> {
+    if labels.len() != tokens.len() {
+        return Err(Error::internal(format!("{} labels for {} texts", labels.len(), tokens.len())));
+    }
+    if let Some(label) = labels.iter().find(|&&label| label >= classifier.labels.len()) {
+        return Err(Error::internal(format!("label {label} of {} classes", classifier.labels.len())));
+    }
+    let objective = CrossEntropy { labels, device: classifier.device.clone() };
+    train(classifier, tokens, &objective, settings, seed, observer)
+}

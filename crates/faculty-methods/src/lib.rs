@@ -1,0 +1,18 @@
+//! Amalgamation recipes named after papers: what is asked of teachers, how they are gated, what the student minimises.
+//!
+//! A [`MethodSpec`] is plain data; [`gate_table`] turns teacher outputs into weights, [`amalgamate`] trains a student,
+//! [`ensemble_scores`] answers for the rows that need no training.
+
+mod amalgamate;
+mod ensemble;
+mod fine_tune;
+mod gates;
+mod spec;
+mod transfer;
+
+pub use amalgamate::amalgamate;
+pub use ensemble::{ensemble_scores, gated_scores};
+pub use fine_tune::fine_tune;
+pub use gates::{GateTable, gate_table};
+pub use spec::{DataAccess, MethodGate, MethodSpec, MukiSpec, Vote};
+pub use transfer::TransferSet;

@@ -1,0 +1,231 @@
+//! The methods, as configuration. Every default names its source.
+
+use faculty_core::{Error, Result};
+use serde::{Deserialize, Serialize};
+
+/// What data a method may read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum DataAccess {
+    /// Teachers only.
+    None,
+    /// Text of another domain.
+    OutOfDomain,
+    /// Unlabelled text of the task.
+    Unlabelled,
+    /// Labels: the ceiling and analyses only.
+    Labelled,
+}
+
+/// How MUKI turns scores into a target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Vote {
+    /// All teachers, weighted by softmax(score / temperature).
+    #[default]
+    Soft,
+    /// The teacher with the highest score alone.
+    Hard,
+}
+
+/// MUKI (Li et al., arXiv 2210.05230) and MUKA (arXiv 2112.07327), as in the authors' code (lancopku/MUKI), with
+/// Monte-Carlo dropout that is on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct MukiSpec {
+    /// Soft (the released script) or hard (the released argument default).
+    pub vote: Vote,
+    /// Temperature of teachers and student: 1.0 (`scripts/muki.sh`).
+    pub temperature: f64,
+    /// Temperature of the gate's softmax: 0.2 (`models/uka_multiple_teacher.py`).
+    pub gate_temperature: f64,
+    /// Monte-Carlo passes: 16 (`models/monte_carlo.py`).
+    pub passes: u32,
+    /// Hidden dropout rate of the passes: 0.1 (`models/monte_carlo.py`).
+    pub dropout: f32,
+    /// Weighs every text by the margin between its two best scores: true in the released script.
+    pub margin: bool,
+    /// Divides the margins by their mean, so that they do not scale the learning rate. Off in the released code.
+    pub normalise_margin: bool,
+    /// Scores from one deterministic pass: the ablation of Monte-Carlo dropout (`no_mc = 1`).
+    pub single_pass: bool,
+}
+
+impl Default for MukiSpec {
+    fn default() -> Self {
+        Self {
+            vote: Vote::Soft,
+            temperature: 1.0,
+            gate_temperature: 0.2,
+            passes: 16,
+            dropout: 0.1,
+            margin: true,
+            normalise_margin: false,
+            single_pass: false,
+        }
+    }
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+/// A method of a table row or of `faculty amalgamate`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum MethodSpec {
+    /// One teacher alone, its labels moved into the union; no training.
+    Teacher {
+        /// Which teacher, from 0.
+        index: usize,
+    },
+    /// Concatenated logits of all teachers; no training.
+    Concat,
+    /// Fine-tuning of the same student on labels: the ceiling.
+    Supervised,
+    /// Knowledge distillation from concatenated logits (Hinton et al., arXiv 1503.02531).
+    VanillaKd {
+        /// Temperature: 1.0 in lancopku/MUKI's scripts.
+        #[serde(default = "one")]
+        temperature: f64,
+    },
+    /// Unifying Heterogeneous Classifiers (Vongkulbhisal et al., arXiv 1904.06062): distillation per label slice.
+    Uhc {
+        /// Temperature: 1.0 in lancopku/MUKI's scripts.
+        #[serde(default = "one")]
+        temperature: f64,
+    },
+    /// Every teacher weighs the same on every text.
+    Uniform {
+        /// Temperature of teachers and student.
+        #[serde(default = "one")]
+        temperature: f64,
+    },
+    /// The teacher with the highest maximal probability alone.
+    MaxConfidence {
+        /// Temperature of teachers and student.
+        #[serde(default = "one")]
+        temperature: f64,
+        /// Compares confidences after standardising each teacher's over the transfer text.
+        #[serde(default)]
+        z_normalise: bool,
+    },
+    /// MUKI / MUKA.
+    Muki(MukiSpec),
+}
+
+/// The gate of a method.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MethodGate {
+    /// Equal weights.
+    Uniform,
+    /// The highest maximal probability wins; optionally z-normalised.
+    MaxConfidence {
+        /// Standardises each teacher's confidences first.
+        z_normalise: bool,
+    },
+    /// MUKI's entropy gate.
+    Muki(MukiSpec),
+}
+
+impl MethodSpec {
+    /// The kind, as configuration names it.
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Teacher { .. } => "teacher",
+            Self::Concat => "concat",
+            Self::Supervised => "supervised",
+            Self::VanillaKd { .. } => "vanilla-kd",
+            Self::Uhc { .. } => "uhc",
+            Self::Uniform { .. } => "uniform",
+            Self::MaxConfidence { .. } => "max-confidence",
+            Self::Muki(_) => "muki",
+        }
+    }
+
+    /// The method in words, for tables and model cards.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Teacher { index } => format!("teacher {index} alone"),
+            Self::Concat => "concatenated logits, no training".to_owned(),
+            Self::Supervised => "fine-tuned on labels (ceiling)".to_owned(),
+            Self::VanillaKd { .. } => "vanilla KD from concatenated logits".to_owned(),
+            Self::Uhc { .. } => "UHC, per-slice KD".to_owned(),
+            Self::Uniform { .. } => "uniform gate".to_owned(),
+            Self::MaxConfidence { z_normalise: false, .. } => "max-confidence gate".to_owned(),
+            Self::MaxConfidence { z_normalise: true, .. } => "max-confidence gate, z-normalised".to_owned(),
+            Self::Muki(muki) => {
+                let vote = if muki.vote == Vote::Soft { "soft" } else { "hard" };
+                let margin = if muki.margin { "+margin" } else { "" };
+                if muki.single_pass {
+                    return format!("MUKI {vote}{margin} without Monte-Carlo dropout (single-pass entropy)");
+                }
+                format!("MUKI {vote}{margin} as in the authors' code, dropout fixed, K = {}", muki.passes)
+            }
+        }
+    }
+
+    /// What data the method reads.
+    pub const fn access(&self) -> DataAccess {
+        match self {
+            Self::Teacher { .. } | Self::Concat => DataAccess::None,
+            Self::Supervised => DataAccess::Labelled,
+            _ => DataAccess::Unlabelled,
+        }
+    }
+
+    /// True if a student is trained.
+    pub const fn trains(&self) -> bool {
+        !matches!(self, Self::Teacher { .. } | Self::Concat)
+    }
+
+    /// Monte-Carlo passes the method needs, with their hidden dropout rate.
+    pub fn passes(&self) -> Option<(u32, f32)> {
+        match self {
+            Self::Muki(muki) if !muki.single_pass => Some((muki.passes, muki.dropout)),
+            _ => None,
+        }
+    }
+
+    /// The gate, if the method has one.
+    pub fn gate(&self) -> Option<MethodGate> {
+        match self {
+            Self::Uniform { .. } => Some(MethodGate::Uniform),
+            Self::MaxConfidence { z_normalise, .. } => Some(MethodGate::MaxConfidence { z_normalise: *z_normalise }),
+            Self::Muki(muki) => Some(MethodGate::Muki(muki.clone())),
+            _ => None,
+        }
+    }
+
+    /// # Errors
+    /// Fails if a value makes no sense; the error names the key.
+    pub fn check(&self, teachers: usize) -> Result<()> {
+        let positive = |key: &str, value: f64| {
+            if value.is_finite() && value > 0.0 {
+                return Ok(());
+            }
+            Err(Error::input(format!("is {value}")).key(key).expected("a positive number"))
+        };
+        match self {
+            Self::Teacher { index } if *index >= teachers => {
+                Err(Error::input(format!("is {index}")).key("index").expected(format!("0 to {}", teachers.saturating_sub(1))))
+            }
+            Self::Teacher { .. } | Self::Concat | Self::Supervised => Ok(()),
+            Self::VanillaKd { temperature }
+            | Self::Uhc { temperature }
+            | Self::Uniform { temperature }
+            | Self::MaxConfidence { temperature, .. } => positive("temperature", *temperature),
+            Self::Muki(muki) => {
+                positive("temperature", muki.temperature)?;
+                positive("gate_temperature", muki.gate_temperature)?;
+                if muki.passes == 0 && !muki.single_pass {
+                    return Err(Error::input("is 0").key("passes").expected("at least 1, or single_pass = true"));
+                }
+                if !(0.0..1.0).contains(&muki.dropout) {
+                    return Err(Error::input(format!("is {}", muki.dropout)).key("dropout").expected("0 <= rate < 1"));
+                }
+                Ok(())
+            }
+        }
+    }
+}

@@ -1,0 +1,46 @@
+//! Deterministic logits of many texts: length-ordered batches, results in the order of the texts.
+
+use crate::{Classifier, Tokens};
+use faculty_core::{Event, Observer, Result};
+use faculty_nn::{DropoutPlan, Taps, host_values};
+use faculty_text::plan_in_length_order;
+
+/// How large an inference batch may grow.
+#[derive(Debug, Clone, Copy)]
+pub struct BatchLimits {
+    /// Rows a batch.
+    pub rows: usize,
+    /// Padded tokens a batch.
+    pub tokens: usize,
+}
+
+impl Default for BatchLimits {
+    /// Large enough for full matrix products, small enough that a layer's activations stay in the caches of a laptop.
+    fn default() -> Self {
+        Self { rows: 128, tokens: 2048 }
+    }
+}
+
+impl Classifier {
+    /// Logits `[texts, classes]`, row-major, in the order of `tokens`. Reports one unit a text to `observer` (the stage
+    /// is the caller's).
+    ///
+    /// # Errors
+    /// Fails if the tokens do not fit the model or the user interrupted.
+    pub fn logits(&self, tokens: &Tokens, observer: &dyn Observer) -> Result<Vec<f32>> {
+        let limits = BatchLimits::default();
+        let classes = self.labels.len();
+        let mut logits = vec![0.0; tokens.len() * classes];
+        for rows in plan_in_length_order(&tokens.lengths(), limits.rows, limits.tokens) {
+            observer.check()?;
+            let input = tokens.batch(&rows, &self.config, &self.device)?;
+            let batch = self.network.forward(&input, &DropoutPlan::Off, &Taps::None).logits;
+            let values = host_values(batch)?;
+            for (row, values) in rows.iter().zip(values.chunks_exact(classes)) {
+                logits[row * classes..(row + 1) * classes].copy_from_slice(values);
+            }
+            observer.on(Event::Advance { units: rows.len() as u64, note: "" });
+        }
+        Ok(logits)
+    }
+}

@@ -1,0 +1,240 @@
+//! Forward pass of the fused layer over packed tokens.
+
+use super::attention::{self, RowOf, Tiles};
+use super::mask::Draws;
+use super::matrix::{View, multiply};
+use super::memory::Buffer;
+use super::plan::{Chunk, LayerPlan, Weights, split_rows, split_tokens};
+use super::rows::{activate, residual_norm};
+use crate::SiteMask;
+use rayon::prelude::*;
+
+/// What the backward pass needs, for all tokens of the batch (packed: no padding).
+#[derive(Debug)]
+pub(super) struct Activations {
+    /// The layer's input, `[tokens, width]`; empty where the batch has no padding (the input tensor serves).
+    pub(super) packed: Buffer,
+    /// Queries, keys and values without bias, `[tokens, 3 width]`.
+    pub(super) qkv: Buffer,
+    /// Softmax maximum and 1 / sum, `[tokens, heads, 2]`.
+    pub(super) stats: Buffer,
+    /// Attention result before the output projection, `[tokens, width]`.
+    pub(super) context: Buffer,
+    /// Normalised values of the first LayerNorm, `[tokens, width]`.
+    pub(super) attention_normalised: Buffer,
+    /// 1 / standard deviation of the first LayerNorm, `[tokens]`.
+    pub(super) attention_scale: Buffer,
+    /// Feed-forward values before the activation, `[tokens, inner]`.
+    pub(super) inner: Buffer,
+    /// Normalised values of the second LayerNorm, `[tokens, width]`.
+    pub(super) output_normalised: Buffer,
+    /// 1 / standard deviation of the second LayerNorm, `[tokens]`.
+    pub(super) output_scale: Buffer,
+}
+
+impl Activations {
+    fn new(plan: &LayerPlan) -> Self {
+        Self::sized(plan, plan.spans.tokens(), !plan.spans.is_dense(), true)
+    }
+
+    /// Buffers for `tokens` tokens; those that only a backward pass reads are empty if not `training`.
+    fn sized(plan: &LayerPlan, tokens: usize, packed: bool, training: bool) -> Self {
+        let wide = tokens * plan.width;
+        Self {
+            packed: Buffer::new(if packed { wide } else { 0 }),
+            qkv: Buffer::new(3 * wide),
+            stats: Buffer::new(2 * tokens * plan.heads),
+            context: Buffer::new(wide),
+            attention_normalised: Buffer::new(wide),
+            attention_scale: Buffer::new(tokens),
+            inner: Buffer::new(if training { tokens * plan.inner } else { 0 }),
+            output_normalised: Buffer::new(wide),
+            output_scale: Buffer::new(tokens),
+        }
+    }
+
+    fn slices(&mut self) -> Slices<'_> {
+        Slices {
+            packed: &mut self.packed,
+            qkv: &mut self.qkv,
+            stats: &mut self.stats,
+            context: &mut self.context,
+            attention_normalised: &mut self.attention_normalised,
+            attention_scale: &mut self.attention_scale,
+            inner: &mut self.inner,
+            output_normalised: &mut self.output_normalised,
+            output_scale: &mut self.output_scale,
+        }
+    }
+
+    /// The part of every chunk.
+    fn split(&mut self, plan: &LayerPlan) -> Vec<Slices<'_>> {
+        let chunks = &plan.chunks;
+        let width = plan.width;
+        let packed_width = if self.packed.is_empty() { 0 } else { width };
+        let mut packed = split_tokens(chunks, &mut self.packed, packed_width).into_iter();
+        let mut qkv = split_tokens(chunks, &mut self.qkv, 3 * width).into_iter();
+        let mut stats = split_tokens(chunks, &mut self.stats, 2 * plan.heads).into_iter();
+        let mut context = split_tokens(chunks, &mut self.context, width).into_iter();
+        let mut attention_normalised = split_tokens(chunks, &mut self.attention_normalised, width).into_iter();
+        let mut attention_scale = split_tokens(chunks, &mut self.attention_scale, 1).into_iter();
+        let mut inner = split_tokens(chunks, &mut self.inner, plan.inner).into_iter();
+        let mut output_normalised = split_tokens(chunks, &mut self.output_normalised, width).into_iter();
+        let mut output_scale = split_tokens(chunks, &mut self.output_scale, 1).into_iter();
+        std::iter::from_fn(|| {
+            Some(Slices {
+                packed: packed.next()?,
+                qkv: qkv.next()?,
+                stats: stats.next()?,
+                context: context.next()?,
+                attention_normalised: attention_normalised.next()?,
+                attention_scale: attention_scale.next()?,
+                inner: inner.next()?,
+                output_normalised: output_normalised.next()?,
+                output_scale: output_scale.next()?,
+            })
+        })
+        .collect()
+    }
+}
+
+/// [`Activations`] of one chunk.
+struct Slices<'a> {
+    packed: &'a mut [f32],
+    qkv: &'a mut [f32],
+    stats: &'a mut [f32],
+    context: &'a mut [f32],
+    attention_normalised: &'a mut [f32],
+    attention_scale: &'a mut [f32],
+    inner: &'a mut [f32],
+    output_normalised: &'a mut [f32],
+    output_scale: &'a mut [f32],
+}
+
+/// Output `[batch, tokens, width]` (0 at padding) of the layer on `input` of the same shape.
+pub(super) fn infer(plan: &LayerPlan, weights: &Weights<'_>, input: &[f32]) -> Vec<f32> {
+    let mut output = vec![0.0; input.len()];
+    let outputs = split_rows(&plan.chunks, &mut output, plan.spans.width() * plan.width);
+    plan.chunks.par_iter().zip(outputs).for_each(|(chunk, output)| {
+        let mut scratch = Activations::sized(plan, chunk.tokens.len(), !plan.spans.is_dense(), false);
+        run(plan, weights, chunk, input, scratch.slices(), output);
+    });
+    output
+}
+
+/// The same, keeping what [`super::backward`] needs.
+pub(super) fn train(plan: &LayerPlan, weights: &Weights<'_>, input: &[f32]) -> (Vec<f32>, Activations) {
+    let mut output = vec![0.0; input.len()];
+    let mut kept = Activations::new(plan);
+    let outputs = split_rows(&plan.chunks, &mut output, plan.spans.width() * plan.width);
+    plan.chunks.par_iter().zip(kept.split(plan)).zip(outputs).for_each(|((chunk, slices), output)| {
+        run(plan, weights, chunk, input, slices, output);
+    });
+    (output, kept)
+}
+
+/// Everything for one chunk.
+fn run(plan: &LayerPlan, weights: &Weights<'_>, chunk: &Chunk, input: &[f32], keep: Slices<'_>, output: &mut [f32]) {
+    let width = plan.width;
+    let tokens = chunk.tokens.len();
+    let input = pack(plan, chunk, input, keep.packed);
+    let view = |data, columns| View::new(data, tokens, columns);
+
+    multiply(keep.qkv, view(input, width), weights.qkv, false);
+    let mut tiles = Tiles::new(plan, longest(plan, chunk));
+    plan.for_rows(chunk, |range, row, _| {
+        let part = |per_token: usize| range.start * per_token..range.end * per_token;
+        let row = RowOf { qkv: &keep.qkv[part(3 * width)], bias: weights.qkv_bias, row };
+        let stats = &mut keep.stats[part(2 * plan.heads)];
+        attention::forward(plan, &row, &mut tiles, &mut keep.context[part(width)], stats);
+    });
+
+    let mut branch = Buffer::new(tokens * width);
+    let mut middle = Buffer::new(tokens * width);
+    let mut mask = RowMask::new(width);
+    multiply(&mut branch, view(keep.context, width), weights.attention_output, false);
+    plan.for_rows(chunk, |range, row, _| {
+        for (position, token) in range.enumerate() {
+            let at = token * width..(token + 1) * width;
+            keep.attention_scale[token] = residual_norm(
+                &input[at.clone()],
+                &branch[at.clone()],
+                weights.attention_output_bias,
+                mask.token(plan.attention_output_mask.as_ref(), row, position),
+                weights.attention_gamma,
+                weights.attention_beta,
+                plan.attention_epsilon,
+                &mut keep.attention_normalised[at.clone()],
+                &mut middle[at],
+            );
+        }
+    });
+
+    let mut inner = Buffer::new(tokens * plan.inner);
+    multiply(&mut inner, view(&middle, width), weights.inner, false);
+    for (token, values) in inner.chunks_exact_mut(plan.inner).enumerate() {
+        let before = if keep.inner.is_empty() {
+            &mut []
+        } else {
+            &mut keep.inner[token * plan.inner..(token + 1) * plan.inner]
+        };
+        activate(plan.activation, weights.inner_bias, values, before);
+    }
+    multiply(&mut branch, view(&inner, plan.inner), weights.outer, false);
+    plan.for_rows(chunk, |range, row, positions| {
+        let first = ((row - chunk.rows.start) * plan.spans.width() + positions.start) * width;
+        for (position, token) in range.enumerate() {
+            let at = token * width..(token + 1) * width;
+            let out = first + position * width;
+            keep.output_scale[token] = residual_norm(
+                &middle[at.clone()],
+                &branch[at.clone()],
+                weights.outer_bias,
+                mask.token(plan.output_mask.as_ref(), row, position),
+                weights.output_gamma,
+                weights.output_beta,
+                plan.output_epsilon,
+                &mut keep.output_normalised[at],
+                &mut output[out..out + width],
+            );
+        }
+    });
+}
+
+/// Tokens of the longest row of a chunk.
+pub(super) fn longest(plan: &LayerPlan, chunk: &Chunk) -> usize {
+    plan.spans.ranges()[chunk.rows.clone()].iter().map(ExactSizeIterator::len).max().unwrap_or(0)
+}
+
+/// The tokens of a chunk end to end: a part of `input` itself if the batch has no padding, else copied to `packed`.
+pub(super) fn pack<'a>(plan: &LayerPlan, chunk: &Chunk, input: &'a [f32], packed: &'a mut [f32]) -> &'a [f32] {
+    let width = plan.width;
+    if plan.spans.is_dense() {
+        return &input[chunk.tokens.start * width..chunk.tokens.end * width];
+    }
+    plan.for_rows(chunk, |range, row, positions| {
+        let first = (row * plan.spans.width() + positions.start) * width;
+        packed[range.start * width..range.end * width].copy_from_slice(&input[first..first + range.len() * width]);
+    });
+    packed
+}
+
+/// Hidden dropout multipliers, one token at a time.
+pub(super) struct RowMask {
+    draws: Draws,
+    keep: Vec<f32>,
+}
+
+impl RowMask {
+    pub(super) fn new(width: usize) -> Self {
+        Self { draws: Draws::default(), keep: vec![0.0; width] }
+    }
+
+    /// The multipliers of the token at `position` of the row's text, or nothing where nothing is dropped.
+    pub(super) fn token(&mut self, mask: Option<&SiteMask>, row: usize, position: usize) -> &[f32] {
+        let Some(mask) = mask else { return &[] };
+        let first = position * self.keep.len();
+        self.draws.fill(mask, row, first, &mut self.keep);
+        &self.keep
+    }
+}

@@ -1,0 +1,99 @@
+//! Elementary functions in plain arithmetic, so that loops over them vectorise.
+//!
+//! Absolute errors against exact arithmetic, in units of the f32 result near 1: [`exp`] 1e-7 (relative), [`tanh`] and
+//! [`normal_cdf`] 1.6e-7.
+
+/// e^x for x in [-87, 88]; arguments below are taken as -87 (6e-38), above as 88.
+///
+/// Range reduction by ln 2 in two parts and the Cephes polynomial (S. Moshier, `expf.c`).
+#[inline(always)]
+pub(super) fn exp(x: f32) -> f32 {
+    let x = x.clamp(-87.0, 88.0);
+    let n = (x * std::f32::consts::LOG2_E).round_ties_even();
+    let r = n.mul_add(-0.693_359_4, x);
+    let r = n.mul_add(2.121_944_4e-4, r);
+    let p = 1.987_569_2e-4_f32;
+    let p = p.mul_add(r, 1.398_2e-3);
+    let p = p.mul_add(r, 8.333_452e-3);
+    let p = p.mul_add(r, 4.166_579_6e-2);
+    let p = p.mul_add(r, 1.666_666_5e-1);
+    let p = p.mul_add(r, 0.5);
+    let p = p.mul_add(r * r, r) + 1.0;
+    // Adding 1.5 * 2^23 leaves n in the low bits of the mantissa, which become the exponent of 2^n.
+    let shifted = (n + 12_582_912.0).to_bits();
+    let scale = f32::from_bits(shifted.wrapping_add(127) << 23);
+    p * scale
+}
+
+/// tanh(x).
+#[inline(always)]
+pub(super) fn tanh(x: f32) -> f32 {
+    let e = exp(2.0 * x.abs());
+    // Above 9 the quotient is 1 in f32; `exp` stays finite because its argument is clamped.
+    let t = 1.0 - 2.0 / (e + 1.0);
+    t.copysign(x)
+}
+
+/// Standard normal distribution function and density of x: (Φ(x), φ(x)).
+///
+/// Φ(-|x|) = φ-shaped exponential times a polynomial in t = 1 / (1 + p |x|): the form of Abramowitz and Stegun 7.1.26,
+/// with seven coefficients fitted by weighted minimax (error of the fit 1.4e-8).
+#[inline(always)]
+pub(super) fn normal(x: f32) -> (f32, f32) {
+    let magnitude = x.abs();
+    let gauss = exp(-0.5 * x * x);
+    let t = 1.0 / magnitude.mul_add(0.318_198_05, 1.0);
+    let p = 0.082_385_24_f32;
+    let p = p.mul_add(t, -0.445_019_8);
+    let p = p.mul_add(t, 0.759_286_6);
+    let p = p.mul_add(t, -0.272_462_6);
+    let p = p.mul_add(t, 0.399_268_28);
+    let p = p.mul_add(t, 0.219_999_25);
+    let p = p.mul_add(t, 0.256_543_04);
+    let tail = 0.5 * p * t * gauss;
+    let cdf = if x < 0.0 { tail } else { 1.0 - tail };
+    (cdf, gauss * 0.398_942_3)
+}
+
+/// Lanes of the explicit partial sums: one 512-bit vector.
+pub(super) const LANES: usize = 16;
+
+/// Sum of `term(i)` over `0..n`, in 16 partial sums (so that it vectorises and its order is fixed).
+#[inline(always)]
+pub(super) fn sum(n: usize, term: impl Fn(usize) -> f32) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let whole = n / LANES * LANES;
+    let mut start = 0;
+    while start < whole {
+        for (lane, value) in lanes.iter_mut().enumerate() {
+            *value += term(start + lane);
+        }
+        start += LANES;
+    }
+    for (lane, index) in (whole..n).enumerate() {
+        lanes[lane] += term(index);
+    }
+    // Halves, then quarters: a fixed tree.
+    for half in [8, 4, 2, 1] {
+        for lane in 0..half {
+            lanes[lane] += lanes[lane + half];
+        }
+    }
+    lanes[0]
+}
+
+/// Largest of `values` (negative infinity if there is none).
+#[inline(always)]
+pub(super) fn max(values: &[f32]) -> f32 {
+    let mut lanes = [f32::NEG_INFINITY; LANES];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = if *value > *lane { *value } else { *lane };
+        }
+    }
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane = if *value > *lane { *value } else { *lane };
+    }
+    lanes.iter().fold(f32::NEG_INFINITY, |best, lane| best.max(*lane))
+}

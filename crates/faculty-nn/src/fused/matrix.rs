@@ -1,0 +1,74 @@
+//! Matrix products on strided views, by the `gemm` crate.
+
+/// A read-only matrix view: element (i, j) is `data[i * row_stride + j * col_stride]`.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    data: &'a [f32],
+    rows: usize,
+    cols: usize,
+    row_stride: usize,
+    col_stride: usize,
+}
+
+impl<'a> View<'a> {
+    /// A row-major matrix.
+    pub(super) fn new(data: &'a [f32], rows: usize, cols: usize) -> Self {
+        Self { data, rows, cols, row_stride: cols, col_stride: 1 }
+    }
+
+    /// The transposed view.
+    pub(super) fn t(self) -> Self {
+        Self {
+            data: self.data,
+            rows: self.cols,
+            cols: self.rows,
+            row_stride: self.col_stride,
+            col_stride: self.row_stride,
+        }
+    }
+
+    /// Rows `start..start + count`.
+    pub(super) fn row_block(self, start: usize, count: usize) -> Self {
+        assert!(start + count <= self.rows, "row block {start}+{count} of {} rows", self.rows);
+        Self { data: &self.data[start * self.row_stride..], rows: count, ..self }
+    }
+
+    fn holds_its_elements(&self) -> bool {
+        self.rows == 0
+            || self.cols == 0
+            || (self.rows - 1) * self.row_stride + (self.cols - 1) * self.col_stride < self.data.len()
+    }
+}
+
+/// out = a b, or out += a b if `accumulate`; `out` is row-major `[a.rows, b.cols]`. Runs on the calling thread.
+pub(super) fn multiply(out: &mut [f32], a: View<'_>, b: View<'_>, accumulate: bool) {
+    let (m, n, k) = (a.rows, b.cols, a.cols);
+    assert_eq!(k, b.rows, "inner dimensions of a matrix product");
+    assert_eq!(out.len(), m * n, "size of a matrix product");
+    assert!(a.holds_its_elements() && b.holds_its_elements(), "matrix view outside its data");
+    // SAFETY: the asserts above guarantee that every element the product reads or writes lies inside `a.data`, `b.data`
+    // and `out`; `out` is borrowed mutably, so it overlaps neither input. The f32 kernels are chosen by the type.
+    unsafe {
+        gemm::gemm(
+            m,
+            n,
+            k,
+            out.as_mut_ptr(),
+            1,
+            n as isize,
+            accumulate,
+            a.data.as_ptr(),
+            a.col_stride as isize,
+            a.row_stride as isize,
+            b.data.as_ptr(),
+            b.col_stride as isize,
+            b.row_stride as isize,
+            1.0_f32,
+            1.0_f32,
+            false,
+            false,
+            false,
+            gemm::Parallelism::None,
+        );
+    }
+}

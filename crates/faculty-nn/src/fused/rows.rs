@@ -1,0 +1,192 @@
+//! Row kernels: residual + dropout + LayerNorm and bias + activation, forward and backward, one token a call.
+
+use super::math::{exp, normal, sum, tanh};
+use super::simd::multiversion;
+use crate::Activation;
+
+const SQRT_2_OVER_PI: f32 = 0.797_884_6;
+const GELU_CUBIC: f32 = 0.044_715;
+
+multiversion! {
+    /// out = LayerNorm(residual + (branch + bias) * keep); `keep` is empty where nothing is dropped.
+    ///
+    /// Writes the normalised values (before gamma and beta) and returns 1 / standard deviation.
+    pub(super) fn residual_norm(
+        residual: &[f32], branch: &[f32], bias: &[f32], keep: &[f32], gamma: &[f32], beta: &[f32], epsilon: f32,
+        normalised: &mut [f32], out: &mut [f32],
+    ) -> f32 {
+        let n = out.len();
+        let (residual, branch, bias) = (&residual[..n], &branch[..n], &bias[..n]);
+        let (gamma, beta, normalised) = (&gamma[..n], &beta[..n], &mut normalised[..n]);
+        if keep.is_empty() {
+            for i in 0..n {
+                normalised[i] = residual[i] + (branch[i] + bias[i]);
+            }
+        } else {
+            let keep = &keep[..n];
+            for i in 0..n {
+                normalised[i] = (branch[i] + bias[i]).mul_add(keep[i], residual[i]);
+            }
+        }
+        let mean = sum(n, |i| normalised[i]) / n as f32;
+        let variance = sum(n, |i| (normalised[i] - mean) * (normalised[i] - mean)) / n as f32;
+        let scale = 1.0 / (variance + epsilon).sqrt();
+        for i in 0..n {
+            let value = (normalised[i] - mean) * scale;
+            normalised[i] = value;
+            out[i] = value.mul_add(gamma[i], beta[i]);
+        }
+        scale
+    }
+
+    /// Backward of LayerNorm: gradient of its input from `grad` of its output; adds to the gradients of gamma and beta.
+    pub(super) fn norm_backward(
+        grad: &[f32], normalised: &[f32], scale: f32, gamma: &[f32],
+        gamma_grad: &mut [f32], beta_grad: &mut [f32], out: &mut [f32],
+    ) {
+        let n = out.len();
+        let (grad, normalised, gamma) = (&grad[..n], &normalised[..n], &gamma[..n]);
+        let (gamma_grad, beta_grad) = (&mut gamma_grad[..n], &mut beta_grad[..n]);
+        for i in 0..n {
+            gamma_grad[i] += grad[i] * normalised[i];
+            beta_grad[i] += grad[i];
+            out[i] = grad[i] * gamma[i];
+        }
+        let mean = sum(n, |i| out[i]) / n as f32;
+        let projection = sum(n, |i| out[i] * normalised[i]) / n as f32;
+        for i in 0..n {
+            out[i] = scale * (out[i] - mean - normalised[i] * projection);
+        }
+    }
+
+    /// out = grad * keep (or grad, where `keep` is empty); adds `out` to the gradient of the bias.
+    pub(super) fn drop_backward(grad: &[f32], keep: &[f32], bias_grad: &mut [f32], out: &mut [f32]) {
+        let n = out.len();
+        let (grad, bias_grad) = (&grad[..n], &mut bias_grad[..n]);
+        if keep.is_empty() {
+            for i in 0..n {
+                out[i] = grad[i];
+                bias_grad[i] += grad[i];
+            }
+        } else {
+            let keep = &keep[..n];
+            for i in 0..n {
+                out[i] = grad[i] * keep[i];
+                bias_grad[i] += out[i];
+            }
+        }
+    }
+
+    /// out = normalised * gamma + beta.
+    pub(super) fn affine(normalised: &[f32], gamma: &[f32], beta: &[f32], out: &mut [f32]) {
+        for (((out, value), gamma), beta) in out.iter_mut().zip(normalised).zip(gamma).zip(beta) {
+            *out = value.mul_add(*gamma, *beta);
+        }
+    }
+
+    /// total += values.
+    pub(super) fn add(values: &[f32], total: &mut [f32]) {
+        for (total, value) in total.iter_mut().zip(values) {
+            *total += value;
+        }
+    }
+
+    /// values = activation(values + bias); `before`, unless empty, receives values + bias.
+    pub(super) fn activate(activation: Activation, bias: &[f32], values: &mut [f32], before: &mut [f32]) {
+        add_bias(bias, values);
+        if !before.is_empty() {
+            before.copy_from_slice(values);
+        }
+        match activation {
+            Activation::Gelu => map(values, |x| x * normal(x).0),
+            Activation::GeluNew => map(values, |x| 0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * GELU_CUBIC.mul_add(x * x * x, x)))),
+            Activation::Relu => map(values, |x| if x > 0.0 { x } else { 0.0 }),
+            Activation::Tanh => map(values, tanh),
+        }
+    }
+
+    /// Backward of [`activate`]: grad *= activation'(before); out = activation(before); adds the new `grad` to the
+    /// gradient of the bias.
+    pub(super) fn activate_backward(
+        activation: Activation, before: &[f32], grad: &mut [f32], out: &mut [f32], bias_grad: &mut [f32],
+    ) {
+        let n = before.len();
+        let (grad, out, bias_grad) = (&mut grad[..n], &mut out[..n], &mut bias_grad[..n]);
+        match activation {
+            Activation::Gelu => map_both(before, grad, out, |x| {
+                let (cdf, density) = normal(x);
+                (x * cdf, density.mul_add(x, cdf))
+            }),
+            Activation::GeluNew => map_both(before, grad, out, |x| {
+                let t = tanh(SQRT_2_OVER_PI * GELU_CUBIC.mul_add(x * x * x, x));
+                let slope = SQRT_2_OVER_PI * (3.0 * GELU_CUBIC).mul_add(x * x, 1.0);
+                (0.5 * x * (1.0 + t), 0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope)
+            }),
+            Activation::Relu => map_both(before, grad, out, |x| if x > 0.0 { (x, 1.0) } else { (0.0, 0.0) }),
+            Activation::Tanh => map_both(before, grad, out, |x| {
+                let t = tanh(x);
+                (t, 1.0 - t * t)
+            }),
+        }
+        for i in 0..n {
+            bias_grad[i] += grad[i];
+        }
+    }
+
+    /// Softmax of `scores` in place; returns (maximum, 1 / sum of exponentials).
+    pub(super) fn softmax(scores: &mut [f32]) -> (f32, f32) {
+        let n = scores.len();
+        let maximum = super::math::max(scores);
+        map(scores, |x| exp(x - maximum));
+        let inverse = 1.0 / sum(n, |i| scores[i]);
+        map(scores, |x| x * inverse);
+        (maximum, inverse)
+    }
+
+    /// The same probabilities again from what [`softmax`] returned.
+    pub(super) fn softmax_again(scores: &mut [f32], maximum: f32, inverse: f32) {
+        map(scores, |x| exp(x - maximum));
+        map(scores, |x| x * inverse);
+    }
+
+    /// values *= factors.
+    pub(super) fn scale_by(factors: &[f32], values: &mut [f32]) {
+        for (value, factor) in values.iter_mut().zip(factors) {
+            *value *= factor;
+        }
+    }
+
+    /// Backward of softmax: grad (of the probabilities) becomes the gradient of the scores.
+    pub(super) fn softmax_backward(probabilities: &[f32], grad: &mut [f32]) {
+        let n = grad.len();
+        let probabilities = &probabilities[..n];
+        let mean = sum(n, |i| probabilities[i] * grad[i]);
+        for i in 0..n {
+            grad[i] = probabilities[i] * (grad[i] - mean);
+        }
+    }
+}
+
+#[inline(always)]
+fn add_bias(bias: &[f32], values: &mut [f32]) {
+    for (value, bias) in values.iter_mut().zip(bias) {
+        *value += bias;
+    }
+}
+
+#[inline(always)]
+fn map(values: &mut [f32], function: impl Fn(f32) -> f32) {
+    for value in values {
+        *value = function(*value);
+    }
+}
+
+/// out = value, grad *= slope, where (value, slope) = function(before).
+#[inline(always)]
+fn map_both(before: &[f32], grad: &mut [f32], out: &mut [f32], function: impl Fn(f32) -> (f32, f32)) {
+    for ((before, grad), out) in before.iter().zip(grad).zip(out) {
+        let (value, slope) = function(*before);
+        *out = value;
+        *grad *= slope;
+    }
+}

@@ -1,0 +1,43 @@
+//! What losses and confidence scores see of teachers and student: tensors of one batch.
+
+use burn::tensor::Tensor;
+
+/// A summary of a teacher's Monte-Carlo passes over one batch.
+#[derive(Debug, Clone)]
+pub struct PassSummary {
+    /// Mean of the passes' probabilities (not logits), `[batch, classes]`.
+    pub mean_probabilities: Tensor<2>,
+    /// Mean entropy of the single passes, in nats, `[batch]`.
+    pub mean_entropy: Tensor<1>,
+    /// Variance of the probabilities over the passes, averaged over classes, `[batch]`.
+    pub variance: Tensor<1>,
+}
+
+/// One teacher's view of a batch, over its kept labels and in its own label order. Never carries a gradient.
+#[derive(Debug, Clone)]
+pub struct TeacherView {
+    /// Deterministic logits, `[batch, classes of the teacher]`.
+    pub logits: Tensor<2>,
+    /// Monte-Carlo passes, if the method asked for them.
+    pub passes: Option<PassSummary>,
+    /// Hidden states asked for, as (number, `[batch, tokens, hidden]`).
+    pub taps: Vec<(usize, Tensor<3>)>,
+}
+
+/// The student's view of a batch.
+#[derive(Debug, Clone)]
+pub struct StudentView {
+    /// Logits over the union, `[batch, classes]`.
+    pub logits: Tensor<2>,
+    /// Hidden states asked for, as (number, `[batch, tokens, hidden]`).
+    pub taps: Vec<(usize, Tensor<3>)>,
+}
+
+/// How much each teacher is trusted on each text of a batch.
+#[derive(Debug, Clone)]
+pub struct Gate {
+    /// Non-negative weights that sum to 1 a row, `[batch, teachers]`.
+    pub weights: Tensor<2>,
+    /// Weight of each text in the loss (for example MUKI's margin), `[batch]`; `None` = 1 each.
+    pub sample_weights: Option<Tensor<1>>,
+}

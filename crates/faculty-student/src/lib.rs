@@ -1,0 +1,20 @@
+//! Students: how they start, how they are trained, how they are written.
+//!
+//! ```
+//! use faculty_student::StudentStart;
+//!
+//! assert_eq!("teacher:0".parse::<StudentStart>()?, StudentStart::Teacher(0));
+//! assert_eq!("fresh:4x256".parse::<StudentStart>()?, StudentStart::Fresh { layers: 4, hidden: 256 });
+//! assert_eq!("minilm-l3".parse::<StudentStart>()?, StudentStart::Pretrained("minilm-l3".to_owned()));
+//! # Ok::<(), faculty_core::Error>(())
+//! ```
+
+mod build;
+mod card;
+mod spec;
+mod train;
+
+pub use build::{MINILM_L3, StudentOrigin, build_student, resolve_model};
+pub use card::{ModelCard, TeacherEntry};
+pub use spec::{StudentSpec, StudentStart};
+pub use train::{CurvePoint, Objective, StepLoss, TrainReport, TrainSettings, train};

@@ -1,0 +1,83 @@
+//! A teacher's outputs over a whole text set, on the host.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use faculty_core::{Error, Result};
+use faculty_nn::{PassSummary, TeacherView};
+
+/// Outputs of one teacher, row-major, a row a text.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TeacherOutputs {
+    /// Number of (kept) classes.
+    pub classes: usize,
+    /// Deterministic logits, `[texts, classes]`.
+    pub logits: Vec<f32>,
+    /// Summary of the Monte-Carlo passes, if they were asked for.
+    pub passes: Option<PassArrays>,
+    /// How many texts were cut to the maximum length; unknown (0) for rows that came from a cache.
+    pub truncated: usize,
+}
+
+/// Summary of Monte-Carlo passes.
+#[derive(Debug, Clone, PartialEq)]
+pub struct PassArrays {
+    /// Mean probabilities, `[texts, classes]`.
+    pub mean_probabilities: Vec<f32>,
+    /// Mean entropy of the single passes in nats, `[texts]`.
+    pub mean_entropy: Vec<f32>,
+    /// Variance of the probabilities over the passes, averaged over classes, `[texts]`.
+    pub variance: Vec<f32>,
+}
+
+impl TeacherOutputs {
+    /// Number of texts.
+    pub fn len(&self) -> usize {
+        self.logits.len() / self.classes.max(1)
+    }
+
+    /// True if there is no text.
+    pub fn is_empty(&self) -> bool {
+        self.logits.is_empty()
+    }
+
+    /// The outputs of the given texts as tensors.
+    pub fn view(&self, rows: &[usize], device: &Device) -> TeacherView {
+        let matrix = |values: &[f32]| {
+            let picked: Vec<f32> =
+                rows.iter().flat_map(|&row| &values[row * self.classes..(row + 1) * self.classes]).copied().collect();
+            Tensor::from_data(TensorData::new(picked, [rows.len(), self.classes]), device)
+        };
+        let vector = |values: &[f32]| {
+            let picked: Vec<f32> = rows.iter().map(|&row| values[row]).collect();
+            Tensor::from_data(TensorData::new(picked, [rows.len()]), device)
+        };
+        TeacherView {
+            logits: matrix(&self.logits),
+            passes: self.passes.as_ref().map(|passes| PassSummary {
+                mean_probabilities: matrix(&passes.mean_probabilities),
+                mean_entropy: vector(&passes.mean_entropy),
+                variance: vector(&passes.variance),
+            }),
+            taps: Vec::new(),
+        }
+    }
+
+    /// All texts as tensors.
+    pub fn whole_view(&self, device: &Device) -> TeacherView {
+        self.view(&(0..self.len()).collect::<Vec<_>>(), device)
+    }
+
+    /// Fails if passes were sampled with dropout and yet none of them differ: then "Monte-Carlo" would be one pass.
+    ///
+    /// # Errors
+    /// Fails if the variance over passes is 0 for every text.
+    pub fn check_passes_differ(&self, teacher: &str) -> Result<()> {
+        match &self.passes {
+            Some(passes) if !passes.variance.is_empty() && passes.variance.iter().all(|&variance| variance == 0.0) => {
+                Err(Error::check(format!("all Monte-Carlo passes of teacher `{teacher}` are identical"))
+                    .expected("a variance above 0 with dropout on")
+                    .help("does the model have a dropout rate of 0? pass --dropout, or use single-pass scores"))
+            }
+            _ => Ok(()),
+        }
+    }
+}

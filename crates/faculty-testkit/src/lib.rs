@@ -1,0 +1,24 @@
+//! What Faculty's tests share: golden files, comparisons, tiny models written at run time, conformance suites.
+//!
+//! A dev-dependency only. Everything here answers a wrong expectation with a panic, as tests do.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod close;
+mod golden;
+mod loss_conformance;
+mod loss_golden;
+mod reference;
+mod scene;
+mod tiny_model;
+mod tiny_tokenizer;
+
+pub use close::{assert_close, assert_finite};
+pub use golden::{golden_dir, golden_json, golden_tensors};
+pub use loss_conformance::{LossExpectations, OneTeacher, Optimum, loss_conformance};
+pub use loss_golden::{
+    ExtremeCase, GoldenCase, GoldenGates, GoldenLoss, GoldenPasses, GoldenScores, LossGolden, WorkedCase, WorkedValues,
+};
+pub use reference::{kl_of_logits, softmax};
+pub use scene::{Scene, SceneTeacher, Views, matrix};
+pub use tiny_model::{TinySpec, tiny_classifier_dir};
+pub use tiny_tokenizer::{TINY_WORDS, tiny_tokenizer_json, tiny_vocabulary};

@@ -1,0 +1,221 @@
+//! A model's own tokenizer, from its Hugging Face directory.
+
+use crate::SpecialIds;
+use crate::tokenizer_config::TokenizerConfig;
+use faculty_core::{Error, Result, hash_bytes};
+use rayon::prelude::*;
+use std::path::{Path, PathBuf};
+use tokenizers::{NormalizerWrapper, PostProcessor, Tokenizer, TruncationDirection};
+
+/// The tokens of one text.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TokenRow {
+    /// Token ids, special tokens included.
+    pub ids: Vec<u32>,
+    /// Segment ids, as long as `ids`.
+    pub type_ids: Vec<u32>,
+}
+
+/// The tokens of many texts.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Encoded {
+    /// One row a text, in order.
+    pub rows: Vec<TokenRow>,
+    /// How many texts were cut to the maximum length.
+    pub truncated: usize,
+}
+
+impl Encoded {
+    /// The number of tokens of every text.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.rows.iter().map(|row| row.ids.len()).collect()
+    }
+}
+
+/// Files that make up a tokenizer; those that exist travel with a model.
+const FILES: [&str; 10] = [
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "sentencepiece.bpe.model",
+    "spiece.model",
+    "tokenizer.model",
+];
+
+/// A tokenizer with its special tokens and length limit.
+///
+/// Truncation and padding settings stored in `tokenizer.json` are not followed: they are remains of whoever saved the
+/// file, and the length is decided by the caller ([`crate::effective_max_length`]).
+#[derive(Debug, Clone)]
+pub struct TextTokenizer {
+    dir: PathBuf,
+    tokenizer: Tokenizer,
+    vocab_size: usize,
+    model_max_length: Option<usize>,
+    special: SpecialIds,
+    added: usize,
+    hash: String,
+}
+
+impl TextTokenizer {
+    /// Reads `tokenizer.json` (required), `tokenizer_config.json` and `special_tokens_map.json` (optional) of `dir`.
+    ///
+    /// # Errors
+    /// Fails if `tokenizer.json` is missing (with advice where only older files are there), a file is broken, or
+    /// there is no padding token.
+    pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self> {
+        let dir = dir.as_ref();
+        let file = dir.join("tokenizer.json");
+        if !file.is_file() {
+            return Err(missing(dir));
+        }
+        let bytes = std::fs::read(&file).map_err(|e| Error::io("read", &file, e))?;
+        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|e| {
+            Error::input(format!("is not a tokenizer: {e}")).file(&file).help("is the file complete?").source(e)
+        })?;
+        let config = TokenizerConfig::read(dir)?;
+        let special = config.special_ids(&tokenizer, &file)?;
+        tokenizer.with_padding(None);
+        tokenizer
+            .with_truncation(None)
+            .map_err(|e| Error::internal(format!("cannot switch stored truncation off: {e}")).file(&file))?;
+        if let Some(NormalizerWrapper::BertNormalizer(normalizer)) = tokenizer.get_normalizer()
+            && config.lower_case().is_some_and(|lower| lower != normalizer.lowercase)
+        {
+            tracing::warn!(
+                dir = %dir.display(),
+                "do_lower_case of tokenizer_config.json contradicts tokenizer.json; tokenizer.json is followed"
+            );
+        }
+        // Added tokens may lie beyond the model's vocabulary, and ids may have gaps: the highest id decides.
+        let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
+        let added = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        Ok(Self {
+            dir: dir.to_path_buf(),
+            vocab_size,
+            model_max_length: config.max_length(),
+            special,
+            added,
+            hash: hash_bytes(&bytes),
+            tokenizer,
+        })
+    }
+
+    /// The directory the tokenizer came from.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The highest token id + 1, added tokens included: the rows an embedding table needs.
+    pub fn vocab_size(&self) -> usize {
+        self.vocab_size
+    }
+
+    /// `model_max_length` of `tokenizer_config.json`; `None` if missing or the huge number that means "no limit".
+    pub fn model_max_length(&self) -> Option<usize> {
+        self.model_max_length
+    }
+
+    /// The id of the padding token.
+    pub fn pad_id(&self) -> u32 {
+        self.special.pad
+    }
+
+    /// The ids of all special tokens.
+    pub fn special_ids(&self) -> &SpecialIds {
+        &self.special
+    }
+
+    /// How many special tokens every text gets.
+    pub fn added_tokens(&self) -> usize {
+        self.added
+    }
+
+    /// SHA-256 of `tokenizer.json`, in hexadecimal digits: equal hashes, equal tokens.
+    pub fn hash(&self) -> &str {
+        &self.hash
+    }
+
+    /// The token of an id.
+    pub fn token(&self, id: u32) -> Option<String> {
+        self.tokenizer.id_to_token(id)
+    }
+
+    /// Tokens of every text, special tokens included, cut on the right to `max_length`; special tokens are never
+    /// cut. Runs on all threads of rayon's pool; the result does not depend on their number.
+    ///
+    /// # Errors
+    /// Fails if `max_length` leaves no room for a token of the text, or a text cannot be tokenised.
+    pub fn encode(&self, texts: &[&str], max_length: usize) -> Result<Encoded> {
+        if max_length <= self.added {
+            return Err(Error::input(format!("{max_length} tokens leave no room for text"))
+                .key("max_length")
+                .expected(format!("at least {}: the tokenizer adds {} special tokens", self.added + 1, self.added)));
+        }
+        let rows: Vec<(TokenRow, bool)> = texts
+            .par_iter()
+            .enumerate()
+            .map(|(position, text)| {
+                self.encode_one(text, max_length - self.added).map_err(|e| {
+                    Error::input(format!("text {} cannot be tokenised: {e}", position + 1))
+                        .file(self.dir.join("tokenizer.json"))
+                })
+            })
+            .collect::<Result<_>>()?;
+        let truncated = rows.iter().filter(|(_, cut)| *cut).count();
+        Ok(Encoded { rows: rows.into_iter().map(|(row, _)| row).collect(), truncated })
+    }
+
+    /// Tokenises without special tokens, cuts, then adds them. Truncation set on the tokenizer itself gives the same
+    /// ids, but needs exclusive access for every other length.
+    fn encode_one(&self, text: &str, room: usize) -> tokenizers::Result<(TokenRow, bool)> {
+        let mut encoding = self.tokenizer.encode_fast(text, false)?;
+        let cut = encoding.len() > room;
+        if cut {
+            encoding.truncate(room, 0, TruncationDirection::Right);
+            // The pieces cut off would each get special tokens of their own.
+            drop(encoding.take_overflowing());
+        }
+        let encoding = self.tokenizer.post_process(encoding, None, true)?;
+        if encoding.is_empty() {
+            return Err("it has no token".into());
+        }
+        Ok((TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec() }, cut))
+    }
+
+    /// Copies the tokenizer's files into the directory `to`, byte for byte.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be read or written.
+    pub fn copy_files_to(&self, to: impl AsRef<Path>) -> Result<()> {
+        for name in FILES {
+            let from = self.dir.join(name);
+            if !from.is_file() {
+                continue;
+            }
+            // Not `fs::copy`, which would also copy a cache's read-only mode.
+            let bytes = std::fs::read(&from).map_err(|e| Error::io("read", &from, e))?;
+            let target = to.as_ref().join(name);
+            std::fs::write(&target, bytes).map_err(|e| Error::io("write", &target, e))?;
+        }
+        Ok(())
+    }
+}
+
+fn missing(dir: &Path) -> Error {
+    let older = ["vocab.txt", "vocab.json", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model"]
+        .into_iter()
+        .find(|name| dir.join(name).is_file());
+    match older {
+        Some(name) => Error::input(format!("has {name}, but no tokenizer.json")).file(dir).help(format!(
+            "convert it once with Python: python -c \"from transformers import AutoTokenizer as T; \
+             T.from_pretrained('{0}', use_fast=True).save_pretrained('{0}')\"",
+            dir.display()
+        )),
+        None => Error::input("has no tokenizer.json").file(dir).expected("a Hugging Face model directory"),
+    }
+}

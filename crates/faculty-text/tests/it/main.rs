@@ -1,0 +1,12 @@
+//! Tests of `faculty-text` through its public surface.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod batches;
+mod compressed;
+mod csv_files;
+mod fixture;
+mod golden;
+mod jsonl;
+mod labels;
+mod plain;
+mod tokenizer;

@@ -86,10 +86,7 @@ impl StagedDir {
         if target.is_file() {
             return Err(Error::input("is a file").file(target).expected("a directory that does not exist yet"));
         }
-        let occupied = target
-            .read_dir()
-            .map(|mut entries| entries.next().is_some())
-            .unwrap_or(false);
+        let occupied = target.read_dir().map(|mut entries| entries.next().is_some()).unwrap_or(false);
         if occupied && !overwrite {
             return Err(Error::input("the output directory exists")
                 .file(target)
@@ -113,7 +110,8 @@ impl StagedDir {
         {
             use std::os::unix::fs::PermissionsExt;
             let mode = std::fs::Permissions::from_mode(0o755);
-            std::fs::set_permissions(self.staging.path(), mode).map_err(|e| Error::io("set mode of", &self.target, e))?;
+            std::fs::set_permissions(self.staging.path(), mode)
+                .map_err(|e| Error::io("set mode of", &self.target, e))?;
         }
         let aside = self.target.with_extension(format!("old-{}.tmp", std::process::id()));
         let had_old = self.target.exists();

@@ -88,7 +88,9 @@ impl LabelJoin {
         let mut parts = Vec::with_capacity(teachers.len());
         for (position, (teacher, labels)) in teachers.iter().enumerate() {
             if teachers[..position].iter().any(|(other, _)| other == teacher) {
-                return Err(Error::input(format!("two teachers are called `{teacher}`")).expected("distinct teacher names"));
+                return Err(
+                    Error::input(format!("two teachers are called `{teacher}`")).expected("distinct teacher names")
+                );
             }
             let empty_renames = BTreeMap::new();
             let empty_exclusions = BTreeSet::new();
@@ -96,7 +98,9 @@ impl LabelJoin {
             let excluded = aliases.exclude.get(*teacher).unwrap_or(&empty_exclusions);
             for label in renames.keys().chain(excluded) {
                 if labels.index_of(label).is_none() {
-                    let mut error = Error::input(format!("the alias file names label `{label}`, which teacher `{teacher}` does not have"));
+                    let mut error = Error::input(format!(
+                        "the alias file names label `{label}`, which teacher `{teacher}` does not have"
+                    ));
                     if let Some(near) = nearest(label, labels.names().iter().map(String::as_str)) {
                         error = error.help(format!("did you mean `{near}`?"));
                     }
@@ -156,11 +160,8 @@ impl LabelJoin {
     pub fn overlaps(&self) -> Vec<Overlap> {
         let mut overlaps = Vec::new();
         for (class, label) in self.union.names().iter().enumerate() {
-            let teachers: Vec<String> = self
-                .owners(class)
-                .into_iter()
-                .map(|teacher| self.teachers[teacher].name.clone())
-                .collect();
+            let teachers: Vec<String> =
+                self.owners(class).into_iter().map(|teacher| self.teachers[teacher].name.clone()).collect();
             if teachers.len() > 1 {
                 overlaps.push(Overlap { label: label.clone(), teachers });
             }
@@ -217,8 +218,9 @@ fn abbreviate(names: &[&str]) -> String {
 fn check_alias_teachers(teachers: &[(&str, &LabelSpace)], aliases: &Aliases) -> Result<()> {
     for name in aliases.rename.keys().chain(aliases.exclude.keys()) {
         if !teachers.iter().any(|(teacher, _)| teacher == name) {
-            let mut error = Error::input(format!("the alias file names teacher `{name}`, which is not among the teachers"))
-                .expected(format!("one of {}", teachers.iter().map(|(t, _)| *t).collect::<Vec<_>>().join(", ")));
+            let mut error =
+                Error::input(format!("the alias file names teacher `{name}`, which is not among the teachers"))
+                    .expected(format!("one of {}", teachers.iter().map(|(t, _)| *t).collect::<Vec<_>>().join(", ")));
             if let Some(near) = nearest(name, teachers.iter().map(|(teacher, _)| *teacher)) {
                 error = error.help(format!("did you mean `{near}`?"));
             }

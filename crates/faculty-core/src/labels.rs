@@ -96,8 +96,11 @@ impl LabelSpace {
         {
             return Ok(index);
         }
-        let mut error = Error::input(format!("label `{label}` is not in the label space"))
-            .expected(format!("one of {} names, or an index below {}", self.len(), self.len()));
+        let mut error = Error::input(format!("label `{label}` is not in the label space")).expected(format!(
+            "one of {} names, or an index below {}",
+            self.len(),
+            self.len()
+        ));
         if let Some(near) = nearest(label, self.names.iter().map(String::as_str)) {
             error = error.help(format!("did you mean `{near}`?"));
         }

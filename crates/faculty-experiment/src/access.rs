@@ -1,41 +1,16 @@
 //! What a row may see, and the guard that enforces it.
 
 use faculty_core::{Error, Result};
-use faculty_methods::MethodSpec;
-use serde::{Deserialize, Serialize};
+use faculty_methods::DataAccess;
 use std::fmt;
 
-/// What a row may see of the data; each grade includes those before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum DataAccess {
-    /// No text at all: the teachers alone.
-    None,
-    /// Text of another world than the task's.
-    OutOfDomain,
-    /// The task's texts, without labels.
-    Unlabelled,
-    /// The task's texts and their labels.
-    Labelled,
-}
-
-impl fmt::Display for DataAccess {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::None => "no text",
-            Self::OutOfDomain => "out-of-domain text",
-            Self::Unlabelled => "unlabelled text",
-            Self::Labelled => "labelled text",
-        })
-    }
-}
-
-/// What a method may see.
-pub fn access_of(method: &MethodSpec) -> DataAccess {
-    match method {
-        MethodSpec::Teacher { .. } | MethodSpec::Concat => DataAccess::None,
-        MethodSpec::Supervised => DataAccess::Labelled,
-        _ => DataAccess::Unlabelled,
+/// An access in words, for tables, cards and errors.
+pub const fn access_words(access: DataAccess) -> &'static str {
+    match access {
+        DataAccess::None => "no text",
+        DataAccess::OutOfDomain => "out-of-domain text",
+        DataAccess::Unlabelled => "unlabelled text",
+        DataAccess::Labelled => "labelled text",
     }
 }
 
@@ -85,7 +60,7 @@ impl<'a> GuardedTexts<'a> {
     }
 
     fn refusal(&self, what: &str) -> Error {
-        Error::check(format!("row `{}` asked for {what}, but declared access to {}", self.row, self.access))
+        Error::check(format!("row `{}` asked for {what}, but declared access to {}", self.row, access_words(self.access)))
             .help("a row that needs labels is a ceiling, not a label-free method")
     }
 }
@@ -93,6 +68,6 @@ impl<'a> GuardedTexts<'a> {
 impl fmt::Debug for GuardedTexts<'_> {
     /// Shows no content, so that a log line cannot leak what the guard refuses.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "GuardedTexts({:?}, {}, {} texts)", self.row, self.access, self.texts.len())
+        write!(f, "GuardedTexts({:?}, {}, {} texts)", self.row, access_words(self.access), self.texts.len())
     }
 }

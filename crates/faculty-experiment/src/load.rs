@@ -54,10 +54,11 @@ pub fn parse_experiment(path: &Path, text: &str, overrides: &Overrides) -> Resul
             None => described,
         }
     })?;
+    file.validate().map_err(|error| error.file(path))?;
     // Every tier is checked whenever the file is read, so that a mistake in `paper` shows in the first smoke run.
     for name in file.tier.keys() {
         let (_, tiered) = apply_tier(path, text, &file, name)?;
-        tiered.validate().map_err(|error| error.file(path).help(format!("in [tier.{name}]")))?;
+        tiered.validate().map_err(|error| blame(&format!("[tier.{name}]"), &error.file(path)))?;
     }
     let (mut layers, mut experiment) = match &overrides.tier {
         Some(tier) => apply_tier(path, text, &file, tier)?,
@@ -73,12 +74,11 @@ pub fn parse_experiment(path: &Path, text: &str, overrides: &Overrides) -> Resul
             .source(Some(Map::from_iter([(name.clone(), value.clone())])));
         let layer = Config::builder().add_source(variable).build().map_err(|error| config_error(path, &error))?;
         layers = merge(path, layers, layer)?;
-        experiment = read(&layers, path).map_err(|error| error.help(format!("set by the environment variable {name}")))?;
+        experiment = read(&layers, path).map_err(|error| blame(&format!("environment variable {name}"), &error))?;
     }
     for assignment in &overrides.set {
-        let layer = set_layer(assignment)?;
-        layers = merge(path, layers, layer)?;
-        experiment = read(&layers, path).map_err(|error| error.help(format!("set by --set {assignment}")))?;
+        layers = assign(layers, assignment)?;
+        experiment = read(&layers, path).map_err(|error| blame(&format!("--set {assignment}"), &error))?;
     }
     experiment.tier = BTreeMap::new();
     experiment.validate().map_err(|error| error.file(path))?;
@@ -103,7 +103,7 @@ fn apply_tier(path: &Path, text: &str, file: &ExperimentFile, tier: &str) -> Res
     };
     let written = toml::to_string(table).map_err(|error| Error::internal("a tier cannot be written").source(error))?;
     let layers = merge(path, base_layers(path, text)?, base_layers(path, &written)?)?;
-    let experiment = read(&layers, path).map_err(|error| error.help(format!("in [tier.{tier}]")))?;
+    let experiment = read(&layers, path).map_err(|error| blame(&format!("[tier.{tier}]"), &error))?;
     Ok((layers, experiment))
 }
 
@@ -111,7 +111,8 @@ fn merge(path: &Path, under: Config, over: Config) -> Result<Config> {
     Config::builder().add_source(under).add_source(over).build().map_err(|error| config_error(path, &error))
 }
 
-fn set_layer(assignment: &str) -> Result<Config> {
+/// Sets one key in place, so that `row[1].method.passes` reaches into a list, which a layer of its own would replace.
+fn assign(layers: Config, assignment: &str) -> Result<Config> {
     let Some((key, value)) = assignment.split_once('=') else {
         return Err(Error::input(format!("`{assignment}` is no assignment"))
             .key("--set")
@@ -124,6 +125,7 @@ fn set_layer(assignment: &str) -> Result<Config> {
         Err(_) => toml::Value::String(value.to_owned()),
     };
     Config::builder()
+        .add_source(layers)
         .set_override(key, to_config(value))
         .and_then(|builder| builder.build())
         .map_err(|error| Error::input(format!("`{key}` is no key: {error}")).key("--set"))
@@ -147,6 +149,11 @@ fn to_config(value: toml::Value) -> config::Value {
 fn read(layers: &Config, path: &Path) -> Result<ExperimentFile> {
     let merged: toml::Value = layers.clone().try_deserialize().map_err(|error| config_error(path, &error))?;
     merged.try_into().map_err(|error| describe(&error, path))
+}
+
+/// An error with the layer that brought it about.
+fn blame(layer: &str, error: &Error) -> Error {
+    Error::input(format!("{layer}: {error}"))
 }
 
 fn config_error(path: &Path, error: &ConfigError) -> Error {

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use faculty_core::{Error, Observer, Result};
 use faculty_losses::cross_entropy;
 use faculty_model::{Classifier, Tokens};
-use faculty_student::{Objective, StepLoss, TrainReport, TrainSettings, train};
+use faculty_student::{Objective, StepLoss, TrainReport, TrainSettings, train, train_batches};
 
 struct CrossEntropy<'a> {
     labels: &'a [usize],
@@ -32,12 +32,33 @@ pub fn fine_tune(
     seed: u64,
     observer: &dyn Observer,
 ) -> Result<TrainReport> {
+    let objective = objective(classifier, tokens, labels)?;
+    train(classifier, tokens, &objective, settings, seed, observer)
+}
+
+/// [`fine_tune`] over the given batches in the given order; see [`train_batches`].
+///
+/// # Errors
+/// As [`fine_tune`].
+pub fn fine_tune_batches(
+    classifier: &mut Classifier,
+    tokens: &Tokens,
+    labels: &[usize],
+    settings: &TrainSettings,
+    batches: &[Vec<usize>],
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<TrainReport> {
+    let objective = objective(classifier, tokens, labels)?;
+    train_batches(classifier, tokens, &objective, settings, batches, seed, observer)
+}
+
+fn objective<'a>(classifier: &Classifier, tokens: &Tokens, labels: &'a [usize]) -> Result<CrossEntropy<'a>> {
     if labels.len() != tokens.len() {
         return Err(Error::internal(format!("{} labels for {} texts", labels.len(), tokens.len())));
     }
     if let Some(label) = labels.iter().find(|&&label| label >= classifier.labels.len()) {
         return Err(Error::internal(format!("label {label} of {} classes", classifier.labels.len())));
     }
-    let objective = CrossEntropy { labels, device: classifier.device.clone() };
-    train(classifier, tokens, &objective, settings, seed, observer)
+    Ok(CrossEntropy { labels, device: classifier.device.clone() })
 }

@@ -17,4 +17,4 @@ mod train;
 pub use build::{MINILM_L3, StudentOrigin, build_student, resolve_model};
 pub use card::{ModelCard, TeacherEntry};
 pub use spec::{StudentSpec, StudentStart};
-pub use train::{CurvePoint, Objective, StepLoss, TrainReport, TrainSettings, train};
+pub use train::{CurvePoint, Objective, StepLoss, TrainReport, TrainSettings, train, train_batches};

@@ -150,10 +150,43 @@ pub fn train(
     observer: &dyn Observer,
 ) -> Result<TrainReport> {
     settings.check()?;
-    let start = Instant::now();
-    let steps = settings.steps(tokens.len());
     let lengths = tokens.lengths();
     let order = Stream::new(seed, "training order");
+    let plan = |epoch| plan_shuffled(&lengths, settings.batch_size, order, epoch);
+    train_planned(classifier, tokens, objective, settings, settings.steps(tokens.len()), plan, seed, observer)
+}
+
+/// Like [`train`], over the given batches in the given order, `settings.epochs` times; `settings.batch_size` is not read.
+/// For comparisons in which another program runs the same batches.
+///
+/// # Errors
+/// As [`train`].
+pub fn train_batches(
+    classifier: &mut Classifier,
+    tokens: &Tokens,
+    objective: &dyn Objective,
+    settings: &TrainSettings,
+    batches: &[Vec<usize>],
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<TrainReport> {
+    settings.check()?;
+    let steps = settings.epochs * batches.len();
+    train_planned(classifier, tokens, objective, settings, steps, |_| batches.to_vec(), seed, observer)
+}
+
+#[allow(clippy::too_many_arguments, reason = "the arguments of `train`, and the plan")]
+fn train_planned(
+    classifier: &mut Classifier,
+    tokens: &Tokens,
+    objective: &dyn Objective,
+    settings: &TrainSettings,
+    steps: usize,
+    plan: impl Fn(u64) -> Vec<Vec<usize>>,
+    seed: u64,
+    observer: &dyn Observer,
+) -> Result<TrainReport> {
+    let start = Instant::now();
     let dropout_stream = Stream::new(seed, "training dropout");
     let rates = settings.dropout.unwrap_or(classifier.config.dropout);
     let device = classifier.device.clone();
@@ -166,7 +199,7 @@ pub fn train(
     let mut optimizer = optimizer(settings);
     let mut report = TrainReport::default();
     for epoch in 0..settings.epochs {
-        for rows in plan_shuffled(&lengths, settings.batch_size, order, epoch as u64) {
+        for rows in plan(epoch as u64) {
             observer.check()?;
             let input = tokens.batch(&rows, &classifier.config, &device)?;
             let step_stream = dropout_stream.fork(report.steps as u64);

@@ -17,6 +17,7 @@ pub use golden::{golden_dir, golden_json, golden_tensors};
 pub use loss_conformance::{LossExpectations, OneTeacher, Optimum, loss_conformance};
 pub use loss_golden::{
     ExtremeCase, GoldenCase, GoldenGates, GoldenLoss, GoldenPasses, GoldenScores, LossGolden, WorkedCase, WorkedValues,
+    golden_join, golden_matrix, golden_teachers, golden_vector,
 };
 pub use reference::{kl_of_logits, softmax};
 pub use scene::{Scene, SceneTeacher, Views, matrix};

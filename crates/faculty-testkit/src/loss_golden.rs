@@ -1,6 +1,9 @@
 //! `golden/losses.json`: losses, scores and gates with gradients, from PyTorch in float64.
 
-use crate::golden_json;
+use crate::{golden_json, matrix};
+use burn::tensor::{Device, Tensor};
+use faculty_core::LabelJoin;
+use faculty_nn::TeacherView;
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -156,4 +159,48 @@ pub struct ExtremeCase {
     pub scores: Vec<GoldenScores>,
     /// Single-pass entropy scores and gates.
     pub single_pass: GoldenGates,
+}
+
+/// The label join with these maps into the union, whose classes are called `class 0`, `class 1`, ...
+///
+/// # Panics
+/// Panics if the maps are empty.
+pub fn golden_join(to_union: &[Vec<usize>]) -> LabelJoin {
+    let classes = 1 + to_union.iter().flatten().max().expect("a class");
+    let union: Vec<String> = (0..classes).map(|class| format!("class {class}")).collect();
+    let teachers: Vec<serde_json::Value> = to_union
+        .iter()
+        .enumerate()
+        .map(|(index, classes)| {
+            let kept: Vec<usize> = (0..classes.len()).collect();
+            serde_json::json!({"name": format!("teacher {index}"), "kept": kept, "to_union": classes})
+        })
+        .collect();
+    // Built as it is stored: `LabelJoin::build` would list the union in order of first appearance.
+    serde_json::from_value(serde_json::json!({"union": union, "teachers": teachers})).unwrap()
+}
+
+/// Rows of a golden file as a tensor `[rows, width]`.
+///
+/// # Panics
+/// Panics if there are no rows or their widths differ.
+pub fn golden_matrix(rows: &[Vec<f64>], device: &Device) -> Tensor<2> {
+    let rows: Vec<Vec<f32>> = rows.iter().map(|row| row.iter().map(|&value| value as f32).collect()).collect();
+    matrix(&rows, device)
+}
+
+/// Values of a golden file as a tensor.
+pub fn golden_vector(values: &[f64], device: &Device) -> Tensor<1> {
+    let values: Vec<f32> = values.iter().map(|&value| value as f32).collect();
+    Tensor::from_floats(values.as_slice(), device)
+}
+
+/// Teachers' views of their deterministic logits.
+///
+/// # Panics
+/// Panics if a teacher has no rows.
+pub fn golden_teachers(logits: &[Vec<Vec<f64>>], device: &Device) -> Vec<TeacherView> {
+    let view =
+        |rows: &Vec<Vec<f64>>| TeacherView { logits: golden_matrix(rows, device), passes: None, taps: Vec::new() };
+    logits.iter().map(view).collect()
 }

@@ -165,8 +165,7 @@ impl Scene {
             passes: None,
             taps: Vec::new(),
         };
-        let weights =
-            self.sample_weights.as_ref().map(|weights| Tensor::<1>::from_floats(weights.as_slice(), device));
+        let weights = self.sample_weights.as_ref().map(|weights| Tensor::<1>::from_floats(weights.as_slice(), device));
         Views {
             join,
             tensors,

@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 /// The whole words of the tiny vocabulary. Others are spelt letter by letter.
 pub const TINY_WORDS: [&str; 84] = [
     "a", "about", "account", "airport", "am", "an", "and", "at", "balance", "bank", "bill", "book", "buy", "can",
-    "car", "card", "change", "cook", "credit", "day", "do", "does", "dollars", "find", "flight", "food", "for",
-    "from", "gas", "get", "give", "go", "have", "help", "home", "hotel", "how", "i", "in", "is", "it", "kitchen",
-    "light", "limit", "list", "long", "make", "market", "me", "meal", "money", "music", "my", "need", "new", "next",
-    "of", "oil", "on", "order", "pay", "play", "please", "recipe", "room", "set", "share", "shop", "show", "song",
-    "team", "tell", "the", "ticket", "time", "to", "travel", "turn", "want", "what", "when", "win", "with", "you",
+    "car", "card", "change", "cook", "credit", "day", "do", "does", "dollars", "find", "flight", "food", "for", "from",
+    "gas", "get", "give", "go", "have", "help", "home", "hotel", "how", "i", "in", "is", "it", "kitchen", "light",
+    "limit", "list", "long", "make", "market", "me", "meal", "money", "music", "my", "need", "new", "next", "of",
+    "oil", "on", "order", "pay", "play", "please", "recipe", "room", "set", "share", "shop", "show", "song", "team",
+    "tell", "the", "ticket", "time", "to", "travel", "turn", "want", "what", "when", "win", "with", "you",
 ];
 
 const SPECIAL: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];

@@ -43,13 +43,7 @@ impl TokenBatch {
     ///
     /// # Panics
     /// Panics if an index is out of range.
-    pub fn from_rows_padded(
-        all: &[TokenRow],
-        rows: &[usize],
-        pad_id: u32,
-        side: PadSide,
-        min_width: usize,
-    ) -> Self {
+    pub fn from_rows_padded(all: &[TokenRow], rows: &[usize], pad_id: u32, side: PadSide, min_width: usize) -> Self {
         let lengths: Vec<usize> = rows.iter().map(|&row| all[row].ids.len()).collect();
         let width = lengths.iter().copied().max().unwrap_or(0).max(min_width);
         let mut ids = vec![pad_id; rows.len() * width];

@@ -86,8 +86,11 @@ impl<'a> Collector<'a> {
         {
             let (line, broken, rows) = (first.line, self.report.broken_total, self.report.rows);
             let error = if self.not_utf8 * 2 > broken {
-                Error::input(format!("is not UTF-8 text: {} of {rows} rows are not, the first: {}", self.not_utf8, first.reason))
-                    .help("convert it, for example with: iconv -f LATIN1 -t UTF-8")
+                Error::input(format!(
+                    "is not UTF-8 text: {} of {rows} rows are not, the first: {}",
+                    self.not_utf8, first.reason
+                ))
+                .help("convert it, for example with: iconv -f LATIN1 -t UTF-8")
             } else if self.report.empty == rows {
                 empty(self.path)
             } else {

@@ -3,8 +3,8 @@
 use crate::Compression;
 use faculty_core::{Error, Result};
 use flate2::bufread::MultiGzDecoder;
-use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::BlockDecodingStrategy;
+use ruzstd::decoding::FrameDecoder;
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

@@ -27,9 +27,8 @@ impl<'a> Lines<'a> {
     pub(crate) fn next(&mut self) -> Result<Option<(u64, &[u8])>> {
         self.buffer.clear();
         let mut limited = (&mut self.source).take(MAX_LINE_BYTES);
-        let read = limited
-            .read_until(b'\n', &mut self.buffer)
-            .map_err(|e| read_error(self.path, self.compression, e))?;
+        let read =
+            limited.read_until(b'\n', &mut self.buffer).map_err(|e| read_error(self.path, self.compression, e))?;
         if read == 0 {
             return Ok(None);
         }

@@ -10,7 +10,11 @@ use faculty_core::{Error, Result};
 ///
 /// # Errors
 /// Fails if the flag is 0 or larger than the position table.
-pub fn effective_max_length(tokenizer_limit: Option<usize>, position_limit: usize, flag: Option<usize>) -> Result<usize> {
+pub fn effective_max_length(
+    tokenizer_limit: Option<usize>,
+    position_limit: usize,
+    flag: Option<usize>,
+) -> Result<usize> {
     match flag {
         Some(0) => Err(Error::input("is 0").key("max_length").expected(format!("1 to {position_limit} tokens"))),
         Some(length) if length > position_limit => Err(Error::input(format!("{length} tokens do not fit the model"))

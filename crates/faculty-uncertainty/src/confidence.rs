@@ -49,10 +49,7 @@ impl Confidence for Uniform {
 }
 
 /// The score of each teacher as a column, `[batch, teachers]`.
-pub(crate) fn columns(
-    views: &[TeacherView],
-    score: impl Fn(&TeacherView) -> Result<Tensor<1>>,
-) -> Result<Tensor<2>> {
+pub(crate) fn columns(views: &[TeacherView], score: impl Fn(&TeacherView) -> Result<Tensor<1>>) -> Result<Tensor<2>> {
     let Some(first) = views.first() else {
         return Err(Error::internal("scores of no teacher").expected("at least one teacher's view"));
     };

@@ -1,8 +1,8 @@
 //! Predictive entropy: of Monte-Carlo passes, and of one deterministic pass.
 
+use crate::Confidence;
 use crate::confidence::{columns, single_class_warnings};
 use crate::softmax_scores::log_softmax;
-use crate::Confidence;
 use burn::tensor::Tensor;
 use faculty_core::{Error, Result};
 use faculty_nn::TeacherView;

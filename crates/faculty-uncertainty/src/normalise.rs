@@ -20,7 +20,9 @@ impl ZNormaliser {
     pub fn fit(scores: &Tensor<2>) -> Result<Self> {
         let [texts, teachers] = scores.dims();
         if texts == 0 || teachers == 0 {
-            return Err(Error::internal(format!("scores of shape {:?}", [texts, teachers])).expected("at least one text"));
+            return Err(
+                Error::internal(format!("scores of shape {:?}", [texts, teachers])).expected("at least one text")
+            );
         }
         let values = host_values(scores.clone().inner())?;
         if let Some(position) = values.iter().position(|value| !value.is_finite()) {
@@ -45,7 +47,9 @@ impl ZNormaliser {
     pub fn apply(&self, scores: Tensor<2>) -> Result<Tensor<2>> {
         let teachers = scores.dims()[1];
         if teachers != self.means.len() {
-            return Err(Error::internal(format!("scores of {teachers} teachers")).expected(self.means.len().to_string()));
+            return Err(
+                Error::internal(format!("scores of {teachers} teachers")).expected(self.means.len().to_string())
+            );
         }
         let scores = scores.inner();
         let device = scores.device();

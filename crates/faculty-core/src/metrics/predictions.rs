@@ -190,8 +190,7 @@ impl Predictions {
 
     fn slice(&self, slice: &[usize]) -> SliceAccuracy {
         let (mut texts, mut over, mut inside) = (0usize, 0usize, 0usize);
-        for ((row, &label), &predicted) in
-            self.scores.chunks_exact(self.classes).zip(&self.labels).zip(&self.predicted)
+        for ((row, &label), &predicted) in self.scores.chunks_exact(self.classes).zip(&self.labels).zip(&self.predicted)
         {
             if slice.contains(&label) {
                 texts += 1;

@@ -3,7 +3,8 @@ use std::fs;
 use std::path::Path;
 
 fn names(dir: &Path) -> Vec<String> {
-    let mut names: Vec<String> = dir.read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<String> =
+        dir.read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     names
 }

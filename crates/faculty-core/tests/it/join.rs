@@ -56,7 +56,10 @@ fn generic_labels_are_refused_without_a_full_map() {
     let (a, b) = (space(&["LABEL_0", "LABEL_1"]), space(&["z"]));
     let teachers = [("a", &a), ("b", &b)];
     let message = LabelJoin::build(&teachers, &Aliases::default()).unwrap_err().to_string();
-    assert!(message.contains("the labels of teacher `a` are generic") && message.contains("[rename.\"a\"]"), "{message}");
+    assert!(
+        message.contains("the labels of teacher `a` are generic") && message.contains("[rename.\"a\"]"),
+        "{message}"
+    );
     assert!(LabelJoin::build(&teachers, &rename("a", &[("LABEL_0", "x")])).is_err(), "half a map is no map");
     let join = LabelJoin::build(&teachers, &rename("a", &[("LABEL_0", "x"), ("LABEL_1", "y")])).unwrap();
     assert_eq!(join.union().names(), ["x", "y", "z"]);

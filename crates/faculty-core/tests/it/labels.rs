@@ -11,7 +11,10 @@ fn id_ten_comes_after_id_two() {
     let labels = LabelSpace::from_id2label(&map).unwrap();
     assert_eq!(labels.name(2), Some("class 2"));
     assert_eq!(labels.name(10), Some("class 10"));
-    assert_eq!((0..12).map(|id| labels.index_of(&format!("class {id}")).unwrap()).collect::<Vec<_>>(), (0..12).collect::<Vec<_>>());
+    assert_eq!(
+        (0..12).map(|id| labels.index_of(&format!("class {id}")).unwrap()).collect::<Vec<_>>(),
+        (0..12).collect::<Vec<_>>()
+    );
 }
 
 #[test]

@@ -1,10 +1,13 @@
-use faculty_core::metrics::{Classification, Predictions, argmax, argmax_among, argmax_rows, retained_share, retained_shares};
+use faculty_core::metrics::{
+    Classification, Predictions, argmax, argmax_among, argmax_rows, retained_share, retained_shares,
+};
 use faculty_core::{LabelSpace, Stream};
 
 /// Random logits and labels over `classes`; a third of the texts leans to its label.
 fn random(trial: u64, texts: usize, classes: usize) -> (Vec<f32>, Vec<usize>) {
     let stream = Stream::new(trial, "metrics");
-    let labels: Vec<usize> = (0..texts as u64).map(|text| stream.fork(0).below_at(text, classes as u64) as usize).collect();
+    let labels: Vec<usize> =
+        (0..texts as u64).map(|text| stream.fork(0).below_at(text, classes as u64) as usize).collect();
     let mut logits: Vec<f32> = (0..(texts * classes) as u64).map(|i| stream.fork(1).normal_at(i) as f32).collect();
     for text in (0..texts).step_by(3) {
         logits[text * classes + labels[text]] += 3.0;
@@ -54,7 +57,8 @@ fn permuting_label_ids_with_their_names_changes_no_metric() {
         }
         let moved_labels: Vec<usize> = labels.iter().map(|&label| to(label)).collect();
         let slices = [vec![0, 1, 2], vec![3, 4, 5, 6]];
-        let moved_slices: Vec<Vec<usize>> = slices.iter().map(|slice| slice.iter().map(|&class| to(class)).collect()).collect();
+        let moved_slices: Vec<Vec<usize>> =
+            slices.iter().map(|slice| slice.iter().map(|&class| to(class)).collect()).collect();
         let before = Predictions::from_logits(&logits, classes, &labels).unwrap();
         let after = Predictions::from_logits(&moved_logits, classes, &moved_labels).unwrap();
         let (a, b) = (before.classification(), after.classification());
@@ -128,6 +132,16 @@ fn calibration_by_hand() {
     assert!((predictions.brier() - (0.02 + 1.62 + 0.32) / 3.0).abs() < 1e-6);
     let nll = -(0.9_f64.ln() + 0.1_f64.ln() + 0.6_f64.ln()) / 3.0;
     assert!((predictions.nll() - nll).abs() < 1e-6);
+}
+
+#[test]
+fn neighbouring_confidence_bins_do_not_cancel_each_other() {
+    // 0.55 lies in (8/15, 9/15] and is right, 0.62 in (9/15, 10/15] and is wrong.
+    let predictions = Predictions::from_probabilities(&[0.55, 0.45, 0.62, 0.38], 2, &[0, 1]).unwrap();
+    assert!((predictions.ece() - (0.45 + 0.62) / 2.0).abs() < 1e-6);
+    // 0.55 and 0.59 share a bin.
+    let predictions = Predictions::from_probabilities(&[0.55, 0.45, 0.59, 0.41], 2, &[0, 1]).unwrap();
+    assert!((predictions.ece() - (1.0_f64 - 0.55 - 0.59).abs() / 2.0).abs() < 1e-6);
 }
 
 #[test]

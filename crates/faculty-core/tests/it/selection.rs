@@ -35,9 +35,14 @@ fn the_uniform_gate_is_reported_as_chance() {
     for weight in [1.0 / 3.0, 0.0] {
         let selection = teacher_selection(&vec![weight; 600], &labels, &KNOWS).unwrap();
         assert!(selection.uniform);
-        assert_eq!((selection.accuracy, selection.chance), (share_of_largest_owner(&labels), share_of_largest_owner(&labels)));
+        assert_eq!(
+            (selection.accuracy, selection.chance),
+            (share_of_largest_owner(&labels), share_of_largest_owner(&labels))
+        );
         assert_eq!(selection.abstained, 200);
-        assert!(selection.owners.iter().all(|owner| owner.accuracy.is_none() && (owner.chosen - 1.0 / 3.0).abs() < 1e-9));
+        assert!(
+            selection.owners.iter().all(|owner| owner.accuracy.is_none() && (owner.chosen - 1.0 / 3.0).abs() < 1e-9)
+        );
     }
 }
 

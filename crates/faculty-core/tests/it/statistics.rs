@@ -47,7 +47,10 @@ fn few_values_give_none_and_no_panic() {
     assert_eq!((mean(&[]), sample_sd(&[]), Summary::of(&[])), (None, None, None));
     let one = Summary::of(&[0.7]).unwrap();
     assert_eq!((one.mean, one.sd, one.interval), (0.7, None, None));
-    assert_eq!((mean_without_extremes(&[]), mean_without_extremes(&[1.0]), mean_without_extremes(&[1.0, 2.0])), (None, None, None));
+    assert_eq!(
+        (mean_without_extremes(&[]), mean_without_extremes(&[1.0]), mean_without_extremes(&[1.0, 2.0])),
+        (None, None, None)
+    );
     assert_eq!((sign_flip(&[]), sign_flip(&[1.0; 21]), sign_flip(&[f64::NAN])), (None, None, None));
     let stream = Stream::new(1, "bootstrap");
     assert_eq!((paired_bootstrap(&[], 10, stream), paired_bootstrap(&[1.0], 0, stream)), (None, None));
@@ -94,7 +97,10 @@ fn the_sign_flip_test_counts_exactly() {
     assert_eq!(sign_flip(&[0.0, 0.0]).unwrap().p, 1.0);
     assert_eq!(sign_flip(&[0.3]).unwrap().p, 1.0);
     // Equal sizes: sums are rounded in different orders but must tie.
-    assert_eq!(sign_flip(&[0.1, 0.2, 0.3, -0.6, 0.7, 0.1]).unwrap(), sign_flip(&[0.1, 0.7, -0.6, 0.3, 0.2, 0.1]).unwrap());
+    assert_eq!(
+        sign_flip(&[0.1, 0.2, 0.3, -0.6, 0.7, 0.1]).unwrap(),
+        sign_flip(&[0.1, 0.7, -0.6, 0.3, 0.2, 0.1]).unwrap()
+    );
     assert_eq!(sign_flip(&[1.0; 20]).unwrap().p, 2.0_f64.powi(-19));
 }
 

@@ -21,7 +21,8 @@ fn a_draw_depends_on_nothing_but_seed_name_and_position() {
     let forwards: Vec<u64> = (0..100).map(|i| stream.u64_at(i)).collect();
     let backwards: Vec<u64> = (0..100).rev().map(|i| stream.u64_at(i)).collect();
     assert!(forwards.iter().eq(backwards.iter().rev()));
-    let others = [Stream::new(8, "dropout").fork(3), Stream::new(7, "order").fork(3), Stream::new(7, "dropout").fork(4)];
+    let others =
+        [Stream::new(8, "dropout").fork(3), Stream::new(7, "order").fork(3), Stream::new(7, "dropout").fork(4)];
     for other in others {
         assert!((0..100).all(|i| other.u64_at(i) != stream.u64_at(i)));
     }

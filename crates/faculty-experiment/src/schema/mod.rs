@@ -7,11 +7,12 @@ mod row;
 mod table;
 
 pub use data::{DataSection, EvaluateOn, Limit, TeacherPart};
-pub use models::{ScanSection, StudentSection, TeacherSection};
+pub use models::{ScanSection, SelectionOn, StudentSection, TeacherSection};
 pub use reference::{Published, Reference, Unknown};
 pub use row::{Role, RowSection};
 pub use table::{KeepStudents, Metric, TableSection};
 
+use crate::rundir::slug;
 use faculty_core::{Error, Result, nearest};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -60,13 +61,17 @@ impl ExperimentFile {
         self.table.validate()?;
         self.data.validate()?;
         self.scan.validate()?;
+        self.teacher.validate()?;
+        self.student.validate()?;
         if self.rows.is_empty() {
             return Err(Error::input("the experiment has no row").key("row").expected("at least one [[row]]"));
         }
         for (index, row) in self.rows.iter().enumerate() {
             row.validate().map_err(|error| error.key(format!("row[{index}]")))?;
-            if self.rows[..index].iter().any(|other| other.name == row.name) {
-                return Err(Error::input(format!("two rows are called `{}`", row.name)).key("row").expected("distinct names"));
+            if let Some(other) = self.rows[..index].iter().find(|other| slug(&other.name) == slug(&row.name)) {
+                return Err(Error::input(format!("rows `{}` and `{}` would share a folder", other.name, row.name))
+                    .key(format!("row[{index}].name"))
+                    .expected("names that differ in letters or digits"));
             }
         }
         if let Some(headline) = &self.table.headline {

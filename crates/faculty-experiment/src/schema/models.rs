@@ -1,7 +1,7 @@
 //! `[teacher]`, `[scan]`, `[student]`: what models start from and how they are trained.
 
 use faculty_core::{Error, Result};
-use faculty_student::TrainSettings;
+use faculty_student::{StudentSpec, StudentStart, TrainSettings};
 use serde::{Deserialize, Serialize};
 
 /// `[teacher]`: how the teachers that are not loaded are fine-tuned.
@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[serde(deny_unknown_fields)]
 pub struct TeacherSection {
     /// The pretrained encoder: `minilm-l3` (embedded), a directory, or `owner/name`.
-    pub init: String,
-    /// The encoder's layers to keep, counted from the bottom; all of them by default.
+    pub init: StudentStart,
+    /// Cut to so many layers, evenly spread over the depth; all of them by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<usize>,
     /// The seed of head, order and dropout. Teachers are fixed across student seeds.
@@ -19,6 +19,31 @@ pub struct TeacherSection {
     /// Fine-tuning.
     #[serde(default)]
     pub train: TrainSettings,
+}
+
+impl TeacherSection {
+    /// What the fine-tuned network is cut from.
+    pub fn spec(&self) -> StudentSpec {
+        StudentSpec { init: self.init.clone(), layers: self.layers }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if !matches!(self.init, StudentStart::Pretrained(_)) {
+            return Err(Error::input(format!("is `{}`", self.init)).key("teacher.init").expected("a pretrained encoder"));
+        }
+        self.train.check().map_err(|error| error.help("in [teacher.train]"))
+    }
+}
+
+/// The texts on which the gate is scored. Both need labels, so the figure is analysis and reaches no student.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SelectionOn {
+    /// The measuring split, scanned with as many passes as the transfer set.
+    #[default]
+    Test,
+    /// The transfer texts with their hidden labels: needs no further scan.
+    Transfer,
 }
 
 /// `[scan]`: how teachers look at texts.
@@ -30,11 +55,13 @@ pub struct ScanSection {
     /// Texts are cut to so many tokens; by default to what the model holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
+    /// Where teacher-selection accuracy is measured.
+    pub selection_on: SelectionOn,
 }
 
 impl Default for ScanSection {
     fn default() -> Self {
-        Self { seed: 1, max_length: None }
+        Self { seed: 1, max_length: None, selection_on: SelectionOn::Test }
     }
 }
 
@@ -51,15 +78,26 @@ impl ScanSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudentSection {
-    /// `minilm-l3` (embedded), a directory, `owner/name`, `teacher:0` (a teacher's layers: a stronger assumption, shown
+    /// `minilm-l3` (embedded), a directory, `owner/name`, `teacher:0` (a teacher's layers: a stronger assumption, named
     /// in the table), or `fresh:4x256`.
-    pub init: String,
-    /// The layers to keep, counted from the bottom; all of them by default.
+    pub init: StudentStart,
+    /// Cut to so many layers, evenly spread over the depth; all of them by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<usize>,
     /// Training, for every row alike (equal updates).
     #[serde(default)]
     pub train: TrainSettings,
+}
+
+impl StudentSection {
+    /// What the student is built from.
+    pub fn spec(&self) -> StudentSpec {
+        StudentSpec { init: self.init.clone(), layers: self.layers }
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        self.train.check().map_err(|error| error.help("in [student.train]"))
+    }
 }
 
 fn one() -> u64 {

@@ -1,8 +1,7 @@
 //! `[[row]]`: one line of the table.
 
-use crate::access::{DataAccess, access_of};
 use faculty_core::{Error, Result};
-use faculty_methods::MethodSpec;
+use faculty_methods::{DataAccess, MethodSpec};
 use serde::{Deserialize, Serialize};
 
 /// What a row is for, which decides how the verdict treats it.
@@ -43,19 +42,19 @@ impl RowSection {
     pub fn role(&self) -> Role {
         self.role.unwrap_or(match &self.method {
             MethodSpec::Supervised => Role::Ceiling,
-            MethodSpec::Muki { .. } => Role::Method,
+            MethodSpec::Muki(_) => Role::Method,
             _ => Role::Baseline,
         })
     }
 
     /// What the row may see.
     pub fn access(&self) -> DataAccess {
-        access_of(&self.method)
+        self.method.access()
     }
 
     /// True if the row trains a student, and so has one cell a seed.
     pub fn trains_student(&self) -> bool {
-        !matches!(self.method, MethodSpec::Teacher { .. } | MethodSpec::Concat)
+        self.method.trains()
     }
 
     pub(super) fn validate(&self) -> Result<()> {

@@ -168,7 +168,7 @@ pub(super) fn forward(plan: &LayerPlan, input: &RowOf<'_>, tiles: &mut Tiles, co
         input.gather(1, head, plan, 1.0, tile.key, padded);
         input.gather(2, head, plan, 1.0, tile.value, padded);
         transpose(tile.key, padded, tile.key_t, padded_tokens);
-        product(Operand::rows(tile.query, padded), head.width, tile.key_t, padded_tokens, tile.scores, padded_tokens);
+        product(Operand::rows(tile.query, padded), head.width, tile.key_t, tile.scores, padded_tokens);
         for (query, range) in each_query(tokens, padded_tokens) {
             let (maximum, inverse) = softmax(&mut tile.scores[range]);
             let at = 2 * (query * plan.heads + index);
@@ -180,7 +180,7 @@ pub(super) fn forward(plan: &LayerPlan, input: &RowOf<'_>, tiles: &mut Tiles, co
                 scale_by(&tile.keep[query * tokens..], &mut tile.scores[range]);
             }
         }
-        product(Operand::rows(tile.scores, padded_tokens), tokens, tile.value, padded, tile.output, padded);
+        product(Operand::rows(tile.scores, padded_tokens), tokens, tile.value, tile.output, padded);
         scatter(tile.output, padded, 1.0, context, plan.width, head.first, head.width);
     }
 }
@@ -204,7 +204,7 @@ pub(super) fn backward(
         input.gather(2, head, plan, 1.0, tile.value, padded);
         transpose(tile.key, padded, tile.key_t, padded_tokens);
         transpose(tile.value, padded, tile.value_t, padded_tokens);
-        product(Operand::rows(tile.query, padded), head.width, tile.key_t, padded_tokens, tile.scores, padded_tokens);
+        product(Operand::rows(tile.query, padded), head.width, tile.key_t, tile.scores, padded_tokens);
         for (query, range) in each_query(tokens, padded_tokens) {
             let at = 2 * (query * plan.heads + index);
             softmax_again(&mut tile.scores[range], stats[at], stats[at + 1]);
@@ -212,7 +212,7 @@ pub(super) fn backward(
         // From here `value` holds the gradient of the context, and `output` each result in turn.
         let context = &mut *tile.value;
         gather(context_grad, width, head.first, head.width, &[], 1.0, context, padded);
-        product(Operand::rows(context, padded), head.width, tile.value_t, padded_tokens, tile.score_grads, padded_tokens);
+        product(Operand::rows(context, padded), head.width, tile.value_t, tile.score_grads, padded_tokens);
         let dropped = fill_keep(plan, draws, input.row, index, tokens, tile.keep);
         if dropped {
             for (query, range) in each_query(tokens, padded_tokens) {
@@ -227,14 +227,14 @@ pub(super) fn backward(
         } else {
             Operand::columns(tile.scores, padded_tokens, tokens)
         };
-        product(used, tokens, context, padded, tile.output, padded);
+        product(used, tokens, context, tile.output, padded);
         scatter(tile.output, padded, 1.0, qkv_grad, 3 * width, 2 * width + head.first, head.width);
         for (_, range) in each_query(tokens, padded_tokens) {
             softmax_backward(&tile.scores[range.clone()], &mut tile.score_grads[range]);
         }
-        product(Operand::rows(tile.score_grads, padded_tokens), tokens, tile.key, padded, tile.output, padded);
+        product(Operand::rows(tile.score_grads, padded_tokens), tokens, tile.key, tile.output, padded);
         scatter(tile.output, padded, factor, qkv_grad, 3 * width, head.first, head.width);
-        product(Operand::columns(tile.score_grads, padded_tokens, tokens), tokens, tile.query, padded, tile.output, padded);
+        product(Operand::columns(tile.score_grads, padded_tokens, tokens), tokens, tile.query, tile.output, padded);
         scatter(tile.output, padded, 1.0, qkv_grad, 3 * width, width + head.first, head.width);
     }
 }

@@ -31,7 +31,11 @@ fn every_format_reads_the_same_plain_and_compressed() {
         for (extension, bytes) in [("gz", gzip(content.as_bytes())), ("zst", zstd(content.as_bytes()))] {
             let packed = Fixture::new(&format!("{name}.{extension}"), bytes).corpus();
             assert_eq!(packed.texts, plain.texts, "{name}.{extension}");
-            assert_eq!((packed.labels, packed.lines), (plain.labels.clone(), plain.lines.clone()), "{name}.{extension}");
+            assert_eq!(
+                (packed.labels, packed.lines),
+                (plain.labels.clone(), plain.lines.clone()),
+                "{name}.{extension}"
+            );
         }
     }
 }

@@ -3,14 +3,16 @@ use faculty_text::{RawLabel, ReadOptions};
 
 #[test]
 fn quotes_doubled_quotes_and_line_breaks_in_fields_are_kept() {
-    let corpus = Fixture::new("a.csv", "text,label\n\"say \"\"hi\"\", now\",a\n\"two\nlines\",b\n5\" pipe,c\n").corpus();
+    let corpus =
+        Fixture::new("a.csv", "text,label\n\"say \"\"hi\"\", now\",a\n\"two\nlines\",b\n5\" pipe,c\n").corpus();
     assert_eq!(corpus.texts, ["say \"hi\", now", "two\nlines", "5\" pipe"]);
     assert_eq!(corpus.lines, [2, 3, 5]);
 }
 
 #[test]
 fn a_label_of_digits_is_an_integer_and_anything_else_a_name() {
-    let corpus = Fixture::new("a.tsv", "label\ttext\n7\tt\n0\tu\n007\tv\n-1\tw\n 12 \tx\n99999999999999999999\ty\n").corpus();
+    let corpus =
+        Fixture::new("a.tsv", "label\ttext\n7\tt\n0\tu\n007\tv\n-1\tw\n 12 \tx\n99999999999999999999\ty\n").corpus();
     let name = |name: &str| RawLabel::Name(name.into());
     let expected = [RawLabel::Index(7), RawLabel::Index(0), name("007"), name("-1"), RawLabel::Index(12)];
     let labels = corpus.labels.unwrap();
@@ -50,7 +52,8 @@ fn broken_rows_are_reported_and_counted() {
 #[test]
 fn a_quote_that_is_never_closed_is_an_error_and_swallows_no_rows() {
     for end in ["", "\n", "\nmore,b\nrows,c\n"] {
-        let message = Fixture::new("a.csv", format!("text,label\nfine,a\n\"open,b{end}")).error(&ReadOptions::default());
+        let message =
+            Fixture::new("a.csv", format!("text,label\nfine,a\n\"open,b{end}")).error(&ReadOptions::default());
         assert!(message.contains(":3: a quote opened here is never closed"), "{message}");
     }
     let closed = Fixture::new("a.csv", "text,label\nfine,a\n\"shut\",b");
@@ -110,8 +113,9 @@ fn what_is_written_by_the_rules_is_read_back_whatever_it_holds() {
         let texts: Vec<String> = (0..1 + draw.below_at(0, 12))
             .map(|row| {
                 let row = draw.fork(row + 1);
-                let body: String =
-                    (0..row.below_at(0, 8)).map(|i| pieces[row.below_at(i + 1, pieces.len() as u64) as usize]).collect();
+                let body: String = (0..row.below_at(0, 8))
+                    .map(|i| pieces[row.below_at(i + 1, pieces.len() as u64) as usize])
+                    .collect();
                 format!("t{body}")
             })
             .collect();

@@ -33,7 +33,12 @@ fn token_ids_equal_the_reference_for_every_family() {
         assert_eq!(u64::from(tokenizer.pad_id()), golden["pad_token_id"].as_u64().unwrap(), "{}", model.display());
         let long = golden["long_text"]["text"].as_str().unwrap();
         let cut = tokenizer.encode(&[long], max_length).unwrap();
-        assert_eq!((&cut.rows[0].ids, cut.truncated), (&ids(&golden["long_text"]["input_ids"]), 1), "{}", model.display());
+        assert_eq!(
+            (&cut.rows[0].ids, cut.truncated),
+            (&ids(&golden["long_text"]["input_ids"]), 1),
+            "{}",
+            model.display()
+        );
         let whole = tokenizer.encode(&[long], 1024).unwrap();
         assert_eq!(whole.lengths()[0] as u64, golden["long_text"]["length"].as_u64().unwrap());
         assert_eq!(whole.truncated, 0);

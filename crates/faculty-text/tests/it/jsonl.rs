@@ -3,7 +3,8 @@ use faculty_text::{Format, LabelPolicy, OnBroken, RawLabel, ReadOptions};
 
 #[test]
 fn names_and_integers_are_read_in_the_order_of_the_file() {
-    let corpus = Fixture::new("a.jsonl", "{\"text\":\"one\",\"label\":\"a\"}\n{\"label\":3,\"text\":\" two\\n\"}\n").corpus();
+    let corpus =
+        Fixture::new("a.jsonl", "{\"text\":\"one\",\"label\":\"a\"}\n{\"label\":3,\"text\":\" two\\n\"}\n").corpus();
     assert_eq!(corpus.texts, ["one", " two\n"]);
     assert_eq!(corpus.labels, Some(vec![RawLabel::Name("a".into()), RawLabel::Index(3)]));
     assert_eq!(corpus.lines, [1, 2]);
@@ -122,12 +123,25 @@ fn an_unknown_column_is_refused_with_the_columns_and_the_nearest_name() {
 }
 
 #[test]
+fn the_text_column_is_never_taken_for_the_label_column() {
+    let options = ReadOptions { text_column: Some("label".into()), ..ReadOptions::default() };
+    let corpus = Fixture::new("a.jsonl", "{\"label\":\"one\"}\n").read(&options).unwrap();
+    assert_eq!((corpus.texts.as_slice(), corpus.labels), (["one".to_owned()].as_slice(), None));
+}
+
+#[test]
 fn labels_in_some_rows_only_follow_the_policy() {
-    let file = Fixture::new("a.jsonl", "{\"text\":\"t\",\"label\":\"a\"}\n{\"text\":\"u\"}\n{\"text\":\"v\",\"label\":\"b\"}\n");
+    let file = Fixture::new(
+        "a.jsonl",
+        "{\"text\":\"t\",\"label\":\"a\"}\n{\"text\":\"u\"}\n{\"text\":\"v\",\"label\":\"b\"}\n",
+    );
     let corpus = file.corpus();
     assert_eq!((corpus.len(), corpus.labels.as_ref(), corpus.report.unlabelled), (3, None, 1));
     let corpus = file.read(&ReadOptions::labelled()).unwrap();
-    assert_eq!((corpus.texts.as_slice(), broken(&corpus)), (["t".into(), "v".into()].as_slice(), vec![(2, "no label")]));
+    assert_eq!(
+        (corpus.texts.as_slice(), broken(&corpus)),
+        (["t".into(), "v".into()].as_slice(), vec![(2, "no label")])
+    );
     assert_eq!(corpus.labels.unwrap().len(), 2);
     let named = ReadOptions { label_column: Some("label".into()), ..ReadOptions::default() };
     assert_eq!(file.read(&named).unwrap().report.broken_total, 1, "a named column is asked for");
@@ -188,7 +202,13 @@ fn every_row_of_a_random_file_is_either_a_text_or_counted() {
         let count = 1 + draw.below_at(0, 200) as usize;
         // Good rows are drawn often enough to stay the majority.
         let lines: Vec<&str> = (1..=count)
-            .map(|i| if draw.uniform_at(i as u64) < 0.75 { rows[i % 2] } else { rows[draw.fork(1).below_at(i as u64, 7) as usize] })
+            .map(|i| {
+                if draw.uniform_at(i as u64) < 0.75 {
+                    rows[i % 2]
+                } else {
+                    rows[draw.fork(1).below_at(i as u64, 7) as usize]
+                }
+            })
             .collect();
         let file = Fixture::new("a.jsonl", lines.join("\n") + "\n");
         let good = lines.iter().filter(|line| rows[..2].contains(line)).count();

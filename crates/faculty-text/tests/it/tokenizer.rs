@@ -58,7 +58,8 @@ fn truncation_agrees_with_the_truncation_of_the_tokenizers_crate() {
     let texts: Vec<String> = (0..64)
         .map(|row| {
             let draw = stream.fork(row);
-            let chosen: Vec<&str> = (0..1 + draw.below_at(0, 20)).map(|i| words[draw.below_at(i + 1, 5) as usize]).collect();
+            let chosen: Vec<&str> =
+                (0..1 + draw.below_at(0, 20)).map(|i| words[draw.below_at(i + 1, 5) as usize]).collect();
             chosen.join(" ")
         })
         .collect();
@@ -92,7 +93,10 @@ fn the_vocabulary_size_is_the_highest_id_plus_one() {
 fn special_ids_are_found_by_their_usual_or_their_given_names() {
     let file = fixture();
     let special = load(&file).special_ids().clone();
-    assert_eq!((special.pad, special.unk, special.cls, special.sep, special.mask), (0, Some(1), Some(2), Some(3), None));
+    assert_eq!(
+        (special.pad, special.unk, special.cls, special.sep, special.mask),
+        (0, Some(1), Some(2), Some(3), None)
+    );
     assert_eq!(special.all, [0, 2, 3]);
     std::fs::write(file.dir().join("tokenizer_config.json"), r#"{"pad_token": {"content": "four"}}"#).unwrap();
     assert_eq!(load(&file).pad_id(), 7);
@@ -155,7 +159,8 @@ fn the_files_are_copied_byte_for_byte() {
     let target = tempfile::tempdir().unwrap();
     let tokenizer = load(&file);
     tokenizer.copy_files_to(target.path()).unwrap();
-    let mut names: Vec<_> = target.path().read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    let mut names: Vec<_> =
+        target.path().read_dir().unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["spiece.model", "tokenizer.json", "tokenizer_config.json"]);
     for name in names {

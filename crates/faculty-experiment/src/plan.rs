@@ -1,0 +1,291 @@
+//! From a configuration and its data to the work: teachers, scans, cells, each with the hash of what determines it.
+
+use crate::data::ExperimentData;
+use crate::schema::{ExperimentFile, SelectionOn};
+use faculty_core::{Error, Result, hash_bytes};
+use faculty_methods::DataAccess;
+use faculty_teacher::{Ask, Passes};
+use serde::Serialize;
+use std::fmt::Write;
+
+/// What beside the experiment file determines the results of a run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RunSettings {
+    /// `cpu`, `wgpu[:n]` or `cuda[:n]`.
+    pub device: String,
+    /// The chosen tier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tier: Option<String>,
+    /// SHA-256 over the files the data was read from.
+    pub data_sha256: String,
+}
+
+/// A teacher that will be trained or loaded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedTeacher {
+    /// Its name.
+    pub name: String,
+    /// Number of its labels.
+    pub labels: usize,
+    /// Its private texts.
+    pub texts: usize,
+    /// Updates of its fine-tuning; 0 if it is loaded.
+    pub updates: usize,
+    /// Where it is loaded from, if it exists already.
+    pub model: Option<String>,
+}
+
+/// One row at one seed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cell {
+    /// Index of the row.
+    pub row: usize,
+    /// Its name.
+    pub name: String,
+    /// The seed; none for rows without training.
+    pub seed: Option<u64>,
+    /// What the row may see.
+    pub access: DataAccess,
+    /// Updates of the student.
+    pub updates: usize,
+    /// Whether its student is kept on disk.
+    pub keeps_student: bool,
+    /// SHA-256 of everything that determines the cell.
+    pub hash: String,
+}
+
+impl Cell {
+    /// The cell in a few words, for progress displays: "MUKI soft+margin, seed 1".
+    pub fn title(&self) -> String {
+        self.seed.map_or_else(|| self.name.clone(), |seed| format!("{}, seed {seed}", self.name))
+    }
+}
+
+/// The whole work of an experiment.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// The experiment's name.
+    pub name: String,
+    /// The title of its table.
+    pub title: String,
+    /// The data set.
+    pub data: String,
+    /// The teachers.
+    pub teachers: Vec<PlannedTeacher>,
+    /// What teachers are asked for every transfer text; rows share it.
+    pub asks: Vec<Ask>,
+    /// Texts of the transfer set.
+    pub transfer_texts: usize,
+    /// Texts that measure.
+    pub test_texts: usize,
+    /// Classes of the union.
+    pub classes: usize,
+    /// The cells in the order of the work.
+    pub cells: Vec<Cell>,
+    /// Forward passes of teachers over single texts: transfer and measuring texts, all teachers, all passes.
+    pub teacher_passes: usize,
+}
+
+impl Plan {
+    /// Plans an experiment. `only` keeps one row (and nothing else).
+    ///
+    /// # Errors
+    /// Fails if a method does not fit the teachers, or `only` names no row.
+    pub fn new(
+        name: &str,
+        experiment: &ExperimentFile,
+        run: &RunSettings,
+        data: &ExperimentData,
+        only: Option<&str>,
+    ) -> Result<Self> {
+        let only = only.map(|row| experiment.find_row(row).map_err(|error| error.key("--only"))).transpose()?;
+        for (index, row) in experiment.rows.iter().enumerate() {
+            row.method
+                .check(data.teachers.len())
+                .map_err(|error| error.help(format!("in row[{index}].method of `{}`", row.name)))?;
+        }
+        let teachers: Vec<PlannedTeacher> = data
+            .teachers
+            .iter()
+            .map(|teacher| PlannedTeacher {
+                name: teacher.name.clone(),
+                labels: teacher.labels.len(),
+                texts: teacher.texts.len(),
+                updates: if teacher.model.is_some() { 0 } else { experiment.teacher.train.steps(teacher.texts.len()) },
+                model: teacher.model.clone(),
+            })
+            .collect();
+        let chosen = |row: usize| only.is_none_or(|only| only == row);
+        let asks = asks(experiment, &chosen);
+        let cells = cells(experiment, run, data.transfer.len(), &chosen)?;
+        let passes_of = |ask: &Ask| 1 + ask.passes.as_ref().map_or(0, |passes| passes.count as usize);
+        let transfer: usize = asks.iter().map(|ask| data.transfer.len() * passes_of(ask)).sum();
+        let test: usize = match experiment.scan.selection_on {
+            SelectionOn::Test => asks.iter().map(|ask| data.test.len() * passes_of(ask)).sum(),
+            SelectionOn::Transfer => data.test.len(),
+        };
+        Ok(Self {
+            name: name.to_owned(),
+            title: experiment.table.title.clone(),
+            data: data.name.clone(),
+            teacher_passes: teachers.len() * (transfer + test),
+            teachers,
+            asks,
+            transfer_texts: data.transfer.len(),
+            test_texts: data.test.len(),
+            classes: data.union.len(),
+            cells,
+        })
+    }
+
+    /// Updates of all students.
+    pub fn student_updates(&self) -> usize {
+        self.cells.iter().map(|cell| cell.updates).sum()
+    }
+
+    /// The plan as `--dry-run` prints it.
+    pub fn describe(&self) -> String {
+        let mut text = format!("{}: {}\n\n", self.name, self.title);
+        let _ = writeln!(
+            text,
+            "data {}: {} classes, {} transfer texts, {} measuring texts",
+            self.data, self.classes, self.transfer_texts, self.test_texts
+        );
+        let _ = writeln!(text, "\nteachers");
+        for teacher in &self.teachers {
+            let _ = match &teacher.model {
+                Some(model) => writeln!(text, "  {}: {} labels, loaded from {model}", teacher.name, teacher.labels),
+                None => writeln!(
+                    text,
+                    "  {}: {} labels, {} private texts, {} updates",
+                    teacher.name, teacher.labels, teacher.texts, teacher.updates
+                ),
+            };
+        }
+        let _ = writeln!(text, "\nscans (shared by all rows), {} teacher passes over single texts", self.teacher_passes);
+        for ask in &self.asks {
+            let _ = match &ask.passes {
+                Some(passes) => writeln!(
+                    text,
+                    "  logits and K = {} Monte-Carlo passes, hidden dropout {}",
+                    passes.count,
+                    passes.hidden_rate.unwrap_or_default()
+                ),
+                None => writeln!(text, "  logits"),
+            };
+        }
+        let _ = writeln!(text, "\ncells, {} student updates", self.student_updates());
+        for cell in &self.cells {
+            let work = if cell.updates == 0 { "no training".to_owned() } else { format!("{} updates", cell.updates) };
+            let _ = writeln!(
+                text,
+                "  {}: {work}, {}{}",
+                cell.title(),
+                crate::access::access_words(cell.access),
+                if cell.keeps_student { ", student kept" } else { "" }
+            );
+        }
+        text
+    }
+}
+
+/// One ask for every distinct setting of Monte-Carlo passes; plain logits if no row wants passes. Every ask brings the
+/// deterministic logits along, so rows without passes use the first.
+fn asks(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Vec<Ask> {
+    let plain = Ask { max_length: experiment.scan.max_length, ..Ask::default() };
+    let mut asks: Vec<Ask> = Vec::new();
+    for (index, row) in experiment.rows.iter().enumerate() {
+        if let (true, Some((count, rate))) = (chosen(index), row.method.passes()) {
+            let ask = ask_for(experiment, count, rate);
+            if !asks.contains(&ask) {
+                asks.push(ask);
+            }
+        }
+    }
+    if asks.is_empty() {
+        asks.push(plain);
+    }
+    asks
+}
+
+/// The ask of a row that wants `count` passes at hidden dropout `rate`.
+pub(crate) fn ask_for(experiment: &ExperimentFile, count: u32, rate: f32) -> Ask {
+    Ask {
+        kept: None,
+        max_length: experiment.scan.max_length,
+        passes: Some(Passes { count, hidden_rate: Some(rate), seed: experiment.scan.seed }),
+    }
+}
+
+/// Rows without training first; then seed by seed, so that an interrupted run has whole seeds to compare.
+fn cells(
+    experiment: &ExperimentFile,
+    run: &RunSettings,
+    transfer_texts: usize,
+    chosen: &dyn Fn(usize) -> bool,
+) -> Result<Vec<Cell>> {
+    use crate::schema::KeepStudents;
+    let headline = experiment.headline();
+    let last_seed = experiment.table.seeds.last().copied();
+    let mut cells = Vec::new();
+    let mut push = |row: usize, seed: Option<u64>| -> Result<()> {
+        let section = &experiment.rows[row];
+        let keeps_student = section.trains_student()
+            && match experiment.table.keep_students {
+                KeepStudents::All => true,
+                KeepStudents::None => false,
+                KeepStudents::Headline => Some(row) == headline && seed == last_seed,
+            };
+        cells.push(Cell {
+            row,
+            name: section.name.clone(),
+            seed,
+            access: section.access(),
+            updates: if section.trains_student() { experiment.student.train.steps(transfer_texts) } else { 0 },
+            keeps_student,
+            hash: cell_hash(experiment, run, row, seed)?,
+        });
+        Ok(())
+    };
+    for (index, row) in experiment.rows.iter().enumerate() {
+        if chosen(index) && !row.trains_student() {
+            push(index, None)?;
+        }
+    }
+    for &seed in &experiment.table.seeds {
+        for (index, row) in experiment.rows.iter().enumerate() {
+            if chosen(index) && row.trains_student() {
+                push(index, Some(seed))?;
+            }
+        }
+    }
+    Ok(cells)
+}
+
+/// Titles, notes, references and the other rows do not determine a cell; whatever else stands in the file does.
+fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: Option<u64>) -> Result<String> {
+    #[derive(Serialize)]
+    struct Determines<'a> {
+        schema: u32,
+        data: &'a crate::schema::DataSection,
+        teacher: &'a crate::schema::TeacherSection,
+        scan: &'a crate::schema::ScanSection,
+        student: &'a crate::schema::StudentSection,
+        method: &'a faculty_methods::MethodSpec,
+        run: &'a RunSettings,
+        seed: Option<u64>,
+    }
+    let determines = Determines {
+        schema: experiment.schema,
+        data: &experiment.data,
+        teacher: &experiment.teacher,
+        scan: &experiment.scan,
+        student: &experiment.student,
+        method: &experiment.rows[row].method,
+        run,
+        seed,
+    };
+    let json = serde_json::to_vec(&determines).map_err(|error| Error::internal("a cell cannot be written").source(error))?;
+    Ok(hash_bytes(&json))
+}

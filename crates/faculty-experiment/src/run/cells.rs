@@ -1,0 +1,284 @@
+//! One row at one seed: train if it trains, measure, write the cell.
+
+use super::Work;
+use super::scan::{Answers, Scan};
+use super::teachers::ReadyTeacher;
+use crate::access::{GuardedTexts, access_words};
+use crate::machine::peak_memory;
+use crate::manifest::ModelRecord;
+use crate::plan::Cell;
+use crate::raw::{CellRecord, CellStatus, Seconds, exact};
+use crate::schema::{RowSection, SelectionOn};
+use faculty_core::metrics::{Predictions, teacher_selection};
+use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream};
+use faculty_hub::ModelDir;
+use faculty_methods::{MethodSpec, TransferSet, amalgamate, ensemble_scores, fine_tune, gate_table, gated_scores};
+use faculty_model::{Classifier, Tokens};
+use faculty_student::{
+    ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, build_student, resolve_model,
+};
+use std::time::Instant;
+
+/// Runs cells one by one; what they share is kept between them.
+pub(super) struct Runner<'a> {
+    work: &'a Work<'a>,
+    teachers: &'a [ReadyTeacher],
+    join: &'a LabelJoin,
+    scan: &'a Scan,
+    /// Transfer and measuring texts as the student's tokenizer reads them: the same for every row and seed.
+    tokens: Option<(Tokens, Tokens)>,
+    origin: Option<StudentOrigin>,
+}
+
+/// A trained student, or why there is none.
+type Outcome = std::result::Result<(Classifier, TrainReport), String>;
+
+impl<'a> Runner<'a> {
+    pub(super) fn new(work: &'a Work<'a>, teachers: &'a [ReadyTeacher], join: &'a LabelJoin, scan: &'a Scan) -> Self {
+        Self { work, teachers, join, scan, tokens: None, origin: None }
+    }
+
+    /// What students started from, in words.
+    pub(super) fn start_description(&self) -> String {
+        let init = || self.work.prepared.experiment.student.init.to_string();
+        self.origin.as_ref().map_or_else(init, |origin| origin.description.clone())
+    }
+
+    pub(super) fn starts_from_teacher(&self) -> bool {
+        matches!(self.work.prepared.experiment.student.init, StudentStart::Teacher(_))
+    }
+
+    /// The checkpoint students started from, for the manifest.
+    pub(super) fn start_model(&self) -> Option<ModelRecord> {
+        let StudentStart::Pretrained(reference) = &self.work.prepared.experiment.student.init else { return None };
+        let dir = resolve_model(reference, self.work.observer).ok()?;
+        let sha256 = ModelDir::open(dir).ok()?.model_hash().ok()?;
+        Some(ModelRecord { role: "student init".to_owned(), reference: reference.clone(), sha256 })
+    }
+
+    /// Runs a cell and commits its directory.
+    pub(super) fn run(&mut self, cell: &Cell) -> Result<CellRecord> {
+        let row = &self.work.prepared.experiment.rows[cell.row];
+        let answers = self
+            .scan
+            .for_method(&self.work.prepared.experiment, &row.method)
+            .ok_or_else(|| Error::internal(format!("row `{}` was not scanned for", row.name)))?;
+        let mut staged = self.work.dir.stage(cell)?;
+        let mut record = empty_record(cell);
+        match cell.seed {
+            None => self.measure_ensemble(row, answers, &mut record)?,
+            Some(seed) => match self.train(cell, row, answers, seed)? {
+                Err(reason) => {
+                    record.status = CellStatus::Failed;
+                    record.reason = Some(reason);
+                }
+                Ok((student, report)) => {
+                    record.steps = report.steps;
+                    record.texts_seen = report.texts;
+                    record.seconds.train = report.seconds;
+                    self.measure_student(cell, &student, &mut record)?;
+                    let lines: Vec<String> =
+                        report.curve.iter().filter_map(|point| serde_json::to_string(point).ok()).collect();
+                    staged.write("metrics.jsonl", &(lines.join("\n") + "\n"))?;
+                    if cell.keeps_student {
+                        let card = self.card(row, seed, &student, &record)?.to_markdown()?;
+                        staged.write_student(|dir| {
+                            student.write_into(dir)?;
+                            let path = dir.join("README.md");
+                            std::fs::write(&path, &card).map_err(|error| Error::io("write", &path, error))
+                        })?;
+                    }
+                }
+            },
+        }
+        self.score_gate(row, answers, &mut record)?;
+        record.peak_memory_bytes = peak_memory();
+        let record = exact(&record)?;
+        staged.commit(&record)?;
+        Ok(record)
+    }
+
+    fn measure_ensemble(&self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
+        let start = Instant::now();
+        let set = TransferSet::new(&answers.test, self.join)?;
+        let scores = ensemble_scores(&row.method, &set, self.work.device)?;
+        let (classes, labels) = (self.join.classes(), &self.work.prepared.data.test.labels);
+        let predictions = match &row.method {
+            MethodSpec::Teacher { .. } => Predictions::from_probabilities(&scores, classes, labels)?,
+            _ => Predictions::from_logits(&scores, classes, labels)?,
+        };
+        self.store(&predictions, record);
+        record.seconds.evaluate = start.elapsed().as_secs_f64();
+        record.parameters = match &row.method {
+            MethodSpec::Teacher { index } => self.teachers.get(*index).map_or(0, |teacher| teacher.record.parameters),
+            _ => self.teachers.iter().map(|teacher| teacher.record.parameters).sum(),
+        };
+        Ok(())
+    }
+
+    fn measure_student(&self, cell: &Cell, student: &Classifier, record: &mut CellRecord) -> Result<()> {
+        let data = &self.work.prepared.data;
+        let (transfer, test) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        let stage = format!("{}: measure", cell.title());
+        self.work.observer.on(Event::Start { stage: &stage, total: test.len() as u64, unit: "texts" });
+        let start = Instant::now();
+        let logits = student.logits(test, self.work.observer)?;
+        let predictions = Predictions::from_logits(&logits, self.join.classes(), &data.test.labels)?;
+        record.seconds.evaluate = start.elapsed().as_secs_f64();
+        self.store(&predictions, record);
+        self.work.observer.on(Event::End { summary: &format!("accuracy {:.1} %", 100.0 * predictions.accuracy()) });
+        record.parameters = student.parameters();
+        record.truncated = transfer.truncated + test.truncated;
+        Ok(())
+    }
+
+    fn store(&self, predictions: &Predictions, record: &mut CellRecord) {
+        let slices: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
+        record.metrics = Some(predictions.classification());
+        record.slices = predictions.slices(&slices);
+    }
+
+    /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
+    fn score_gate(&self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
+        let Some(spec) = row.method.gate() else { return Ok(()) };
+        let prepared = self.work.prepared;
+        let (outputs, texts) = match prepared.experiment.scan.selection_on {
+            SelectionOn::Test => (&answers.test, &prepared.data.test),
+            SelectionOn::Transfer => (&answers.transfer, &prepared.data.transfer),
+        };
+        let set = TransferSet::new(outputs, self.join)?;
+        let gate = gate_table(&spec, &set, self.work.device)?;
+        let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
+        record.selection = Some(teacher_selection(&gate.weights, &texts.labels, &knows)?);
+        if prepared.experiment.scan.selection_on == SelectionOn::Test {
+            let target = gated_scores(&gate, &set, 1.0, self.work.device)?;
+            let predictions = Predictions::from_probabilities(&target, self.join.classes(), &texts.labels)?;
+            record.target_accuracy = Some(predictions.accuracy());
+        }
+        Ok(())
+    }
+
+    fn train(&mut self, cell: &Cell, row: &RowSection, answers: &Answers, seed: u64) -> Result<Outcome> {
+        let prepared = self.work.prepared;
+        let section = &prepared.experiment.student;
+        let data = &prepared.data;
+        let guarded = GuardedTexts::new(&row.name, cell.access, &data.transfer.texts, &data.transfer.labels);
+        let mut student = self.start_student(seed)?;
+        let texts = guarded.texts()?;
+        if self.tokens.is_none() {
+            let transfer = student.tokenize(texts, section.train.max_length)?;
+            let test = student.tokenize(&data.test.texts, section.train.max_length)?;
+            let truncated = transfer.truncated + test.truncated;
+            if truncated > 0 {
+                let text = format!("{truncated} texts were truncated to the student's maximum length");
+                self.work.observer.on(Event::Warning { text: &text });
+            }
+            self.tokens = Some((transfer, test));
+        }
+        let (tokens, _) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        let total = (section.train.epochs * tokens.len()) as u64;
+        self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
+        let trained = if row.method == MethodSpec::Supervised {
+            fine_tune(&mut student, tokens, guarded.labels()?, &section.train, seed, self.work.observer)
+        } else {
+            let set = TransferSet::new(&answers.transfer, self.join)?;
+            amalgamate(&row.method, &mut student, tokens, set, &section.train, seed, self.work.observer)
+        };
+        match trained {
+            Ok(report) => {
+                let summary = format!("{} updates in {:.1} s", report.steps, report.seconds);
+                self.work.observer.on(Event::End { summary: &summary });
+                Ok(Ok((student, report)))
+            }
+            // A loss that stops being finite is a result of the row, and stays in the table.
+            Err(error) if error.kind() == ErrorKind::Check => {
+                self.work.observer.on(Event::End { summary: "failed" });
+                self.work.observer.on(Event::Warning { text: &format!("{}: {error}", cell.title()) });
+                Ok(Err(error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn start_student(&mut self, seed: u64) -> Result<Classifier> {
+        let section = &self.work.prepared.experiment.student;
+        // Teachers are opened only where the student takes something from them.
+        let wanted = match section.init {
+            StudentStart::Pretrained(_) => 0,
+            StudentStart::Fresh { .. } => 1,
+            StudentStart::Teacher(_) => self.teachers.len(),
+        };
+        let opened: Vec<Classifier> = self.teachers[..wanted.min(self.teachers.len())]
+            .iter()
+            .map(|teacher| Classifier::open(&teacher.dir, self.work.device))
+            .collect::<Result<_>>()?;
+        let opened: Vec<&Classifier> = opened.iter().collect();
+        let stream = Stream::new(seed, "student");
+        let (student, origin) =
+            build_student(&section.spec(), self.join.union(), &opened, stream, self.work.device, self.work.observer)?;
+        self.origin = Some(origin);
+        Ok(student)
+    }
+
+    fn card(&self, row: &RowSection, seed: u64, student: &Classifier, record: &CellRecord) -> Result<ModelCard> {
+        let prepared = self.work.prepared;
+        let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+        let split = match prepared.experiment.data.evaluate_on {
+            crate::schema::EvaluateOn::Test => "test",
+            crate::schema::EvaluateOn::Dev => "development",
+        };
+        let mut results = Vec::new();
+        if let Some(metrics) = &record.metrics {
+            let data = &prepared.data.name;
+            results.push((format!("accuracy, {} {split} texts of {data}", metrics.texts), percent(metrics.accuracy)));
+            results.push(("macro-F1".to_owned(), percent(metrics.macro_f1)));
+            results.push(("expected calibration error".to_owned(), format!("{:.4}", metrics.ece)));
+        }
+        Ok(ModelCard {
+            title: format!("{}: {}", prepared.plan.title, row.name),
+            method: row.method.describe(),
+            start: self.start_description(),
+            parameters: student.parameters(),
+            labels: student.labels.names().to_vec(),
+            teachers: self
+                .teachers
+                .iter()
+                .map(|teacher| TeacherEntry {
+                    name: teacher.name.clone(),
+                    source: teacher.source.clone(),
+                    hash: teacher.record.sha256.clone(),
+                    labels: teacher.labels.len(),
+                })
+                .collect(),
+            data_access: access_words(row.access()).to_owned(),
+            texts: prepared.data.transfer.len(),
+            seeds: vec![seed],
+            configuration: toml::to_string(&crate::rundir::Resolved {
+                experiment: prepared.experiment.clone(),
+                run: prepared.run.clone(),
+            })
+            .map_err(|error| Error::internal("the configuration cannot be written").source(error))?,
+            results,
+        })
+    }
+}
+
+fn empty_record(cell: &Cell) -> CellRecord {
+    CellRecord {
+        row: cell.name.clone(),
+        seed: cell.seed,
+        status: CellStatus::Ok,
+        reason: None,
+        metrics: None,
+        slices: Vec::new(),
+        selection: None,
+        target_accuracy: None,
+        parameters: 0,
+        steps: 0,
+        texts_seen: 0,
+        truncated: 0,
+        seconds: Seconds::default(),
+        peak_memory_bytes: None,
+        config_hash: cell.hash.clone(),
+    }
+}

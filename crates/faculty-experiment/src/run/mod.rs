@@ -1,0 +1,306 @@
+//! Running an experiment: prepare, teachers, scan, cells, table.
+
+mod cells;
+mod notes;
+mod scan;
+mod teachers;
+
+use crate::data::{DataPlaces, ExperimentData, read_data};
+use crate::load::{Overrides, load_experiment};
+use crate::machine::{CodeVersion, peak_memory, threads};
+use crate::manifest::{Manifest, ModelRecord, write_json};
+use crate::plan::{Cell, Plan, RunSettings};
+use crate::raw::{CellRecord, CellStatus, RawRecord, append_raw, exact, read_raw};
+use crate::rundir::{Resolved, RunDir};
+use crate::schema::ExperimentFile;
+use crate::table::{Table, TableFormat, VerdictLine};
+use faculty_core::{Error, LabelJoin, Observer, Result, hash_bytes, write_atomically};
+use faculty_nn::DeviceName;
+use faculty_student::resolve_model;
+use std::path::{Path, PathBuf};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+/// What a user asks of an experiment.
+#[derive(Debug, Clone, Default)]
+pub struct ExperimentOptions {
+    /// The experiment file.
+    pub file: PathBuf,
+    /// Tier, environment, `--set`.
+    pub overrides: Overrides,
+    /// Seeds in place of those of the file.
+    pub seeds: Option<Vec<u64>>,
+    /// One row alone.
+    pub only: Option<String>,
+    /// The device.
+    pub device: DeviceName,
+    /// The folder of data folders, in place of `FACULTY_DATA`.
+    pub data_dir: Option<PathBuf>,
+    /// The run directory; by default `runs/<experiment>[-<tier>]`.
+    pub out: Option<PathBuf>,
+    /// Start anew where a run directory holds another configuration, or the same.
+    pub overwrite: bool,
+}
+
+impl ExperimentOptions {
+    /// Options for an experiment file, everything else by default and the environment of this process.
+    pub fn new(file: impl Into<PathBuf>) -> Self {
+        let overrides = Overrides { environment: Overrides::process_environment(), ..Overrides::default() };
+        Self { file: file.into(), overrides, ..Self::default() }
+    }
+
+    /// The experiment's name: the file's without its extension.
+    pub fn name(&self) -> String {
+        self.file.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned())
+    }
+
+    /// Where the run directory lies.
+    pub fn run_path(&self) -> PathBuf {
+        self.out.clone().unwrap_or_else(|| {
+            let tier = self.overrides.tier.as_ref().map(|tier| format!("-{tier}")).unwrap_or_default();
+            Path::new("runs").join(format!("{}{tier}", self.name()))
+        })
+    }
+}
+
+/// What a run ends with.
+#[derive(Debug, Clone)]
+pub struct ExperimentSummary {
+    /// The run directory.
+    pub run_dir: PathBuf,
+    /// The table, as Markdown.
+    pub table: String,
+    /// The file it was written to.
+    pub table_path: PathBuf,
+    /// What the table was rendered from.
+    pub raw_path: PathBuf,
+    /// The directory of the kept student of the headline row, if there is one.
+    pub student_dir: Option<PathBuf>,
+    /// What the numbers say.
+    pub verdict: Option<VerdictLine>,
+    /// Cells computed now.
+    pub computed: usize,
+    /// Cells that were finished before.
+    pub reused: usize,
+    /// Cells that failed now.
+    pub failed: usize,
+    /// Wall time in seconds.
+    pub seconds: f64,
+    /// Largest memory of the process, in bytes.
+    pub peak_memory_bytes: Option<u64>,
+    /// What one would type next.
+    pub next_command: String,
+}
+
+/// An experiment with its data and its plan.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    /// The experiment, overrides applied.
+    pub experiment: ExperimentFile,
+    /// Its data, shared out.
+    pub data: ExperimentData,
+    /// What beside the file determines the results.
+    pub run: RunSettings,
+    /// The work.
+    pub plan: Plan,
+}
+
+/// Reads configuration and data and makes the plan; trains nothing and writes nothing (`--dry-run`).
+///
+/// # Errors
+/// Fails if configuration or data are wrong or absent.
+pub fn prepare_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> Result<Prepared> {
+    let mut experiment = load_experiment(&options.file, &options.overrides)?;
+    if let Some(seeds) = &options.seeds {
+        experiment.table.seeds.clone_from(seeds);
+        experiment.validate()?;
+    }
+    let places = DataPlaces::new(options.data_dir.clone(), &options.file);
+    let set = read_data(&experiment.data, &places)?;
+    let model_labels = |model: &str| faculty_hub::ModelDir::open(resolve_model(model, observer)?)?.labels();
+    let data = ExperimentData::share_out(&experiment.data, set, &model_labels)
+        .map_err(|error| error.file(&options.file))?;
+    let hashes: Vec<&str> = data.files.iter().map(|file| file.sha256.as_str()).collect();
+    let run = RunSettings {
+        device: options.device.to_string(),
+        tier: options.overrides.tier.clone(),
+        data_sha256: hash_bytes(hashes.join("\n").as_bytes()),
+    };
+    let plan = Plan::new(&options.name(), &experiment, &run, &data, options.only.as_deref())
+        .map_err(|error| error.file(&options.file))?;
+    Ok(Prepared { experiment, data, run, plan })
+}
+
+/// Runs an experiment, or continues it: finished cells are not computed again, trained teachers and scanned texts are
+/// reused, and a run without anything left to do only renders its table.
+///
+/// # Errors
+/// Fails if configuration, data or models are wrong, the run directory holds another configuration, the Monte-Carlo
+/// passes do not differ, a file cannot be written, or the user interrupted. A row that diverges is no error: it stays in
+/// the table as failed.
+pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> Result<ExperimentSummary> {
+    let start = Instant::now();
+    let started_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    let prepared = prepare_experiment(options, observer)?;
+    let device = options.device.open()?;
+    let resolved = Resolved { experiment: prepared.experiment.clone(), run: prepared.run.clone() };
+    let dir = RunDir::open(&options.run_path(), &resolved, options.overwrite)?;
+    let mut raw = RawLog::open(&dir)?;
+    raw.append_if_new(RawRecord::Table(notes::table_record(&prepared)))?;
+
+    let (mut todo, mut reused): (Vec<&Cell>, Vec<(&Cell, CellRecord)>) = (Vec::new(), Vec::new());
+    for cell in &prepared.plan.cells {
+        match dir.finished(cell) {
+            Some(record) => reused.push((cell, record)),
+            None => todo.push(cell),
+        }
+    }
+    // A cell that was committed just before a crash may still lack its raw line.
+    for (_, record) in &reused {
+        raw.append_if_new(RawRecord::Cell(Box::new(record.clone())))?;
+    }
+    let mut failed = 0;
+    if !todo.is_empty() {
+        let mut work = Work { prepared: &prepared, dir: &dir, device: &device, observer };
+        let teachers = teachers::train_or_load(&mut work)?;
+        let labelled: Vec<_> = teachers.iter().map(|teacher| (teacher.name.as_str(), &teacher.labels)).collect();
+        let join = LabelJoin::build(&labelled, &faculty_core::Aliases::default())?;
+        if join.union() != &prepared.data.union {
+            return Err(Error::internal("the label join differs from the union that the data was shared out over"));
+        }
+        observer.on(faculty_core::Event::Note { text: &join.describe() });
+        let scan = scan::scan(&mut work, &teachers, &join)?;
+        raw.append_if_new(RawRecord::Setup(exact(&scan.setup(&prepared, &teachers))?))?;
+        let mut runner = cells::Runner::new(&work, &teachers, &join, &scan);
+        for cell in &todo {
+            observer.check()?;
+            let record = runner.run(cell)?;
+            failed += usize::from(record.status == CellStatus::Failed);
+            raw.append_if_new(RawRecord::Cell(Box::new(record)))?;
+        }
+        let manifest = Manifest {
+            experiment: prepared.plan.name.clone(),
+            tier: prepared.run.tier.clone(),
+            code: CodeVersion::find(Path::new(".")),
+            device: prepared.run.device.clone(),
+            dtype: "f32".to_owned(),
+            threads: threads(),
+            models: models(&teachers, &runner),
+            files_opened: prepared.data.files.clone(),
+            label_join: join.clone(),
+            seeds: prepared.experiment.table.seeds.clone(),
+            teacher_seed: prepared.experiment.teacher.seed,
+            scan_seed: prepared.experiment.scan.seed,
+            student_start: runner.start_description(),
+            student_from_teacher: runner.starts_from_teacher(),
+            started_unix,
+            wall_seconds: start.elapsed().as_secs_f64(),
+            peak_memory_bytes: peak_memory(),
+            cells_computed: todo.len(),
+            cells_reused: reused.len(),
+        };
+        write_json(&dir.path().join("manifest.json"), &manifest)?;
+    }
+    let table = Table::from_raw(&raw.records)?;
+    for format in TableFormat::ALL {
+        write_atomically(&dir.path().join(format.file_name()), table.render(format).as_bytes())?;
+    }
+    let student_dir = prepared
+        .plan
+        .cells
+        .iter()
+        .rfind(|cell| cell.keeps_student && Some(cell.row) == prepared.experiment.headline() && dir.finished(cell).is_some())
+        .map(|cell| dir.cell_path(cell).join("student"));
+    let next_command = match &student_dir {
+        Some(student) => format!("faculty predict --model {} --text FILE --out predictions.jsonl", student.display()),
+        None => format!("less {}", dir.path().join(TableFormat::Markdown.file_name()).display()),
+    };
+    Ok(ExperimentSummary {
+        table: table.render(TableFormat::Markdown),
+        table_path: dir.path().join(TableFormat::Markdown.file_name()),
+        raw_path: dir.raw_path(),
+        student_dir,
+        verdict: table.verdict(),
+        computed: todo.len(),
+        reused: reused.len(),
+        failed,
+        seconds: start.elapsed().as_secs_f64(),
+        peak_memory_bytes: peak_memory(),
+        next_command,
+        run_dir: dir.path().to_path_buf(),
+    })
+}
+
+/// What every stage needs.
+struct Work<'a> {
+    prepared: &'a Prepared,
+    dir: &'a RunDir,
+    device: &'a burn::tensor::Device,
+    observer: &'a dyn Observer,
+}
+
+fn models(teachers: &[teachers::ReadyTeacher], runner: &cells::Runner<'_>) -> Vec<ModelRecord> {
+    let mut models: Vec<ModelRecord> = teachers
+        .iter()
+        .map(|teacher| ModelRecord {
+            role: format!("teacher {}", teacher.name),
+            reference: teacher.source.clone(),
+            sha256: teacher.record.sha256.clone(),
+        })
+        .collect();
+    models.extend(runner.start_model());
+    models
+}
+
+/// `raw.jsonl` and what stands in it.
+struct RawLog {
+    path: PathBuf,
+    records: Vec<RawRecord>,
+}
+
+impl RawLog {
+    fn open(dir: &RunDir) -> Result<Self> {
+        let path = dir.raw_path();
+        let records = if path.is_file() { read_raw(&path)? } else { Vec::new() };
+        Ok(Self { path, records })
+    }
+
+    /// Appends a record unless the counting record of its kind (and cell) says the same already.
+    fn append_if_new(&mut self, record: RawRecord) -> Result<()> {
+        let counting = self.records.iter().rev().find(|other| match (other, &record) {
+            (RawRecord::Table(_), RawRecord::Table(_)) | (RawRecord::Setup(_), RawRecord::Setup(_)) => true,
+            (RawRecord::Cell(other), RawRecord::Cell(cell)) => other.row == cell.row && other.seed == cell.seed,
+            _ => false,
+        });
+        if counting != Some(&record) {
+            append_raw(&self.path, &record)?;
+            self.records.push(record);
+        }
+        Ok(())
+    }
+}
+
+/// Renders the table of a run directory anew, from its raw lines.
+///
+/// # Errors
+/// Fails if there are no raw lines or one is broken.
+pub fn render_run(run_dir: &Path, format: TableFormat) -> Result<String> {
+    let path = run_dir.join("raw.jsonl");
+    Ok(Table::from_raw(&read_raw(&path)?).map_err(|error| error.file(&path))?.render(format))
+}
+
+/// Compares the table files of a run directory with what its raw lines give (`--check`).
+///
+/// # Errors
+/// Fails if a file is absent or differs in a byte.
+pub fn check_run(run_dir: &Path) -> Result<()> {
+    for format in TableFormat::ALL {
+        let path = run_dir.join(format.file_name());
+        let written = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
+        let rendered = render_run(run_dir, format)?;
+        if written != rendered {
+            let line = written.lines().zip(rendered.lines()).take_while(|(left, right)| left == right).count() as u64 + 1;
+            return Err(Error::check("differs from what raw.jsonl gives").file(&path).line(line).help("render it again"));
+        }
+    }
+    Ok(())
+}

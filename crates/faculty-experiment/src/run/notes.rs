@@ -1,0 +1,59 @@
+//! What the table says beside its figures.
+
+use super::Prepared;
+use crate::raw::{RowRecord, TableRecord};
+use crate::schema::{EvaluateOn, Reference, Unknown};
+use faculty_student::StudentStart;
+
+pub(super) fn table_record(prepared: &Prepared) -> TableRecord {
+    let experiment = &prepared.experiment;
+    let rows = experiment
+        .rows
+        .iter()
+        .map(|row| RowRecord {
+            name: row.name.clone(),
+            role: row.role(),
+            access: row.access(),
+            method: row.method.clone(),
+            seeded: row.trains_student(),
+            reference: experiment.reference.get(&row.name).cloned().unwrap_or(Reference::Word(Unknown::Unknown)),
+            note: row.note.clone(),
+        })
+        .collect();
+    TableRecord {
+        experiment: prepared.plan.name.clone(),
+        tier: prepared.run.tier.clone(),
+        title: experiment.table.title.clone(),
+        metric: experiment.table.metric,
+        rows,
+        headline: experiment.headline().map(|row| experiment.rows[row].name.clone()),
+        notes: notes(prepared),
+    }
+}
+
+fn notes(prepared: &Prepared) -> Vec<String> {
+    let (experiment, data) = (&prepared.experiment, &prepared.data);
+    let student = &experiment.student;
+    let layers = student.layers.map_or_else(String::new, |layers| format!(", cut to {layers} layers"));
+    let mut notes = vec![format!(
+        "every student starts from {}{layers} and is trained for {} updates on the same {} texts; the ceiling reads their labels",
+        student.init,
+        student.train.steps(data.transfer.len()),
+        data.transfer.len(),
+    )];
+    if matches!(student.init, StudentStart::Teacher(_)) {
+        notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
+    }
+    if experiment.data.evaluate_on == EvaluateOn::Dev {
+        notes.push("measured on the development split: for choosing settings, not for publication".to_owned());
+    }
+    notes.push("no row chooses a checkpoint: every student is the one after its last update".to_owned());
+    if data.selection.duplicates > 0 {
+        notes.push(format!("{} texts were passed over as repetitions", data.selection.duplicates));
+    }
+    if data.selection.short_classes > 0 {
+        notes.push(format!("{} classes have fewer transfer texts than asked for", data.selection.short_classes));
+    }
+    notes.extend(data.notes.iter().cloned());
+    notes
+}

@@ -1,0 +1,144 @@
+//! One look of every teacher at every text, kept on disk and shared by all rows.
+
+use super::teachers::ReadyTeacher;
+use super::{Prepared, Work};
+use crate::manifest::write_json;
+use crate::plan::ask_for;
+use crate::raw::SetupRecord;
+use crate::schema::{ExperimentFile, SelectionOn};
+use faculty_core::metrics::argmax;
+use faculty_core::{Event, LabelJoin, Result, hash_bytes, hash_text};
+use faculty_methods::MethodSpec;
+use faculty_teacher::{Ask, ClassifierTeacher, TeacherCache, TeacherOutputs};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::time::Instant;
+
+/// Outputs of all teachers for one ask.
+pub(super) struct Answers {
+    ask: Ask,
+    pub(super) transfer: Vec<TeacherOutputs>,
+    /// Over the measuring texts; without passes if selection is measured on the transfer texts.
+    pub(super) test: Vec<TeacherOutputs>,
+}
+
+/// Everything the teachers said.
+pub(super) struct Scan {
+    answers: Vec<Answers>,
+    own_slice_accuracy: Vec<Option<f64>>,
+    seconds: f64,
+}
+
+pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJoin) -> Result<Scan> {
+    let prepared = work.prepared;
+    let cache = TeacherCache::new(work.dir.scan_path());
+    let mut scan = Scan {
+        answers: prepared
+            .plan
+            .asks
+            .iter()
+            .map(|ask| Answers { ask: ask.clone(), transfer: Vec::new(), test: Vec::new() })
+            .collect(),
+        own_slice_accuracy: Vec::new(),
+        seconds: 0.0,
+    };
+    // Teacher by teacher, so that only one of them is in memory.
+    for (index, ready) in teachers.iter().enumerate() {
+        let teacher = ClassifierTeacher::open(&ready.name, &ready.dir, work.device)?;
+        for answers in &mut scan.answers {
+            let test_ask = match prepared.experiment.scan.selection_on {
+                SelectionOn::Test => answers.ask.clone(),
+                SelectionOn::Transfer => Ask { passes: None, ..answers.ask.clone() },
+            };
+            let mut look = |what: &str, texts: &[String], ask: &Ask| -> Result<TeacherOutputs> {
+                let stage = match &ask.passes {
+                    Some(passes) => format!("scan {what} texts: {}, K = {}", ready.name, passes.count),
+                    None => format!("scan {what} texts: {}", ready.name),
+                };
+                work.observer.on(Event::Start { stage: &stage, total: texts.len() as u64, unit: "texts" });
+                let start = Instant::now();
+                let outputs = cache.outputs(&teacher, texts, ask, work.observer)?;
+                scan.seconds += recorded_seconds(&work.dir.scan_path(), ready, ask, texts, start.elapsed().as_secs_f64())?;
+                work.observer.on(Event::End { summary: "" });
+                if outputs.truncated > 0 {
+                    let text = format!("teacher {}: {} {what} texts were truncated", ready.name, outputs.truncated);
+                    work.observer.on(Event::Warning { text: &text });
+                }
+                let sampled = ask.passes.as_ref().is_some_and(|passes| {
+                    passes.count > 1 && passes.hidden_rate.is_none_or(|rate| rate > 0.0)
+                });
+                if sampled {
+                    outputs.check_passes_differ(&ready.name)?;
+                }
+                Ok(outputs)
+            };
+            answers.transfer.push(look("transfer", &prepared.data.transfer.texts, &answers.ask)?);
+            answers.test.push(look("test", &prepared.data.test.texts, &test_ask)?);
+        }
+        let test = scan.answers.first().and_then(|answers| answers.test.last());
+        scan.own_slice_accuracy.push(test.and_then(|test| own_slice(test, &prepared.data.test.labels, join.teacher(index).to_union())));
+    }
+    Ok(scan)
+}
+
+impl Scan {
+    /// What the teachers said to a row: with the passes it wants, or whatever holds plain logits.
+    pub(super) fn for_method(&self, experiment: &ExperimentFile, method: &MethodSpec) -> Option<&Answers> {
+        match method.passes() {
+            Some((count, rate)) => {
+                let ask = ask_for(experiment, count, rate);
+                self.answers.iter().find(|answers| answers.ask == ask)
+            }
+            None => self.answers.first(),
+        }
+    }
+
+    pub(super) fn setup(&self, prepared: &Prepared, teachers: &[ReadyTeacher]) -> SetupRecord {
+        let with_accuracy = teachers.iter().zip(&self.own_slice_accuracy).map(|(teacher, accuracy)| {
+            let mut record = teacher.record.clone();
+            record.own_slice_accuracy = *accuracy;
+            record
+        });
+        SetupRecord {
+            teachers: with_accuracy.collect(),
+            scan_seconds: self.seconds,
+            transfer_texts: prepared.data.transfer.len(),
+            test_texts: prepared.data.test.len(),
+            selection_on: match prepared.experiment.scan.selection_on {
+                SelectionOn::Test => "test".to_owned(),
+                SelectionOn::Transfer => "transfer".to_owned(),
+            },
+        }
+    }
+}
+
+/// Accuracy of a teacher on the texts of its labels, among its labels.
+fn own_slice(outputs: &TeacherOutputs, labels: &[usize], to_union: &[usize]) -> Option<f64> {
+    let (mut texts, mut right) = (0_usize, 0_usize);
+    for (row, label) in outputs.logits.chunks_exact(outputs.classes.max(1)).zip(labels) {
+        if to_union.contains(label) {
+            texts += 1;
+            right += usize::from(to_union.get(argmax(row)) == Some(label));
+        }
+    }
+    (texts > 0).then(|| right as f64 / texts as f64)
+}
+
+#[derive(Serialize, Deserialize)]
+struct ScanTime {
+    seconds: f64,
+}
+
+/// The seconds of the scan when it took place: a later run, which finds its rows in the cache, reports the same cost.
+fn recorded_seconds(dir: &Path, teacher: &ReadyTeacher, ask: &Ask, texts: &[String], measured: f64) -> Result<f64> {
+    let mut key = teacher.record.sha256.clone().into_bytes();
+    key.extend(serde_json::to_vec(ask).unwrap_or_default());
+    key.extend(texts.iter().flat_map(|text| hash_text(text)));
+    let path = dir.join(format!("time-{}.json", faculty_core::short_hash(&hash_bytes(&key))));
+    let known: Option<ScanTime> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+    if let Some(known) = known {
+        return Ok(known.seconds);
+    }
+    write_json(&path, &ScanTime { seconds: measured })?;
+    Ok(measured)
+}

@@ -1,0 +1,231 @@
+//! The run directory: the only place experiments write to.
+//!
+//! ```text
+//! runs/<experiment>[-<tier>]/
+//!   config.resolved.toml      every key with its value
+//!   manifest.json             what ran, on what, from which files
+//!   raw.jsonl                 what tables are rendered from
+//!   table.md  table.csv  table.tex
+//!   teachers/<name>-<key>/    fine-tuned teachers, reused by later runs
+//!   scans/                    teacher outputs, a row a text
+//!   cells/<row>/seed-<n>/     {metrics.jsonl, result.json, student/, commit.json}
+//! ```
+//!
+//! A cell directory is filled under a temporary name and renamed when it is whole; `commit.json` is its last file.
+
+use crate::diff::{describe_differences, differences};
+use crate::plan::{Cell, RunSettings};
+use crate::raw::CellRecord;
+use crate::schema::ExperimentFile;
+use faculty_core::{Error, Result, StagedDir, write_atomically};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Keys that may change between invocations: they determine no cell.
+const FREE_KEYS: [&str; 3] = ["table.title", "table.seeds", "reference"];
+
+/// A run directory that fits the configuration.
+#[derive(Debug, Clone)]
+pub struct RunDir {
+    root: PathBuf,
+}
+
+/// `config.resolved.toml`: the experiment and what else determines the results.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Resolved {
+    /// The experiment, tier and overrides applied, defaults filled in.
+    #[serde(flatten)]
+    pub experiment: ExperimentFile,
+    /// Device, tier, data.
+    pub run: RunSettings,
+}
+
+/// `commit.json`, the last file of a cell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Commit {
+    config_hash: String,
+    result_sha256: String,
+    has_student: bool,
+}
+
+impl RunDir {
+    /// Opens or starts the run directory, and sweeps what an interrupted run left half-written.
+    ///
+    /// # Errors
+    /// Fails if it holds another configuration (the differences are listed), is no run directory, or cannot be written.
+    pub fn open(root: &Path, resolved: &Resolved, overwrite: bool) -> Result<Self> {
+        let config = root.join("config.resolved.toml");
+        let now = toml::to_string(resolved)
+            .map_err(|error| Error::internal("the resolved configuration cannot be written").source(error))?;
+        if overwrite && config.is_file() {
+            std::fs::remove_dir_all(root).map_err(|error| Error::io("remove", root, error))?;
+        }
+        if config.is_file() {
+            let before = std::fs::read_to_string(&config).map_err(|error| Error::io("read", &config, error))?;
+            let changed = differences(&before, &now, is_free).map_err(|error| error.file(&config))?;
+            if !changed.is_empty() {
+                return Err(Error::input(format!(
+                    "the run directory holds another configuration:\n  {}",
+                    describe_differences(&changed)
+                ))
+                .file(root)
+                .help("undo the change, pass --overwrite to start anew, or choose another --out"));
+            }
+        } else if root.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
+            return Err(Error::input("is not empty, and no run directory (no config.resolved.toml)")
+                .file(root)
+                .help("choose another --out"));
+        }
+        write_atomically(&config, now.as_bytes())?;
+        let dir = Self { root: root.to_path_buf() };
+        dir.sweep()?;
+        Ok(dir)
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// `raw.jsonl`.
+    pub fn raw_path(&self) -> PathBuf {
+        self.root.join("raw.jsonl")
+    }
+
+    /// Where a teacher with this content key lies.
+    pub fn teacher_path(&self, name: &str, key: &str) -> PathBuf {
+        self.root.join("teachers").join(format!("{}-{}", slug(name), faculty_core::short_hash(key)))
+    }
+
+    /// Where teacher outputs lie.
+    pub fn scan_path(&self) -> PathBuf {
+        self.root.join("scans")
+    }
+
+    /// The directory of a cell.
+    pub fn cell_path(&self, cell: &Cell) -> PathBuf {
+        let seed = cell.seed.map_or_else(|| "fixed".to_owned(), |seed| format!("seed-{seed}"));
+        self.root.join("cells").join(slug(&cell.name)).join(seed)
+    }
+
+    /// The result of a cell that is finished: committed under the same hash, with its student if one is wanted. Failed
+    /// cells are not finished.
+    pub fn finished(&self, cell: &Cell) -> Option<CellRecord> {
+        let dir = self.cell_path(cell);
+        let commit: Commit = serde_json::from_slice(&std::fs::read(dir.join("commit.json")).ok()?).ok()?;
+        let result = std::fs::read(dir.join("result.json")).ok()?;
+        let whole = commit.config_hash == cell.hash
+            && commit.result_sha256 == faculty_core::hash_bytes(&result)
+            && (commit.has_student || !cell.keeps_student);
+        let record: CellRecord = serde_json::from_slice(&result).ok()?;
+        (whole && record.status == crate::raw::CellStatus::Ok).then_some(record)
+    }
+
+    /// Starts the directory of a cell; it appears when [`StagedCell::commit`] is called.
+    ///
+    /// # Errors
+    /// Fails if it cannot be created.
+    pub fn stage(&self, cell: &Cell) -> Result<StagedCell> {
+        Ok(StagedCell { staged: StagedDir::create(&self.cell_path(cell), true)?, has_student: false })
+    }
+
+    /// Removes temporary files and directories, and cells without a commit record.
+    fn sweep(&self) -> Result<()> {
+        let cells = self.root.join("cells");
+        for dir in [self.root.clone(), self.root.join("teachers"), self.scan_path()].iter().chain(&subdirs(&cells)) {
+            for entry in entries(dir) {
+                let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                let temporary = name.ends_with(".tmp") && (name.starts_with(".faculty-") || name.contains(".old-"));
+                let uncommitted = dir.starts_with(&cells) && entry.is_dir() && !entry.join("commit.json").is_file();
+                if temporary || uncommitted {
+                    tracing::debug!(path = %entry.display(), "sweep");
+                    let removed = if entry.is_dir() { std::fs::remove_dir_all(&entry) } else { std::fs::remove_file(&entry) };
+                    removed.map_err(|error| Error::io("remove", &entry, error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A cell directory on its way.
+#[derive(Debug)]
+pub struct StagedCell {
+    staged: StagedDir,
+    has_student: bool,
+}
+
+impl StagedCell {
+    /// Writes a file of the cell.
+    ///
+    /// # Errors
+    /// Fails if it cannot be written.
+    pub fn write(&self, name: &str, content: &str) -> Result<()> {
+        write_atomically(&self.staged.path().join(name), content.as_bytes())
+    }
+
+    /// The directory for the student, which `write` fills.
+    ///
+    /// # Errors
+    /// Fails if the directory cannot be created or `write` fails.
+    pub fn write_student(&mut self, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+        let dir = self.staged.path().join("student");
+        std::fs::create_dir_all(&dir).map_err(|error| Error::io("create directory", &dir, error))?;
+        write(&dir)?;
+        self.has_student = true;
+        Ok(())
+    }
+
+    /// Writes result and commit record, and publishes the directory.
+    ///
+    /// # Errors
+    /// Fails if a file cannot be written; the cell then counts as never begun.
+    pub fn commit(self, record: &CellRecord) -> Result<PathBuf> {
+        let mut result = serde_json::to_string_pretty(record)
+            .map_err(|error| Error::internal("a result cannot be written").source(error))?;
+        result.push('\n');
+        self.write("result.json", &result)?;
+        let commit = Commit {
+            config_hash: record.config_hash.clone(),
+            result_sha256: faculty_core::hash_bytes(result.as_bytes()),
+            has_student: self.has_student,
+        };
+        crate::manifest::write_json(&self.staged.path().join("commit.json"), &commit)?;
+        self.staged.commit()
+    }
+}
+
+fn is_free(key: &str) -> bool {
+    FREE_KEYS.iter().any(|free| key == *free || key.starts_with(&format!("{free}.")))
+        || (key.starts_with("row[") && (key.ends_with("].note") || key.ends_with("].source")))
+}
+
+/// A row's or teacher's name as a folder name: `MUKI soft+margin` is `muki-soft-margin`. Unusual names carry a hash; names
+/// that still meet in one folder are refused when the file is read.
+pub(crate) fn slug(name: &str) -> String {
+    let mut slug = String::new();
+    for character in name.chars() {
+        if character.is_ascii_alphanumeric() {
+            slug.push(character.to_ascii_lowercase());
+        } else if !slug.is_empty() && !slug.ends_with('-') {
+            slug.push('-');
+        }
+    }
+    let plain = slug.trim_end_matches('-');
+    let faithful = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, ' ' | '-' | '+' | '_'));
+    match faithful && !plain.is_empty() && plain.len() <= 60 {
+        true => plain.to_owned(),
+        false => {
+            let cut: String = plain.chars().take(40).collect();
+            format!("{cut}-{}", &faculty_core::hash_bytes(name.as_bytes())[..8]).trim_start_matches('-').to_owned()
+        }
+    }
+}
+
+fn entries(dir: &Path) -> Vec<PathBuf> {
+    dir.read_dir().map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect()).unwrap_or_default()
+}
+
+fn subdirs(dir: &Path) -> Vec<PathBuf> {
+    entries(dir).into_iter().filter(|path| path.is_dir()).collect()
+}

@@ -1,0 +1,119 @@
+//! Aligned Markdown: readable on a terminal, and a table wherever Markdown is rendered.
+
+use super::{Table, words};
+use std::fmt::Write;
+
+pub(super) fn render(table: &Table) -> String {
+    let mut text = format!("# {}\n\n", table.record.title);
+    if let Some(tier) = &table.record.tier {
+        let _ = writeln!(text, "Tier `{tier}`.\n");
+    }
+    let header = ["row", "accuracy %", "macro-F1 %", "selection %", "retained %", "weights", "seconds", "labels used", "status"];
+    let mut lines = vec![header.map(str::to_owned)];
+    for row in &table.rows {
+        lines.push([
+            row.row.name.replace('|', "/"),
+            words::ranked(row, row.accuracy.as_ref()),
+            words::spread(row.macro_f1.as_ref()),
+            words::spread(row.selection.as_ref()),
+            words::spread(row.retained.as_ref()),
+            words::millions(row),
+            words::seconds(row.seconds.as_ref()),
+            words::labels_used(row.row.access).to_owned(),
+            words::status(row),
+        ]);
+    }
+    write_aligned(&mut text, &lines);
+    text.push('\n');
+    write_verdict(&mut text, table);
+    write_setup(&mut text, table);
+    write_remarks(&mut text, table);
+    text
+}
+
+/// First and last two columns to the left, figures to the right.
+fn write_aligned<const N: usize>(text: &mut String, lines: &[[String; N]]) {
+    let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..N).map(width).collect();
+    let is_left = |column: usize| column == 0 || column + 2 >= N;
+    for (index, line) in lines.iter().enumerate() {
+        for (column, cell) in line.iter().enumerate() {
+            let padding = " ".repeat(widths[column] - cell.chars().count());
+            let _ = match is_left(column) {
+                true => write!(text, "| {cell}{padding} "),
+                false => write!(text, "| {padding}{cell} "),
+            };
+        }
+        text.push_str("|\n");
+        if index == 0 {
+            for (column, &width) in widths.iter().enumerate() {
+                let _ = match is_left(column) {
+                    true => write!(text, "|{}", "-".repeat(width + 2)),
+                    false => write!(text, "|{}:", "-".repeat(width + 1)),
+                };
+            }
+            text.push_str("|\n");
+        }
+    }
+}
+
+fn write_verdict(text: &mut String, table: &Table) {
+    if let Some(verdict) = table.verdict() {
+        let _ = writeln!(text, "{}\n", verdict.sentence);
+    }
+    let differences = table.paired_differences();
+    if differences.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "Differences of the headline row, paired by seed, in points:\n");
+    for difference in differences {
+        let _ = writeln!(text, "- {}", difference.sentence());
+    }
+    text.push('\n');
+}
+
+fn write_setup(text: &mut String, table: &Table) {
+    let Some(setup) = &table.setup else { return };
+    let _ = writeln!(
+        text,
+        "Teachers (fixed across seeds), {} texts to transfer on, {} to measure on:\n",
+        setup.transfer_texts, setup.test_texts
+    );
+    for teacher in &setup.teachers {
+        let made = match teacher.texts {
+            0 => "loaded".to_owned(),
+            texts => format!("{texts} private texts, {} updates, {:.1} s", teacher.steps, teacher.seconds),
+        };
+        let accuracy = teacher.own_slice_accuracy.map_or_else(|| words::NONE.to_owned(), words::percent);
+        let _ = writeln!(
+            text,
+            "- {}: {} labels, {accuracy} % on its own slice, {:.1} M weights, {made}",
+            teacher.name,
+            teacher.labels,
+            teacher.parameters as f64 / 1e6
+        );
+    }
+    let _ = writeln!(
+        text,
+        "\nScanning the texts took {:.1} s, once for all rows. Teacher selection is measured on the {} texts.\n",
+        setup.scan_seconds, setup.selection_on
+    );
+}
+
+fn write_remarks(text: &mut String, table: &Table) {
+    let mut remarks: Vec<String> = table.record.notes.clone();
+    for row in &table.rows {
+        if !row.row.note.is_empty() {
+            remarks.push(format!("{}: {}", row.row.name, row.row.note));
+        }
+        for cell in row.cells.values() {
+            if let Some(reason) = &cell.reason {
+                let seed = cell.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
+                remarks.push(format!("{}{seed} failed: {}", row.row.name, reason.replace('\n', " ")));
+            }
+        }
+    }
+    for remark in remarks {
+        let _ = writeln!(text, "- {remark}");
+    }
+}

@@ -1,0 +1,138 @@
+//! The shipped experiments: each parses and plans in every tier; the quickstart's smallest tier runs.
+
+use crate::support::experiments;
+use faculty_core::{ErrorKind, Event, Observer, Silent};
+use faculty_experiment::{
+    DataPlaces, ExperimentOptions, Overrides, Source, check_run, load_experiment, prepare_experiment, run_experiment,
+};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+fn shipped() -> Vec<PathBuf> {
+    let mut files: Vec<PathBuf> = experiments()
+        .read_dir()
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn every_shipped_experiment_parses_and_plans_in_every_tier() {
+    let files = shipped();
+    assert!(files.iter().any(|file| file.ends_with("quickstart.toml")));
+    for file in files {
+        let plain = load_experiment(&file, &Overrides::default()).unwrap();
+        if !Source::parse(&plain.data.source).unwrap().is_available(&DataPlaces::new(None, &file)) {
+            continue;
+        }
+        let text: toml::Table = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let tiers = text.get("tier").and_then(toml::Value::as_table).map(|tiers| tiers.keys().cloned().collect());
+        let tiers: Vec<String> = tiers.unwrap_or_default();
+        for tier in std::iter::once(None).chain(tiers.into_iter().map(Some)) {
+            let overrides = Overrides { tier: tier.clone(), ..Overrides::default() };
+            let options = ExperimentOptions { file: file.clone(), overrides, ..ExperimentOptions::default() };
+            let plan = prepare_experiment(&options, &Silent).unwrap().plan;
+            assert!(!plan.cells.is_empty(), "{} {tier:?}", file.display());
+            assert!(plan.describe().contains(&plan.cells[0].name));
+        }
+    }
+}
+
+#[test]
+fn the_quickstart_plan_is_the_story_it_tells() {
+    let options = ExperimentOptions { file: experiments().join("quickstart.toml"), ..ExperimentOptions::default() };
+    let prepared = prepare_experiment(&options, &Silent).unwrap();
+    assert_eq!(prepared.plan.classes, 90);
+    assert_eq!(prepared.plan.teachers.iter().map(|teacher| teacher.labels).collect::<Vec<_>>(), [30, 30, 30]);
+    assert_eq!(prepared.plan.asks.len(), 1);
+    assert_eq!(prepared.plan.cells.iter().filter(|cell| cell.keeps_student).count(), 1);
+    let updates: Vec<usize> = prepared.plan.cells.iter().map(|cell| cell.updates).filter(|&updates| updates > 0).collect();
+    assert!(updates.iter().all(|&each| each == updates[0]), "{updates:?}");
+}
+
+#[test]
+fn only_one_row_is_planned_on_request() {
+    let mut options = ExperimentOptions { file: experiments().join("quickstart.toml"), ..ExperimentOptions::default() };
+    options.only = Some("UHC".to_owned());
+    options.seeds = Some(vec![3, 4]);
+    let plan = prepare_experiment(&options, &Silent).unwrap().plan;
+    assert_eq!(plan.cells.iter().map(|cell| cell.seed).collect::<Vec<_>>(), [Some(3), Some(4)]);
+    assert!(plan.asks[0].passes.is_none());
+    options.only = Some("UHCC".to_owned());
+    assert!(prepare_experiment(&options, &Silent).unwrap_err().to_string().contains("did you mean `UHC`?"));
+}
+
+/// Keeps the stages, and asks to stop when a stage of this name begins.
+struct Watch {
+    stages: Mutex<Vec<String>>,
+    stop_at: Option<&'static str>,
+}
+
+impl Watch {
+    fn new(stop_at: Option<&'static str>) -> Self {
+        Self { stages: Mutex::new(Vec::new()), stop_at }
+    }
+}
+
+impl Observer for Watch {
+    fn on(&self, event: Event<'_>) {
+        if let Event::Start { stage, .. } = event {
+            self.stages.lock().unwrap().push(stage.to_owned());
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        let stages = self.stages.lock().unwrap();
+        self.stop_at.is_some_and(|stop| stages.last().is_some_and(|last| last.starts_with(stop)))
+    }
+}
+
+#[test]
+fn the_quickstart_runs_stops_continues_and_then_has_nothing_to_do() {
+    let root = tempfile::tempdir().unwrap();
+    let out = root.path().join("run");
+    let overrides = Overrides { tier: Some("smoke".to_owned()), ..Overrides::default() };
+    let file = experiments().join("quickstart.toml");
+    let options = ExperimentOptions { file, overrides, out: Some(out.clone()), ..ExperimentOptions::default() };
+
+    let stopped = run_experiment(&options, &Watch::new(Some("MUKI"))).unwrap_err();
+    assert_eq!(stopped.kind(), ErrorKind::Interrupted);
+    let muki = out.join("cells/muki-soft-margin");
+    assert!(!muki.exists() || muki.read_dir().unwrap().next().is_none(), "nothing half-written is left");
+
+    let watch = Watch::new(None);
+    let summary = run_experiment(&options, &watch).unwrap();
+    let stages = watch.stages.lock().unwrap().clone();
+    assert!(!stages.iter().any(|stage| stage.contains("fine-tune")), "teachers are reused: {stages:?}");
+    assert_eq!((summary.computed + summary.reused, summary.failed), (8, 0));
+    assert!(summary.reused >= 6, "finished cells are reused: {}", summary.reused);
+    for row in ["teacher finance", "concat ensemble", "vanilla KD", "UHC", "MUKI soft+margin", "supervised ceiling"] {
+        assert!(summary.table.contains(row), "{}", summary.table);
+    }
+    assert!(summary.verdict.is_some());
+    let student = summary.student_dir.clone().unwrap();
+    for file in ["config.json", "model.safetensors", "tokenizer.json", "README.md"] {
+        assert!(student.join(file).is_file(), "{file}");
+    }
+    for file in ["config.resolved.toml", "manifest.json", "raw.jsonl", "table.md", "table.csv", "table.tex"] {
+        assert!(out.join(file).is_file(), "{file}");
+    }
+    check_run(&out).unwrap();
+
+    let watch = Watch::new(None);
+    let again = run_experiment(&options, &watch).unwrap();
+    assert!(watch.stages.lock().unwrap().is_empty(), "a finished run is a no-op");
+    assert_eq!((again.computed, again.reused), (0, 8));
+    assert_eq!(again.table, summary.table);
+
+    let mut changed = options.clone();
+    changed.overrides.set = vec!["student.train.epochs=2".to_owned()];
+    let refusal = run_experiment(&changed, &Silent).unwrap_err().to_string();
+    assert!(refusal.contains("student.train.epochs: 1 -> 2"), "{refusal}");
+
+    std::fs::write(out.join("table.md"), summary.table.replace('|', "!")).unwrap();
+    assert!(check_run(&out).is_err());
+}

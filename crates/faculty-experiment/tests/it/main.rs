@@ -1,0 +1,10 @@
+//! Everything of `faculty-experiment` that can be seen from outside.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod access;
+mod configuration;
+mod data;
+mod experiments;
+mod run_directory;
+mod support;
+mod tables;

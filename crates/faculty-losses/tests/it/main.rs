@@ -1,0 +1,10 @@
+//! Tests of the amalgamation losses.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod conformance;
+mod cross_entropy;
+mod golden;
+mod join_tensors;
+mod settings;
+mod terms;
+mod worked_case;

@@ -1,0 +1,62 @@
+//! Methods as configuration.
+
+use faculty_methods::{DataAccess, MethodSpec, MukiSpec, Vote};
+use serde_json::json;
+
+fn parse(value: serde_json::Value) -> Result<MethodSpec, serde_json::Error> {
+    serde_json::from_value(value)
+}
+
+#[test]
+fn defaults_are_those_of_the_released_script() {
+    let method = parse(json!({"kind": "muki"})).unwrap();
+    let expected = MukiSpec {
+        vote: Vote::Soft,
+        temperature: 1.0,
+        gate_temperature: 0.2,
+        passes: 16,
+        dropout: 0.1,
+        margin: true,
+        normalise_margin: false,
+        single_pass: false,
+    };
+    assert_eq!(method, MethodSpec::Muki(expected));
+    assert_eq!(method.passes(), Some((16, 0.1)));
+    assert_eq!(method.describe(), "MUKI soft+margin as in the authors' code, dropout fixed, K = 16");
+    assert_eq!(parse(json!({"kind": "uhc"})).unwrap(), MethodSpec::Uhc { temperature: 1.0 });
+}
+
+#[test]
+fn unknown_keys_and_kinds_are_refused() {
+    for wrong in [json!({"kind": "mukki"}), json!({"kind": "muki", "pases": 3}), json!({"kind": "uhc", "margin": true})] {
+        assert!(parse(wrong.clone()).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn values_that_make_no_sense_are_refused_by_key() {
+    for (wrong, key) in [
+        (json!({"kind": "teacher", "index": 3}), "index"),
+        (json!({"kind": "vanilla-kd", "temperature": 0.0}), "temperature"),
+        (json!({"kind": "muki", "gate_temperature": -1.0}), "gate_temperature"),
+        (json!({"kind": "muki", "passes": 0}), "passes"),
+        (json!({"kind": "muki", "dropout": 1.0}), "dropout"),
+    ] {
+        let error = parse(wrong).unwrap().check(3).unwrap_err().to_string();
+        assert!(error.contains(key), "{error}");
+    }
+}
+
+#[test]
+fn only_the_ceiling_reads_labels() {
+    for (kind, access) in [
+        (json!({"kind": "supervised"}), DataAccess::Labelled),
+        (json!({"kind": "concat"}), DataAccess::None),
+        (json!({"kind": "muki"}), DataAccess::Unlabelled),
+        (json!({"kind": "uniform"}), DataAccess::Unlabelled),
+        (json!({"kind": "max-confidence"}), DataAccess::Unlabelled),
+        (json!({"kind": "vanilla-kd"}), DataAccess::Unlabelled),
+    ] {
+        assert_eq!(parse(kind).unwrap().access(), access);
+    }
+}

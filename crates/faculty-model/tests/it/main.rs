@@ -1,0 +1,11 @@
+//! Integration tests of faculty-model.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
+
+mod batching;
+mod continuation;
+mod opening;
+mod parity;
+mod pretrained;
+mod round_trip;
+mod stochastic;
+mod support;

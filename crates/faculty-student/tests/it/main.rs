@@ -1,0 +1,6 @@
+//! Integration tests of faculty-student.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod card;
+mod start;
+mod training;

@@ -1,0 +1,124 @@
+//! Rows are found by content: text, teacher and settings.
+
+use crate::support::{teacher, texts};
+use faculty_core::{LabelSpace, Observer, Result, Silent, Stream};
+use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Counts the texts that reach the teacher.
+struct Counting {
+    inner: ClassifierTeacher,
+    asked: AtomicUsize,
+}
+
+impl Counting {
+    fn new(seed: u64) -> (tempfile::TempDir, Self) {
+        let (dir, inner) = teacher(seed, 0.1);
+        (dir, Self { inner, asked: AtomicUsize::new(0) })
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.swap(0, Ordering::Relaxed)
+    }
+}
+
+impl Teacher for Counting {
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn labels(&self) -> &LabelSpace {
+        self.inner.labels()
+    }
+
+    fn fingerprint(&self) -> String {
+        self.inner.fingerprint()
+    }
+
+    fn outputs(&self, texts: &[String], ask: &Ask, observer: &dyn Observer) -> Result<TeacherOutputs> {
+        self.asked.fetch_add(texts.len(), Ordering::Relaxed);
+        self.inner.outputs(texts, ask, observer)
+    }
+}
+
+#[test]
+fn a_second_scan_asks_nothing_and_returns_the_same_bytes() {
+    let ((_dir, teacher), cache) = (Counting::new(1), tempfile::tempdir().unwrap());
+    let cache = TeacherCache::new(cache.path());
+    let ask = Ask::default().with_passes(4, 1);
+    let first = cache.outputs(&teacher, &texts(), &ask, &Silent).unwrap();
+    assert_eq!(teacher.asked(), 6);
+    let second = cache.outputs(&teacher, &texts(), &ask, &Silent).unwrap();
+    assert_eq!(teacher.asked(), 0);
+    assert_eq!(first, second);
+}
+
+#[test]
+fn a_shuffled_and_extended_text_set_asks_for_the_new_texts_only() {
+    let ((_dir, teacher), cache) = (Counting::new(1), tempfile::tempdir().unwrap());
+    let cache = TeacherCache::new(cache.path());
+    let ask = Ask::default().with_passes(4, 1);
+    let first = cache.outputs(&teacher, &texts(), &ask, &Silent).unwrap();
+    teacher.asked();
+    let mut more = texts();
+    Stream::new(1, "order").shuffle(&mut more);
+    more.insert(2, "a new text".to_owned());
+    more.push("a new text".to_owned());
+    let second = cache.outputs(&teacher, &more, &ask, &Silent).unwrap();
+    assert_eq!(teacher.asked(), 1, "equal new texts are asked once");
+    for (row, text) in more.iter().enumerate() {
+        if let Some(old) = texts().iter().position(|known| known == text) {
+            assert_eq!(second.logits[row * 3..row * 3 + 3], first.logits[old * 3..old * 3 + 3]);
+        }
+    }
+    assert_eq!(second.logits[6..9], second.logits[second.logits.len() - 3..]);
+}
+
+#[test]
+fn another_setting_or_teacher_or_text_misses() {
+    let ((_dir, teacher), cache) = (Counting::new(1), tempfile::tempdir().unwrap());
+    let cache = TeacherCache::new(cache.path());
+    let base = Ask::default().with_passes(4, 1);
+    cache.outputs(&teacher, &texts(), &base, &Silent).unwrap();
+    teacher.asked();
+    for ask in [
+        Ask::default(),
+        Ask::default().with_passes(5, 1),
+        Ask::default().with_passes(4, 2),
+        Ask { max_length: Some(5), ..base.clone() },
+        Ask { kept: Some(vec![0, 1]), ..base.clone() },
+    ] {
+        cache.outputs(&teacher, &texts(), &ask, &Silent).unwrap();
+        assert_eq!(teacher.asked(), 6, "{ask:?}");
+    }
+    let mut changed = texts();
+    changed[0].push('s');
+    cache.outputs(&teacher, &changed, &base, &Silent).unwrap();
+    assert_eq!(teacher.asked(), 1);
+    let (_other_dir, other) = Counting::new(2);
+    cache.outputs(&other, &texts(), &base, &Silent).unwrap();
+    assert_eq!(other.asked(), 6);
+}
+
+#[test]
+fn a_damaged_cache_file_counts_as_absent() {
+    let ((_dir, teacher), dir) = (Counting::new(1), tempfile::tempdir().unwrap());
+    let cache = TeacherCache::new(dir.path());
+    let first = cache.outputs(&teacher, &texts(), &Ask::default(), &Silent).unwrap();
+    let file = std::fs::read_dir(dir.path()).unwrap().next().unwrap().unwrap().path();
+    let good = std::fs::read(&file).unwrap();
+    let stream = Stream::new(1, "damage");
+    for round in 0..40 {
+        let mut bad = good.clone();
+        if round % 2 == 0 {
+            bad.truncate(stream.below_at(round, bad.len() as u64) as usize);
+        } else {
+            let position = stream.below_at(round, bad.len() as u64) as usize;
+            bad[position] ^= 1 << (round % 8);
+        }
+        std::fs::write(&file, bad).unwrap();
+        teacher.asked();
+        assert_eq!(cache.outputs(&teacher, &texts(), &Ask::default(), &Silent).unwrap().logits, first.logits);
+        assert_eq!(teacher.asked(), 6, "round {round}");
+    }
+}

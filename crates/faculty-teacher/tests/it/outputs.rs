@@ -1,0 +1,73 @@
+//! What a teacher answers.
+
+use crate::support::{teacher, texts};
+use faculty_core::Silent;
+use faculty_nn::DropoutRates;
+use faculty_teacher::{Ask, Passes, Teacher};
+
+#[test]
+fn logits_are_those_of_the_classifier_in_the_order_of_the_texts() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    let outputs = teacher.outputs(&texts(), &Ask::default(), &Silent).unwrap();
+    let classifier = teacher.classifier();
+    let expected = classifier.logits(&classifier.tokenize(&texts(), None).unwrap(), &Silent).unwrap();
+    for (a, b) in outputs.logits.iter().zip(&expected) {
+        assert!((a - b).abs() < 2e-6);
+    }
+    assert!(outputs.passes.is_none());
+}
+
+#[test]
+fn passes_vary_with_dropout_and_their_mean_is_a_distribution() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    let outputs = teacher.outputs(&texts(), &Ask::default().with_passes(16, 1), &Silent).unwrap();
+    let passes = outputs.passes.as_ref().unwrap();
+    for row in passes.mean_probabilities.chunks(outputs.classes) {
+        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+    assert!(passes.variance.iter().all(|&variance| variance > 0.0));
+    assert!(passes.mean_entropy.iter().all(|&entropy| (0.0..=1.1).contains(&entropy)));
+    outputs.check_passes_differ("tiny").unwrap();
+}
+
+#[test]
+fn at_rate_zero_the_passes_are_the_deterministic_pass_and_an_experiment_is_told() {
+    let (_dir, teacher) = teacher(1, 0.0);
+    let passes = Passes { count: 8, hidden_rate: Some(0.0), seed: 1 };
+    let outputs = teacher.outputs(&texts(), &Ask { passes: Some(passes), ..Ask::default() }, &Silent).unwrap();
+    let passes = outputs.passes.as_ref().unwrap();
+    assert!(passes.variance.iter().all(|&variance| variance == 0.0));
+    for (row, logits) in passes.mean_probabilities.chunks(3).zip(outputs.logits.chunks(3)) {
+        let largest = logits.iter().copied().fold(f32::MIN, f32::max);
+        let sum: f32 = logits.iter().map(|logit| (logit - largest).exp()).sum();
+        for (mean, logit) in row.iter().zip(logits) {
+            assert!((mean - (logit - largest).exp() / sum).abs() < 1e-6);
+        }
+    }
+    let error = outputs.check_passes_differ("tiny").unwrap_err();
+    assert!(error.to_string().contains("identical"), "{error}");
+}
+
+#[test]
+fn a_hidden_rate_is_overridden_and_the_attention_rate_kept() {
+    let passes = Passes { count: 1, hidden_rate: Some(0.3), seed: 0 };
+    let checkpoint = DropoutRates { hidden: 0.1, attention: 0.05, classifier: 0.1 };
+    assert_eq!(passes.rates(checkpoint), DropoutRates { hidden: 0.3, attention: 0.05, classifier: 0.3 });
+    let own = DropoutRates { classifier: 0.2, ..checkpoint };
+    assert_eq!(passes.rates(own).classifier, 0.2);
+}
+
+#[test]
+fn excluded_labels_leave_a_distribution_over_the_kept_ones() {
+    let (_dir, teacher) = teacher(2, 0.1);
+    let all = teacher.outputs(&texts(), &Ask::default(), &Silent).unwrap();
+    let ask = Ask { kept: Some(vec![0, 2]), ..Ask::default() }.with_passes(4, 1);
+    let kept = teacher.outputs(&texts(), &ask, &Silent).unwrap();
+    assert_eq!(kept.classes, 2);
+    for (kept, all) in kept.logits.chunks(2).zip(all.logits.chunks(3)) {
+        assert!((kept[0] - all[0]).abs() < 2e-6 && (kept[1] - all[2]).abs() < 2e-6);
+    }
+    for row in kept.passes.unwrap().mean_probabilities.chunks(2) {
+        assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+    }
+}

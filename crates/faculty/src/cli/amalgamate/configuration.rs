@@ -1,0 +1,127 @@
+//! From options to everything that is fixed before the work begins, and what of it makes a run the same run.
+
+use super::options::AmalgamateOptions;
+use super::teachers::{Aliased, TeacherFlag};
+use super::{is_inside, missing};
+use crate::cli::global::Session;
+use crate::cli::manifest::file_name;
+use faculty_core::{Aliases, Error, Result, hash_file};
+use faculty_hub::ModelDir;
+use faculty_methods::MethodSpec;
+use faculty_student::{StudentSpec, StudentStart, TrainSettings, resolve_model};
+use serde_json::{Map, Value, json};
+use std::path::PathBuf;
+
+/// A teacher, found.
+pub struct FoundTeacher {
+    /// Its name in the join.
+    pub name: String,
+    /// As the user named it.
+    pub model: String,
+    /// Its directory.
+    pub dir: PathBuf,
+}
+
+/// A checked configuration.
+pub struct Configuration {
+    /// The options, flags over file.
+    pub options: AmalgamateOptions,
+    /// The teachers, in order.
+    pub teachers: Vec<FoundTeacher>,
+    /// The method.
+    pub method: MethodSpec,
+    /// The student.
+    pub student: StudentSpec,
+    /// Its training.
+    pub settings: TrainSettings,
+    /// Renamed and excluded labels.
+    pub aliases: Aliases,
+    /// Seed of the Monte-Carlo passes.
+    pub scan_seed: u64,
+    /// The output directory.
+    pub out: PathBuf,
+    /// Everything the student depends on, as plain data: two runs with equal fingerprints make the same student.
+    pub fingerprint: Value,
+}
+
+impl Configuration {
+    /// Checks the options and finds the teachers.
+    ///
+    /// # Errors
+    /// Fails if an option is missing or makes no sense, or a teacher or a text file is not there.
+    pub fn resolve(options: AmalgamateOptions, session: &Session) -> Result<Self> {
+        let out = options.out.clone().ok_or_else(|| missing("--out", "a directory to write"))?;
+        if options.teacher.is_empty() {
+            return Err(missing("--teacher", "one for each teacher: --teacher DIR --teacher DIR"));
+        }
+        if options.text.is_empty() {
+            return Err(missing("--text", "a file of unlabelled texts"));
+        }
+        let start = options.student.as_deref().ok_or_else(|| missing("--student", "for example minilm-l3"))?;
+        let student = StudentSpec { init: start.parse()?, layers: options.student_layers };
+        let settings = options.train.settings()?;
+        let method = options.method.spec()?;
+        let aliases = Aliased::read(options.aliases.as_deref())?;
+        let mut teachers = Vec::with_capacity(options.teacher.len());
+        for given in &options.teacher {
+            let TeacherFlag { name, model } = given.parse()?;
+            let dir = resolve_model(&model, &session.console)?;
+            if is_inside(&dir, &out) {
+                return Err(Error::input("would be replaced by the student").file(&dir).key("--out"));
+            }
+            teachers.push(FoundTeacher { name, model, dir });
+        }
+        method.check(teachers.len())?;
+        let scan_seed = options.method.scan_seed.unwrap_or(1);
+        let mut configuration = Self {
+            options,
+            teachers,
+            method,
+            student,
+            settings,
+            aliases,
+            scan_seed,
+            out,
+            fingerprint: Value::Null,
+        };
+        configuration.fingerprint = configuration.fingerprint(session)?;
+        Ok(configuration)
+    }
+
+    fn fingerprint(&self, session: &Session) -> Result<Value> {
+        let mut teachers = Map::new();
+        for teacher in &self.teachers {
+            teachers.insert(teacher.name.clone(), json!(ModelDir::open(&teacher.dir)?.model_hash()?));
+        }
+        let mut texts = Map::new();
+        for file in &self.options.text {
+            texts.insert(file_name(file), json!(hash_file(file)?));
+        }
+        let mut student = json!(self.student);
+        if let StudentStart::Pretrained(reference) = &self.student.init {
+            let dir = resolve_model(reference, &session.console)?;
+            student["hash"] = json!(ModelDir::open(dir)?.model_hash()?);
+        }
+        let mut fingerprint = json!({
+            "student": student,
+            "method": self.method,
+            "seed": self.options.train.seed(),
+            "scan_seed": self.scan_seed,
+            "settings": self.settings,
+            "columns": self.options.columns,
+            "teachers": teachers,
+            "text": texts,
+            "aliases": self.aliases,
+        });
+        drop_nulls(&mut fingerprint);
+        Ok(fingerprint)
+    }
+}
+
+/// TOML has no null, and a key that is not there says the same.
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(map) = value {
+        map.retain(|_, value| !value.is_null());
+        map.values_mut().for_each(drop_nulls);
+    }
+}

@@ -1,0 +1,111 @@
+//! The method and its settings as flags and TOML keys.
+
+use clap::Args;
+use faculty_core::{Error, Result, nearest};
+use faculty_methods::{MethodSpec, MukiSpec, Vote};
+use serde::{Deserialize, Serialize};
+
+/// The methods that train a student without labels.
+const METHODS: [&str; 6] = ["muki", "muki-hard", "vanilla-kd", "uhc", "uniform", "max-confidence"];
+
+/// How the teachers are merged.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct MethodOptions {
+    /// muki (soft vote), muki-hard, vanilla-kd, uhc, uniform or max-confidence [default: muki]
+    #[arg(long, value_name = "NAME", help_heading = "Method")]
+    pub method: Option<String>,
+    /// Temperature of teachers and student [default: 1]
+    #[arg(long, value_name = "T", help_heading = "Method")]
+    pub temperature: Option<f64>,
+    /// muki: Monte-Carlo dropout passes of every teacher [default: 16]
+    #[arg(long, value_name = "K", help_heading = "Method")]
+    pub passes: Option<u32>,
+    /// muki: hidden dropout rate of the passes [default: 0.1]
+    #[arg(long, value_name = "RATE", help_heading = "Method")]
+    pub dropout: Option<f64>,
+    /// muki: temperature of the gate over the teachers [default: 0.2]
+    #[arg(long, value_name = "T", help_heading = "Method")]
+    pub gate_temperature: Option<f64>,
+    /// muki: weigh every text alike, not by the margin between its two best teachers
+    #[arg(long, help_heading = "Method")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_margin: bool,
+    /// muki: divide the margins by their mean
+    #[arg(long, help_heading = "Method", conflicts_with = "no_margin")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub normalise_margin: bool,
+    /// muki: one deterministic pass in place of Monte-Carlo dropout
+    #[arg(long, help_heading = "Method")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub single_pass: bool,
+    /// max-confidence: standardise each teacher's confidences over the texts first
+    #[arg(long, help_heading = "Method")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub z_normalise: bool,
+    /// Seed of the teachers' Monte-Carlo passes; --seed does not change them, so that they are cached [default: 1]
+    #[arg(long, value_name = "N", help_heading = "Method")]
+    pub scan_seed: Option<u64>,
+}
+
+impl MethodOptions {
+    /// The method, every default filled in.
+    ///
+    /// # Errors
+    /// Fails if there is no such method (the nearest is suggested), or a setting has no meaning for it.
+    pub fn spec(&self) -> Result<MethodSpec> {
+        let name = self.method.as_deref().unwrap_or("muki");
+        let temperature = self.temperature.unwrap_or(1.0);
+        let spec = match name {
+            "muki" => MethodSpec::Muki(self.muki(Vote::Soft)?),
+            "muki-hard" => MethodSpec::Muki(self.muki(Vote::Hard)?),
+            "vanilla-kd" => MethodSpec::VanillaKd { temperature },
+            "uhc" => MethodSpec::Uhc { temperature },
+            "uniform" => MethodSpec::Uniform { temperature },
+            "max-confidence" => MethodSpec::MaxConfidence { temperature, z_normalise: self.z_normalise },
+            _ => {
+                let error = Error::input(format!("there is no method `{name}`")).key("method");
+                let error = error.expected(format!("one of {}", METHODS.join(", ")));
+                return Err(match nearest(name, METHODS) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error,
+                });
+            }
+        };
+        let muki_only = [
+            ("passes", self.passes.is_some()),
+            ("dropout", self.dropout.is_some()),
+            ("gate_temperature", self.gate_temperature.is_some()),
+            ("no_margin", self.no_margin),
+            ("normalise_margin", self.normalise_margin),
+            ("single_pass", self.single_pass),
+        ];
+        let is_muki = matches!(spec, MethodSpec::Muki(_));
+        let is_max = matches!(spec, MethodSpec::MaxConfidence { .. });
+        let foreign = muki_only.into_iter().filter(|_| !is_muki).chain([("z_normalise", self.z_normalise && !is_max)]);
+        for (key, given) in foreign {
+            if given {
+                return Err(Error::input(format!("has no meaning for method `{name}`")).key(key).help("leave it out"));
+            }
+        }
+        Ok(spec)
+    }
+
+    fn muki(&self, vote: Vote) -> Result<MukiSpec> {
+        if self.single_pass && (self.passes.is_some() || self.dropout.is_some()) {
+            return Err(Error::input("asks for one pass, while passes or dropout are given too")
+                .key("single_pass")
+                .help("leave one of them out"));
+        }
+        let default = MukiSpec::default();
+        Ok(MukiSpec {
+            vote,
+            temperature: self.temperature.unwrap_or(default.temperature),
+            gate_temperature: self.gate_temperature.unwrap_or(default.gate_temperature),
+            passes: self.passes.unwrap_or(default.passes),
+            dropout: self.dropout.map_or(default.dropout, |rate| rate as f32),
+            margin: !self.no_margin,
+            normalise_margin: self.normalise_margin,
+            single_pass: self.single_pass,
+        })
+    }
+}

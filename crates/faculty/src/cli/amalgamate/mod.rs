@@ -1,0 +1,297 @@
+//! `faculty amalgamate`.
+
+mod configuration;
+mod method;
+mod options;
+mod resume;
+mod teachers;
+
+pub use teachers::{Aliased, TeacherFlag};
+
+use super::global::Session;
+use super::measure::Measurement;
+use super::{finetune, inputs, manifest, measure, output};
+use clap::Args;
+use configuration::Configuration;
+use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream};
+use faculty_hub::cache_root;
+use faculty_methods::TransferSet;
+use faculty_model::Classifier;
+use faculty_student::{ModelCard, StudentOrigin, TeacherEntry, build_student};
+use faculty_teacher::{Ask, ClassifierTeacher, Passes, Teacher, TeacherCache, TeacherOutputs};
+use faculty_text::{Corpus, OnBroken};
+use options::AmalgamateOptions;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+/// The file in the output that holds the label join.
+const LABEL_JOIN: &str = "label_join.json";
+
+const EXAMPLES: &str = "\
+Examples:
+  faculty amalgamate --teacher teachers/banking --teacher teachers/travel --text queries.jsonl \\
+      --student minilm-l3 --method muki --out student
+  faculty amalgamate --teacher bank=teachers/v7 --teacher google/some-classifier --aliases aliases.toml \\
+      --text a.jsonl --text b.csv.gz --student minilm-l6/ --student-layers 3 --method vanilla-kd --out student \\
+      --eval labelled.jsonl --epochs 10 --learning-rate 1e-4
+  faculty amalgamate --config student.toml --out student --resume
+
+A configuration file has the same keys, with underscores; flags win, paths are relative to the current directory:
+  teacher = [\"bank=teachers/banking\", \"teachers/travel\"]
+  text = [\"queries.jsonl\"]
+  student = \"minilm-l3\"
+  method = \"muki\"
+  passes = 16
+  learning_rate = 1e-4
+
+An alias file renames or leaves out labels before they are joined by name:
+  [rename.bank]
+  LABEL_0 = \"balance\"
+  [exclude]
+  travel = [\"other\"]
+
+Students: minilm-l3 (no download), a directory, owner/name[@revision], teacher:0 (the layers of a teacher), fresh:tiny,
+fresh:mini, fresh:small or fresh:<layers>x<hidden>. What teachers say of a text is cached (FACULTY_CACHE), so that another
+method, student or seed starts at once.";
+
+/// Merge teachers into one student over all their labels, from unlabelled text.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Amalgamate {
+    #[command(flatten)]
+    options: AmalgamateOptions,
+    /// Take options from a TOML file with the same keys; flags win
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Replace the output directory if it exists
+    #[arg(long, conflicts_with = "resume")]
+    overwrite: bool,
+    /// Do nothing if the output is complete and was made with the same configuration
+    #[arg(long)]
+    resume: bool,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Everything that is there before the work begins.
+struct Work<'a> {
+    session: &'a Session,
+    configuration: &'a Configuration,
+    teachers: Vec<ClassifierTeacher>,
+    join: LabelJoin,
+    corpora: Vec<Corpus>,
+    texts: Vec<String>,
+}
+
+/// What the work gave.
+struct Outcome {
+    student: Classifier,
+    origin: StudentOrigin,
+    report: faculty_student::TrainReport,
+    truncated: Value,
+    measurement: Option<Measurement>,
+}
+
+impl Amalgamate {
+    /// Joins, asks the teachers, trains, measures, writes.
+    pub fn run(&self, session: &Session) -> Result<()> {
+        let start = Instant::now();
+        let options = match &self.config {
+            Some(file) => self.options.over_file(file)?,
+            None => self.options.clone(),
+        };
+        let configuration = Configuration::resolve(options, session)?;
+        if self.resume && resume::is_complete(&configuration.out, &configuration.fingerprint)? {
+            let out = configuration.out.display();
+            if self.json {
+                return output::print_json(&json!({"student": configuration.out, "resumed": true}));
+            }
+            return output::print(&format!("{out} is complete and was made with this configuration: nothing to do"));
+        }
+        faculty_core::StagedDir::refuse_existing(&configuration.out, self.overwrite)?;
+        let work = Work::prepare(session, &configuration)?;
+        if !self.json {
+            output::print(&work.join.describe())?;
+        }
+        manifest::check_target(&configuration.out, self.overwrite)?;
+        let outcome = work.carry_out()?;
+        self.publish(&work, &outcome, start)
+    }
+
+    fn publish(&self, work: &Work<'_>, outcome: &Outcome, start: Instant) -> Result<()> {
+        let Configuration { out, .. } = work.configuration;
+        let join = work.stored_join();
+        let files = work.corpora.iter().map(inputs::record).collect::<Result<Vec<_>>>()?;
+        let what = json!({
+            "configuration": work.configuration.fingerprint,
+            "teachers": work.entries(),
+            "text": files,
+            "texts": work.texts.len(),
+            "truncated": outcome.truncated,
+            "student_start": outcome.origin,
+            "method": work.configuration.method.describe(),
+            "label_join": join,
+            "steps": outcome.report.steps,
+            "curve": outcome.report.curve,
+            "eval": outcome.measurement,
+        });
+        let manifest = manifest::manifest("amalgamate", work.session, start, what);
+        let card = work.card(outcome)?;
+        let extra = [(LABEL_JOIN, join)];
+        let out = manifest::publish(out, self.overwrite, &outcome.student, &card, &manifest, &extra)?;
+        if self.json {
+            return output::print_json(&json!({
+                "student": out, "labels": work.join.classes(), "parameters": card.parameters,
+                "truncated": outcome.truncated, "eval": outcome.measurement, "seconds": manifest["seconds"],
+            }));
+        }
+        if let Some(found) = &outcome.measurement {
+            output::print(&found.describe())?;
+        }
+        output::print(&format!("wrote {} ({} labels, {} weights)", out.display(), card.labels.len(), card.parameters))
+    }
+}
+
+impl<'a> Work<'a> {
+    fn prepare(session: &'a Session, configuration: &'a Configuration) -> Result<Self> {
+        let device = session.device()?;
+        let read = configuration.options.columns.unlabelled(OnBroken::Skip);
+        let corpora = configuration
+            .options
+            .text
+            .iter()
+            .map(|file| inputs::read(file, &read, &session.console))
+            .collect::<Result<Vec<_>>>()?;
+        let teachers = configuration
+            .teachers
+            .iter()
+            .map(|teacher| ClassifierTeacher::open(&teacher.name, &teacher.dir, &device))
+            .collect::<Result<Vec<_>>>()?;
+        let spaces: Vec<_> = teachers.iter().map(|teacher| (teacher.name(), teacher.labels())).collect();
+        let join = LabelJoin::build(&spaces, &configuration.aliases)?;
+        if let Some(eval) = &configuration.options.eval {
+            // Before the training: a label that does not exist should not cost an hour.
+            faculty_text::read_corpus(eval, &configuration.options.columns.labelled())?.resolve_labels(join.union())?;
+        }
+        let texts = corpora.iter().flat_map(|corpus| corpus.texts.iter().cloned()).collect();
+        Ok(Self { session, configuration, teachers, join, corpora, texts })
+    }
+
+    fn carry_out(&self) -> Result<Outcome> {
+        let Self { session, configuration, .. } = self;
+        let console = &session.console;
+        let classifiers: Vec<&Classifier> = self.teachers.iter().map(ClassifierTeacher::classifier).collect();
+        let seed = configuration.options.train.seed();
+        let stream = Stream::new(seed, "student");
+        let device = session.device()?;
+        let (mut student, origin) =
+            build_student(&configuration.student, self.join.union(), &classifiers, stream, &device, console)?;
+        if origin.from_teacher {
+            console.note("the student starts from a teacher's weights: a stronger assumption, noted in its card");
+        }
+        let tokens = student.tokenize(&self.texts, configuration.settings.max_length)?;
+        inputs::note_truncated("student", tokens.truncated, self.texts.len(), console);
+        let mut truncated = json!({"student": tokens.truncated});
+        let mut outputs = Vec::with_capacity(self.teachers.len());
+        for index in 0..self.teachers.len() {
+            let (output, cut) = self.ask(index)?;
+            truncated[self.teachers[index].name()] = json!(cut);
+            outputs.push(output);
+        }
+
+        let settings = &configuration.settings;
+        let total = (settings.epochs * self.texts.len()) as u64;
+        console.on(Event::Start { stage: &format!("amalgamate ({})", configuration.method.kind()), total, unit: "texts" });
+        let transfer = TransferSet::new(&outputs, &self.join)?;
+        let method = &configuration.method;
+        let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, seed, console)?;
+        console.on(Event::End { summary: &finetune::closing_loss(&report) });
+
+        let labelled = configuration.options.columns.labelled();
+        let measure = |eval| measure::measure(&student, eval, &labelled, settings.max_length, console);
+        let measurement = configuration.options.eval.as_deref().map(measure).transpose()?;
+        Ok(Outcome { student, origin, report, truncated, measurement })
+    }
+
+    /// What teacher `index` says of the texts, from the cache where it is known; and how many texts it sees cut.
+    fn ask(&self, index: usize) -> Result<(TeacherOutputs, usize)> {
+        let (teacher, part) = (&self.teachers[index], self.join.teacher(index));
+        let Self { session, configuration, .. } = self;
+        // A limit for the student may be more than a teacher can hold.
+        let limit = teacher.classifier().max_length(None)?;
+        let max_length = configuration.settings.max_length.map(|length| length.min(limit));
+        let ask = Ask {
+            kept: (part.len() < teacher.labels().len()).then(|| part.kept().to_vec()),
+            max_length,
+            passes: configuration.method.passes().map(|(count, dropout)| Passes {
+                count,
+                hidden_rate: Some(dropout),
+                seed: configuration.scan_seed,
+            }),
+        };
+        // The cache does not know how many of its texts were cut.
+        let truncated = teacher.classifier().tokenize(&self.texts, max_length)?.truncated;
+        inputs::note_truncated(&format!("teacher {}", teacher.name()), truncated, self.texts.len(), &session.console);
+        let stage = match &ask.passes {
+            Some(passes) => format!("teacher {} ({} passes)", teacher.name(), passes.count),
+            None => format!("teacher {}", teacher.name()),
+        };
+        session.console.on(Event::Start { stage: &stage, total: self.texts.len() as u64, unit: "texts" });
+        let cache = TeacherCache::new(cache_root()?.join("teacher-outputs"));
+        let outputs = cache.outputs(teacher, &self.texts, &ask, &session.console)?;
+        session.console.on(Event::End { summary: "" });
+        Ok((outputs, truncated))
+    }
+
+    fn entries(&self) -> Vec<TeacherEntry> {
+        self.configuration
+            .teachers
+            .iter()
+            .zip(&self.teachers)
+            .map(|(given, teacher)| TeacherEntry {
+                name: given.name.clone(),
+                source: manifest::public_name(&given.model),
+                hash: teacher.classifier().hash.clone(),
+                labels: teacher.labels().len(),
+            })
+            .collect()
+    }
+
+    fn stored_join(&self) -> Value {
+        json!({
+            "union": self.join.union(),
+            "teachers": self.join.teachers(),
+            "overlaps": self.join.overlaps(),
+            "aliases": self.configuration.aliases,
+        })
+    }
+
+    fn card(&self, outcome: &Outcome) -> Result<ModelCard> {
+        let Configuration { method, options, out, .. } = self.configuration;
+        Ok(ModelCard {
+            title: manifest::file_name(out),
+            method: method.describe(),
+            start: outcome.origin.description.clone(),
+            parameters: outcome.student.parameters(),
+            labels: self.join.union().names().to_vec(),
+            teachers: self.entries(),
+            data_access: "unlabelled text".to_owned(),
+            texts: self.texts.len(),
+            seeds: vec![options.train.seed()],
+            configuration: manifest::to_toml(&self.configuration.fingerprint)?,
+            results: outcome.measurement.as_ref().map(Measurement::figures).unwrap_or_default(),
+        })
+    }
+}
+
+/// The error of an option that has to be given.
+fn missing(flag: &str, example: &str) -> Error {
+    Error::input("is missing").key(flag).expected(example).help("see `faculty amalgamate --help`")
+}
+
+/// True if both name the same existing directory.
+fn is_inside(inner: &Path, outer: &Path) -> bool {
+    matches!((inner.canonicalize(), outer.canonicalize()), (Ok(inner), Ok(outer)) if inner.starts_with(&outer))
+}

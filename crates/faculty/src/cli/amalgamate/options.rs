@@ -1,0 +1,97 @@
+//! The options of `faculty amalgamate`: one definition makes the flags, their help, and the keys of the TOML file.
+
+use super::method::MethodOptions;
+use crate::cli::columns::ColumnOptions;
+use crate::cli::train_options::TrainOptions;
+use clap::{Args, Command};
+use faculty_core::{Error, Result, nearest};
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+/// Flags and TOML keys.
+#[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
+pub struct AmalgamateOptions {
+    /// A teacher: model directory or owner/name[@revision], with an optional name; repeat it for each
+    #[arg(long, value_name = "[NAME=]MODEL")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub teacher: Vec<String>,
+    /// Unlabelled texts; may be repeated. Labels in the file are not read
+    #[arg(long, value_name = "FILE")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub text: Vec<PathBuf>,
+    /// Where the student starts: minilm-l3, a model, teacher:N or fresh:SIZE
+    #[arg(long, value_name = "SPEC")]
+    pub student: Option<String>,
+    /// Cut the student to so many layers, evenly spread over the depth
+    #[arg(long, value_name = "N")]
+    pub student_layers: Option<usize>,
+    /// Directory to write
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+    /// Label names to rename or leave out before the join (TOML)
+    #[arg(long, value_name = "FILE")]
+    pub aliases: Option<PathBuf>,
+    /// Labelled texts to measure the student on afterwards; training never sees them
+    #[arg(long, value_name = "FILE")]
+    pub eval: Option<PathBuf>,
+    /// How the teachers are merged.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub method: MethodOptions,
+    /// How the student is trained.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub train: TrainOptions,
+    /// How files are read.
+    #[command(flatten)]
+    #[serde(flatten)]
+    pub columns: ColumnOptions,
+}
+
+impl AmalgamateOptions {
+    /// These flags over the keys of a TOML file.
+    ///
+    /// # Errors
+    /// Fails if the file cannot be read or is no TOML, or a key is unknown (the nearest one is suggested) or of the wrong
+    /// type.
+    pub fn over_file(&self, file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(|error| Error::io("read", file, error))?;
+        let parsed: std::result::Result<toml::Table, _> = toml::from_str(&text);
+        let mut table = parsed.map_err(|error| toml_error(&error, Some(&text)).file(file))?;
+        check_keys(&table).map_err(|error| error.file(file))?;
+        // Types are checked before the flags cover a key, so that a mistake shows whatever the flags are.
+        toml::from_str::<Self>(&text).map_err(|error| toml_error(&error, Some(&text)).file(file))?;
+        let flags = toml::Table::try_from(self).map_err(|error| Error::internal("flags as TOML").source(error))?;
+        table.extend(flags);
+        table.try_into().map_err(|error: toml::de::Error| toml_error(&error, None).file(file))
+    }
+}
+
+/// The keys are the names of the flags.
+fn check_keys(table: &toml::Table) -> Result<()> {
+    let command = AmalgamateOptions::augment_args(Command::new("keys"));
+    let known: Vec<&str> = command.get_arguments().map(|argument| argument.get_id().as_str()).collect();
+    for key in table.keys() {
+        if known.contains(&key.as_str()) {
+            continue;
+        }
+        let error = Error::input("unknown key").key(key).expected(format!("one of {}", known.join(", ")));
+        return Err(match nearest(key, known) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error,
+        });
+    }
+    Ok(())
+}
+
+/// A TOML error with its line.
+pub fn toml_error(error: &toml::de::Error, text: Option<&str>) -> Error {
+    let described = Error::input(error.message().trim().to_owned());
+    match (error.span(), text) {
+        (Some(span), Some(text)) => {
+            let breaks = text.bytes().take(span.start).filter(|&byte| byte == b'\n').count();
+            described.line(1 + breaks as u64)
+        }
+        _ => described,
+    }
+}

@@ -1,0 +1,173 @@
+//! `faculty experiment`.
+
+use super::global::Session;
+use super::output;
+use clap::Args;
+use faculty_core::{Error, ErrorKind, Result, nearest};
+use faculty_experiment::{
+    ExperimentOptions, ExperimentSummary, Overrides, parse_seeds, prepare_experiment, run_experiment,
+};
+use serde_json::json;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
+
+const EXAMPLES: &str = "\
+Examples:
+  faculty experiment quickstart
+  faculty experiment quickstart --tier smoke
+  faculty experiment experiments/quickstart.toml --seeds 1..=5 --only 'MUKI soft+margin'
+  faculty experiment quickstart --set student.train.epochs=5 --set data.evaluate_on=dev --runs-dir /tmp/runs
+  faculty experiment quickstart --dry-run
+
+The same command again continues: finished cells are not computed again. Environment variables of the form
+FACULTY__STUDENT__TRAIN__EPOCHS=5 override keys too; --set wins.";
+
+/// The folder of experiment files, below the current directory.
+const FOLDER: &str = "experiments";
+
+/// Run an experiment file, or continue it, and print its table.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Experiment {
+    /// A name below experiments/, or a TOML file
+    #[arg(value_name = "NAME|FILE")]
+    experiment: String,
+    /// Use the overrides of [tier.NAME]
+    #[arg(long, value_name = "NAME")]
+    tier: Option<String>,
+    /// Seeds in place of the file's: 1,2,3 or 1..=5
+    #[arg(long, value_name = "SEEDS")]
+    seeds: Option<String>,
+    /// One row alone
+    #[arg(long, value_name = "ROW")]
+    only: Option<String>,
+    /// Override a key; may be repeated
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// Continue what is there (this is what happens anyway; another configuration is refused)
+    #[arg(long, conflicts_with = "overwrite")]
+    resume: bool,
+    /// Start anew, whatever is there
+    #[arg(long)]
+    overwrite: bool,
+    /// Print the plan: no training, nothing written
+    #[arg(long)]
+    dry_run: bool,
+    /// The folder of run directories
+    #[arg(long, value_name = "DIR", default_value = "runs")]
+    runs_dir: PathBuf,
+    /// The folder of data folders, for data.source = "folder:NAME" [env: FACULTY_DATA]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+impl Experiment {
+    /// Plans or runs, then prints.
+    pub fn run(&self, session: &Session) -> Result<()> {
+        let mut options = ExperimentOptions {
+            file: find(&self.experiment)?,
+            overrides: Overrides {
+                tier: self.tier.clone(),
+                environment: Overrides::process_environment(),
+                set: self.set.clone(),
+            },
+            seeds: self.seeds.as_deref().map(parse_seeds).transpose().map_err(|error| error.key("--seeds"))?,
+            only: self.only.clone(),
+            device: session.device_name,
+            data_dir: self.data_dir.clone(),
+            out: None,
+            overwrite: self.overwrite,
+        };
+        let default = options.run_path();
+        options.out = Some(default.strip_prefix("runs").map_or(default.clone(), |name| self.runs_dir.join(name)));
+        if self.dry_run {
+            let prepared = prepare_experiment(&options, &session.console)?;
+            return output::print(prepared.plan.describe().trim_end());
+        }
+        tracing::debug!(resume = self.resume, "run directory {}", options.run_path().display());
+        let summary = run_experiment(&options, &session.console)?;
+        if self.json { output::print_json(&as_json(&summary))? } else { output::print(&describe(&summary))? }
+        if summary.failed > 0 {
+            return Err(Error::new(ErrorKind::Check, format!("{} cells failed; the table says which", summary.failed)));
+        }
+        Ok(())
+    }
+}
+
+/// The file of an experiment: a path, or a name in `experiments/` here or in a directory above.
+pub fn find(name: &str) -> Result<PathBuf> {
+    let given = Path::new(name);
+    if given.is_file() {
+        return Ok(given.to_path_buf());
+    }
+    let here = std::env::current_dir().map_err(|error| Error::io("find", ".", error))?;
+    let Some(folder) = here.ancestors().map(|dir| dir.join(FOLDER)).find(|folder| folder.is_dir()) else {
+        return Err(Error::input(format!("there is no experiment file `{name}`, and no folder {FOLDER}/ to look in"))
+            .help("name a TOML file, or run from the repository"));
+    };
+    let file = folder.join(format!("{name}.toml"));
+    if file.is_file() {
+        return Ok(file);
+    }
+    let names = names_in(&folder)?;
+    let error = Error::input(format!("there is no experiment `{name}`"))
+        .file(&folder)
+        .expected(format!("a TOML file, or one of {}", names.join(", ")));
+    Err(match nearest(name, names.iter().map(String::as_str)) {
+        Some(near) => error.help(format!("did you mean `{near}`?")),
+        None => error,
+    })
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = folder.read_dir().map_err(|error| Error::io("list", folder, error))?;
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
+        .collect();
+    names.sort();
+    Ok(names)
+}
+
+fn describe(summary: &ExperimentSummary) -> String {
+    let mut text = format!("{}\n", summary.table.trim_end());
+    if let Some(verdict) = &summary.verdict
+        && !summary.table.contains(&verdict.sentence)
+    {
+        let _ = writeln!(text, "\n{}", verdict.sentence);
+    }
+    let memory = summary.peak_memory_bytes.map_or_else(String::new, |bytes| {
+        format!(", peak memory {:.2} GB", bytes as f64 / 1e9)
+    });
+    let _ = writeln!(
+        text,
+        "\n{} cells computed, {} reused, {:.1} s{memory}",
+        summary.computed, summary.reused, summary.seconds
+    );
+    let _ = writeln!(text, "report   {}", summary.table_path.display());
+    if let Some(student) = &summary.student_dir {
+        let _ = writeln!(text, "student  {}", student.display());
+    }
+    let _ = write!(text, "next     {}", summary.next_command);
+    text
+}
+
+fn as_json(summary: &ExperimentSummary) -> serde_json::Value {
+    json!({
+        "run_dir": summary.run_dir,
+        "table": summary.table_path,
+        "raw": summary.raw_path,
+        "student": summary.student_dir,
+        "beats_all": summary.verdict.as_ref().map(|verdict| verdict.beats_all),
+        "verdict": summary.verdict.as_ref().map(|verdict| verdict.sentence.clone()),
+        "computed": summary.computed,
+        "reused": summary.reused,
+        "failed": summary.failed,
+        "seconds": summary.seconds,
+        "peak_memory_bytes": summary.peak_memory_bytes,
+    })
+}

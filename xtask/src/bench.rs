@@ -1,0 +1,36 @@
+//! `cargo xtask bench`.
+
+use crate::workspace::{become_program, cargo};
+use crate::{Result, peers};
+use clap::{Args, Subcommand};
+
+/// Benchmarks.
+#[derive(Args)]
+pub struct Bench {
+    #[command(subcommand)]
+    which: Option<Which>,
+}
+
+#[derive(Subcommand)]
+enum Which {
+    /// The hot paths, with criterion (the default)
+    Criterion {
+        /// What `cargo bench` takes beside it
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// faculty against PyTorch on the same batches, rounds interleaved (installs torch from PyPI into target/)
+    Peers(peers::Peers),
+}
+
+impl Bench {
+    /// Runs the chosen benchmark.
+    pub fn run(self) -> Result {
+        match self.which.unwrap_or(Which::Criterion { arguments: Vec::new() }) {
+            Which::Criterion { arguments } => {
+                become_program(cargo().args(["bench", "--package", "faculty-benches"]).args(arguments))
+            }
+            Which::Peers(peers) => peers.run(),
+        }
+    }
+}

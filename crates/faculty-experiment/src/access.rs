@@ -60,8 +60,12 @@ impl<'a> GuardedTexts<'a> {
     }
 
     fn refusal(&self, what: &str) -> Error {
-        Error::check(format!("row `{}` asked for {what}, but declared access to {}", self.row, access_words(self.access)))
-            .help("a row that needs labels is a ceiling, not a label-free method")
+        Error::check(format!(
+            "row `{}` asked for {what}, but declared access to {}",
+            self.row,
+            access_words(self.access)
+        ))
+        .help("a row that needs labels is a ceiling, not a label-free method")
     }
 }
 

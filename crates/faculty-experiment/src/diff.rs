@@ -41,7 +41,8 @@ pub fn describe_differences(differences: &[Difference]) -> String {
 }
 
 fn flatten(text: &str) -> Result<BTreeMap<String, String>> {
-    let table: toml::Table = toml::from_str(text).map_err(|error| Error::input(error.message().to_owned()).source(error))?;
+    let table: toml::Table =
+        toml::from_str(text).map_err(|error| Error::input(error.message().to_owned()).source(error))?;
     let mut flat = BTreeMap::new();
     walk("", &toml::Value::Table(table), &mut flat);
     Ok(flat)

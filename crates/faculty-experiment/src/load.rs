@@ -54,6 +54,7 @@ pub fn parse_experiment(path: &Path, text: &str, overrides: &Overrides) -> Resul
             None => described,
         }
     })?;
+    read(&base_layers(path, text)?, path)?;
     file.validate().map_err(|error| error.file(path))?;
     // Every tier is checked whenever the file is read, so that a mistake in `paper` shows in the first smoke run.
     for name in file.tier.keys() {
@@ -86,7 +87,10 @@ pub fn parse_experiment(path: &Path, text: &str, overrides: &Overrides) -> Resul
 }
 
 fn base_layers(path: &Path, text: &str) -> Result<Config> {
-    Config::builder().add_source(File::from_str(text, FileFormat::Toml)).build().map_err(|error| config_error(path, &error))
+    Config::builder()
+        .add_source(File::from_str(text, FileFormat::Toml))
+        .build()
+        .map_err(|error| config_error(path, &error))
 }
 
 fn apply_tier(path: &Path, text: &str, file: &ExperimentFile, tier: &str) -> Result<(Config, ExperimentFile)> {
@@ -148,7 +152,35 @@ fn to_config(value: toml::Value) -> config::Value {
 /// Types are checked by TOML's own rules: the lenient ones of `config` would round `epochs = 1.5`.
 fn read(layers: &Config, path: &Path) -> Result<ExperimentFile> {
     let merged: toml::Value = layers.clone().try_deserialize().map_err(|error| config_error(path, &error))?;
-    merged.try_into().map_err(|error| describe(&error, path))
+    let experiment: ExperimentFile = merged.clone().try_into().map_err(|error| describe(&error, path))?;
+    check_method_keys(&merged, &experiment).map_err(|error| error.file(path))?;
+    Ok(experiment)
+}
+
+/// Methods without settings (`concat`, `supervised`) are unit variants, for which serde passes over extra keys: a
+/// temperature given to one would be silently without effect.
+fn check_method_keys(merged: &toml::Value, experiment: &ExperimentFile) -> Result<()> {
+    let rows = merged.get("row").and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for (index, (written, row)) in rows.iter().zip(&experiment.rows).enumerate() {
+        let understood = toml::Value::try_from(&row.method)
+            .map_err(|error| Error::internal("a method cannot be written").source(error))?;
+        let (Some(written), Some(understood)) =
+            (written.get("method").and_then(toml::Value::as_table), understood.as_table())
+        else {
+            continue;
+        };
+        if let Some(unknown) = written.keys().find(|key| !understood.contains_key(*key)) {
+            let names: Vec<&str> = understood.keys().map(String::as_str).filter(|name| *name != "kind").collect();
+            let error = Error::input(format!("method `{}` has no key `{unknown}`", row.method.kind()))
+                .key(format!("row[{index}].method.{unknown}"))
+                .expected(if names.is_empty() { "no key but `kind`".to_owned() } else { names.join(", ") });
+            return Err(match nearest(unknown, names) {
+                Some(near) => error.help(format!("did you mean `{near}`?")),
+                None => error,
+            });
+        }
+    }
+    Ok(())
 }
 
 /// An error with the layer that brought it about.

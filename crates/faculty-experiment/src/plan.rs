@@ -163,7 +163,8 @@ impl Plan {
                 ),
             };
         }
-        let _ = writeln!(text, "\nscans (shared by all rows), {} teacher passes over single texts", self.teacher_passes);
+        let _ =
+            writeln!(text, "\nscans (shared by all rows), {} teacher passes over single texts", self.teacher_passes);
         for ask in &self.asks {
             let _ = match &ask.passes {
                 Some(passes) => writeln!(
@@ -286,6 +287,7 @@ fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: O
         run,
         seed,
     };
-    let json = serde_json::to_vec(&determines).map_err(|error| Error::internal("a cell cannot be written").source(error))?;
+    let json =
+        serde_json::to_vec(&determines).map_err(|error| Error::internal("a cell cannot be written").source(error))?;
     Ok(hash_bytes(&json))
 }

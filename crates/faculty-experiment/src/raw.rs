@@ -192,7 +192,8 @@ fn round(value: &mut serde_json::Value) {
 /// # Errors
 /// Fails if the file cannot be written.
 pub fn append_raw(path: &Path, record: &RawRecord) -> Result<()> {
-    let line = serde_json::to_string(record).map_err(|error| Error::internal("a raw line cannot be written").source(error))?;
+    let line =
+        serde_json::to_string(record).map_err(|error| Error::internal("a raw line cannot be written").source(error))?;
     let mut file = OpenOptions::new()
         .create(true)
         .truncate(false)

@@ -139,7 +139,8 @@ impl RunDir {
                 let uncommitted = dir.starts_with(&cells) && entry.is_dir() && !entry.join("commit.json").is_file();
                 if temporary || uncommitted {
                     tracing::debug!(path = %entry.display(), "sweep");
-                    let removed = if entry.is_dir() { std::fs::remove_dir_all(&entry) } else { std::fs::remove_file(&entry) };
+                    let removed =
+                        if entry.is_dir() { std::fs::remove_dir_all(&entry) } else { std::fs::remove_file(&entry) };
                     removed.map_err(|error| Error::io("remove", &entry, error))?;
                 }
             }

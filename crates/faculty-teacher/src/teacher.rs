@@ -64,8 +64,9 @@ impl ClassifierTeacher {
         })
     }
 
-    /// Sums over passes of one batch: probabilities and squared probabilities `[rows, classes]`, entropies `[rows]`.
-    fn sampled(&self, tokens: &Tokens, rows: &[usize], kept: Option<&Tensor<1, Int>>, passes: &Passes) -> Result<[Vec<f32>; 3]> {
+    /// The passes of one batch, summed. Deviations are taken from the first pass, so that identical passes have a variance
+    /// of exactly 0 and no rounding noise.
+    fn sampled(&self, tokens: &Tokens, rows: &[usize], kept: Option<&Tensor<1, Int>>, passes: &Passes) -> Result<PassSums> {
         let input = tokens.batch(rows, &self.classifier.config, &self.classifier.device)?;
         let identities = tokens.identities_of(rows);
         let rates = passes.rates(self.classifier.config.dropout);
@@ -73,7 +74,7 @@ impl ClassifierTeacher {
         let stream = Stream::new(passes.seed, "monte-carlo dropout");
         let per_pass = rows.len() * input.spans().width();
         let together = (TOKENS_A_BATCH / per_pass.max(1)).clamp(1, passes.count as usize) as u32;
-        let mut sums: Option<[Tensor<2>; 3]> = None;
+        let mut running: Option<Running> = None;
         let mut first = 0;
         while first < passes.count {
             let last = (first + together).min(passes.count);
@@ -85,23 +86,51 @@ impl ClassifierTeacher {
             let probabilities = log_probabilities.clone().exp();
             // p log p is 0 at p = 0: log-softmax is finite there, and the product underflows to 0.
             let entropy = (probabilities.clone() * log_probabilities).sum_dim(2).neg();
-            let now = [
-                probabilities.clone().sum_dim(0).squeeze_dim::<2>(0),
-                probabilities.square().sum_dim(0).squeeze_dim::<2>(0),
-                entropy.sum_dim(0).squeeze_dim::<2>(0),
-            ];
-            sums = Some(match sums {
+            let reference =
+                running.as_ref().map_or_else(|| probabilities.clone().narrow(0, 0, 1), |sums| sums.reference.clone());
+            let deviation = probabilities - reference.clone();
+            let now = Running {
+                reference,
+                deviation: deviation.clone().sum_dim(0),
+                square: deviation.square().sum_dim(0),
+                entropy: entropy.sum_dim(0),
+            };
+            running = Some(match running {
                 None => now,
-                Some([p, q, h]) => {
-                    let [p_now, q_now, h_now] = now;
-                    [p + p_now, q + q_now, h + h_now]
-                }
+                Some(sums) => Running {
+                    reference: sums.reference,
+                    deviation: sums.deviation + now.deviation,
+                    square: sums.square + now.square,
+                    entropy: sums.entropy + now.entropy,
+                },
             });
             first = last;
         }
-        let [p, q, h] = sums.ok_or_else(|| faculty_core::Error::internal("no Monte-Carlo pass was asked for"))?;
-        Ok([host_values(p)?, host_values(q)?, host_values(h)?])
+        let sums = running.ok_or_else(|| faculty_core::Error::internal("no Monte-Carlo pass was asked for"))?;
+        Ok(PassSums {
+            reference: host_values(sums.reference)?,
+            deviation: host_values(sums.deviation)?,
+            square: host_values(sums.square)?,
+            entropy: host_values(sums.entropy)?,
+        })
     }
+}
+
+/// Sums over passes on the device, `[1, rows, classes]` (entropy `[1, rows, 1]`).
+struct Running {
+    /// The first pass.
+    reference: Tensor<3>,
+    deviation: Tensor<3>,
+    square: Tensor<3>,
+    entropy: Tensor<3>,
+}
+
+/// The same on the host, row-major.
+struct PassSums {
+    reference: Vec<f32>,
+    deviation: Vec<f32>,
+    square: Vec<f32>,
+    entropy: Vec<f32>,
 }
 
 impl Teacher for ClassifierTeacher {
@@ -145,8 +174,8 @@ impl Teacher for ClassifierTeacher {
                 out.logits[row * classes..(row + 1) * classes].copy_from_slice(values);
             }
             if let (Some(passes), Some(arrays)) = (&ask.passes, &mut out.passes) {
-                let [sum, squares, entropy] = self.sampled(&tokens, &rows, kept_tensor.as_ref(), passes)?;
-                arrays.store(&rows, classes, passes.count, &sum, &squares, &entropy);
+                let sums = self.sampled(&tokens, &rows, kept_tensor.as_ref(), passes)?;
+                arrays.store(&rows, classes, passes.count, &sums);
             }
             observer.on(Event::Advance { units: rows.len() as u64, note: "" });
         }
@@ -155,20 +184,18 @@ impl Teacher for ClassifierTeacher {
 }
 
 impl PassArrays {
-    fn store(&mut self, rows: &[usize], classes: usize, count: u32, sum: &[f32], squares: &[f32], entropy: &[f32]) {
+    fn store(&mut self, rows: &[usize], classes: usize, count: u32, sums: &PassSums) {
         let scale = 1.0 / f64::from(count);
         for (position, &row) in rows.iter().enumerate() {
             let mut variance = 0.0;
             for class in 0..classes {
-                let mean = f64::from(sum[position * classes + class]) * scale;
-                let square = f64::from(squares[position * classes + class]) * scale;
-                self.mean_probabilities[row * classes + class] = mean as f32;
-                variance += (square - mean * mean).max(0.0);
+                let index = position * classes + class;
+                let shift = f64::from(sums.deviation[index]) * scale;
+                self.mean_probabilities[row * classes + class] = (f64::from(sums.reference[index]) + shift) as f32;
+                variance += (f64::from(sums.square[index]) * scale - shift * shift).max(0.0);
             }
-            self.mean_entropy[row] = (f64::from(entropy[position]) * scale) as f32;
-            // The difference of two nearly equal f32 sums leaves rounding noise; identical passes must read as exactly 0.
-            let variance = variance / classes as f64;
-            self.variance[row] = if variance < 1e-12 { 0.0 } else { variance as f32 };
+            self.mean_entropy[row] = (f64::from(sums.entropy[position]) * scale) as f32;
+            self.variance[row] = (variance / classes as f64) as f32;
         }
     }
 }

@@ -38,7 +38,9 @@ pub(super) fn clinc150() -> Result<DataSet> {
         serde_json::from_slice(LABELS).map_err(|error| damaged("labels.json", error))?;
     let domains: Vec<(String, Vec<String>)> = domains
         .into_iter()
-        .map(|(domain, intents)| Ok((domain, serde_json::from_value(intents).map_err(|error| damaged("labels.json", error))?)))
+        .map(|(domain, intents)| {
+            Ok((domain, serde_json::from_value(intents).map_err(|error| damaged("labels.json", error))?))
+        })
         .collect::<Result<_>>()?;
     let labels = LabelSpace::new(domains.iter().flat_map(|(_, intents)| intents.iter().cloned()))?;
     let mut files = vec![opened("labels.json", LABELS, None)?];

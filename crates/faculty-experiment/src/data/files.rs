@@ -21,7 +21,8 @@ pub(super) fn read(section: &DataSection, places: &DataPlaces) -> Result<DataSet
         });
         Ok(corpus)
     };
-    let needed = |key: &str| Error::input("is missing").key(key).expected("a file of labelled texts, for source = \"files\"");
+    let needed =
+        |key: &str| Error::input("is missing").key(key).expected("a file of labelled texts, for source = \"files\"");
     let train = open(section.train_file.as_deref().ok_or_else(|| needed("data.train_file"))?)?;
     let test = open(section.test_file.as_deref().ok_or_else(|| needed("data.test_file"))?)?;
     let dev = section.dev_file.as_deref().map(&mut open).transpose()?;

@@ -36,16 +36,12 @@ pub(super) fn read(name: &str, places: &DataPlaces) -> Result<DataSet> {
         return Err(Error::input("there is no such data folder").file(&dir).help("check --data-dir or FACULTY_DATA"));
     }
     let (meta_path, meta) = read_meta(root, &dir, name)?;
-    let labels = meta
-        .labels
-        .as_ref()
-        .ok_or_else(|| Error::input(format!("`{name}` has no labels")).file(&meta_path).expected("a labelled data set"))?;
+    let labels = meta.labels.as_ref().ok_or_else(|| {
+        Error::input(format!("`{name}` has no labels")).file(&meta_path).expected("a labelled data set")
+    })?;
     let labels = LabelSpace::new(labels.iter().cloned()).map_err(|error| error.file(&meta_path))?;
-    let mut files = vec![OpenedFile {
-        name: meta_path.display().to_string(),
-        sha256: hash_file(&meta_path)?,
-        rows: None,
-    }];
+    let mut files =
+        vec![OpenedFile { name: meta_path.display().to_string(), sha256: hash_file(&meta_path)?, rows: None }];
     let mut split = |split: &str| -> Result<Option<LabelledTexts>> {
         let Some(recorded) = meta.splits.get(split) else { return Ok(None) };
         let (texts, file) = read_split(&dir.join(format!("{split}.jsonl.zst")), recorded, &labels)?;
@@ -72,7 +68,8 @@ fn read_meta(root: &Path, dir: &Path, name: &str) -> Result<(PathBuf, Meta)> {
     let mut all: serde_json::Map<String, serde_json::Value> =
         serde_json::from_str(&text).map_err(|error| Error::input(error.to_string()).file(&common))?;
     let entry = all.remove(name).ok_or_else(|| Error::input("has no entry for the folder").file(&common).key(name))?;
-    let meta = serde_json::from_value(entry).map_err(|error| Error::input(error.to_string()).file(&common).key(name))?;
+    let meta =
+        serde_json::from_value(entry).map_err(|error| Error::input(error.to_string()).file(&common).key(name))?;
     Ok((common, meta))
 }
 
@@ -88,7 +85,9 @@ fn read_split(path: &Path, recorded: &SplitMeta, labels: &LabelSpace) -> Result<
     let corpus = read_corpus(path, &options)?;
     let classes = corpus.resolve_labels(labels)?;
     if corpus.len() != recorded.rows {
-        return Err(Error::input(format!("has {} rows", corpus.len())).file(path).expected(format!("{} rows", recorded.rows)));
+        return Err(Error::input(format!("has {} rows", corpus.len()))
+            .file(path)
+            .expected(format!("{} rows", recorded.rows)));
     }
     if let Some(per_class) = &recorded.per_class {
         let mut counts = vec![0; labels.len()];

@@ -14,7 +14,9 @@ struct Row {
 
 /// Reads every row; an embedded file has no broken ones.
 pub(super) fn read_zst(bytes: &[u8], name: &str, labels: &LabelSpace) -> Result<LabelledTexts> {
-    let broken = |error: &dyn std::fmt::Display| Error::internal(format!("the embedded data set is damaged: {error}")).file(name);
+    let broken = |error: &dyn std::fmt::Display| {
+        Error::internal(format!("the embedded data set is damaged: {error}")).file(name)
+    };
     let decoder = ruzstd::decoding::StreamingDecoder::new(bytes).map_err(|error| broken(&error))?;
     let mut texts = LabelledTexts::default();
     for (index, line) in BufReader::new(decoder).lines().enumerate() {

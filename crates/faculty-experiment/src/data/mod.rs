@@ -84,8 +84,8 @@ pub struct DataPlaces {
 impl DataPlaces {
     /// `data_dir` if it is given, else `FACULTY_DATA`.
     pub fn new(data_dir: Option<PathBuf>, experiment: &Path) -> Self {
-        let data_dir = data_dir
-            .or_else(|| std::env::var_os("FACULTY_DATA").filter(|value| !value.is_empty()).map(PathBuf::from));
+        let data_dir =
+            data_dir.or_else(|| std::env::var_os("FACULTY_DATA").filter(|value| !value.is_empty()).map(PathBuf::from));
         Self { data_dir, relative_to: experiment.parent().map(Path::to_path_buf).unwrap_or_default() }
     }
 }
@@ -111,7 +111,9 @@ impl Source {
             Some(("folder", name)) => {
                 let safe = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
                 if name.is_empty() || !safe || name.starts_with('.') {
-                    return Err(Error::input(format!("`{name}` is no folder name")).key("data.source").expected("folder:NAME"));
+                    return Err(Error::input(format!("`{name}` is no folder name"))
+                        .key("data.source")
+                        .expected("folder:NAME"));
                 }
                 Ok(Self::Folder(name.to_owned()))
             }

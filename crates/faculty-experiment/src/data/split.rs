@@ -128,7 +128,11 @@ impl ExperimentData {
 
 type Owned = (String, Option<String>, Vec<String>);
 
-fn owned_labels(section: &DataSection, data: &DataSet, model_labels: &dyn Fn(&str) -> Result<LabelSpace>) -> Result<Vec<Owned>> {
+fn owned_labels(
+    section: &DataSection,
+    data: &DataSet,
+    model_labels: &dyn Fn(&str) -> Result<LabelSpace>,
+) -> Result<Vec<Owned>> {
     if let Some(count) = section.contiguous_teachers {
         return contiguous(count, &data.labels);
     }
@@ -143,7 +147,8 @@ fn owned_labels(section: &DataSection, data: &DataSet, model_labels: &dyn Fn(&st
                 None => {
                     let mut labels = Vec::new();
                     for domain in &part.domains {
-                        labels.extend(domain_labels(data, domain).map_err(|error| error.key(format!("{key}.domains")))?);
+                        labels
+                            .extend(domain_labels(data, domain).map_err(|error| error.key(format!("{key}.domains")))?);
                     }
                     for label in &part.labels {
                         let class = data.labels.resolve(label).map_err(|error| error.key(format!("{key}.labels")))?;
@@ -210,7 +215,9 @@ fn check_counts(
     for (teacher, counts) in teachers.iter().zip(teacher_counts).filter(|(teacher, _)| teacher.model.is_none()) {
         for (class, label) in teacher.labels.names().iter().enumerate() {
             if !counts.contains_key(&class) {
-                return Err(Error::input(format!("teacher `{}` finds no training text of `{label}`", teacher.name)).key("data"));
+                return Err(
+                    Error::input(format!("teacher `{}` finds no training text of `{label}`", teacher.name)).key("data")
+                );
             }
         }
     }
@@ -218,7 +225,10 @@ fn check_counts(
         if transfer[class] == 0 {
             return Err(Error::input(format!("no text of `{label}` is left for the transfer set"))
                 .key("data.teacher_texts_per_class")
-                .expected(format!("fewer than {} texts of each class for the teachers", section.teacher_texts_per_class)));
+                .expected(format!(
+                    "fewer than {} texts of each class for the teachers",
+                    section.teacher_texts_per_class
+                )));
         }
         if test[class] == 0 {
             return Err(Error::input(format!("the measuring split has no text of `{label}`")).key("data.evaluate_on"));

@@ -117,8 +117,8 @@ pub fn prepare_experiment(options: &ExperimentOptions, observer: &dyn Observer) 
     let places = DataPlaces::new(options.data_dir.clone(), &options.file);
     let set = read_data(&experiment.data, &places)?;
     let model_labels = |model: &str| faculty_hub::ModelDir::open(resolve_model(model, observer)?)?.labels();
-    let data = ExperimentData::share_out(&experiment.data, set, &model_labels)
-        .map_err(|error| error.file(&options.file))?;
+    let data =
+        ExperimentData::share_out(&experiment.data, set, &model_labels).map_err(|error| error.file(&options.file))?;
     let hashes: Vec<&str> = data.files.iter().map(|file| file.sha256.as_str()).collect();
     let run = RunSettings {
         device: options.device.to_string(),
@@ -208,7 +208,9 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
         .plan
         .cells
         .iter()
-        .rfind(|cell| cell.keeps_student && Some(cell.row) == prepared.experiment.headline() && dir.finished(cell).is_some())
+        .rfind(|cell| {
+            cell.keeps_student && Some(cell.row) == prepared.experiment.headline() && dir.finished(cell).is_some()
+        })
         .map(|cell| dir.cell_path(cell).join("student"));
     let next_command = match &student_dir {
         Some(student) => format!("faculty predict --model {} --text FILE --out predictions.jsonl", student.display()),
@@ -298,8 +300,12 @@ pub fn check_run(run_dir: &Path) -> Result<()> {
         let written = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
         let rendered = render_run(run_dir, format)?;
         if written != rendered {
-            let line = written.lines().zip(rendered.lines()).take_while(|(left, right)| left == right).count() as u64 + 1;
-            return Err(Error::check("differs from what raw.jsonl gives").file(&path).line(line).help("render it again"));
+            let line =
+                written.lines().zip(rendered.lines()).take_while(|(left, right)| left == right).count() as u64 + 1;
+            return Err(Error::check("differs from what raw.jsonl gives")
+                .file(&path)
+                .line(line)
+                .help("render it again"));
         }
     }
     Ok(())

@@ -58,15 +58,17 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
                 work.observer.on(Event::Start { stage: &stage, total: texts.len() as u64, unit: "texts" });
                 let start = Instant::now();
                 let outputs = cache.outputs(&teacher, texts, ask, work.observer)?;
-                scan.seconds += recorded_seconds(&work.dir.scan_path(), ready, ask, texts, start.elapsed().as_secs_f64())?;
+                scan.seconds +=
+                    recorded_seconds(&work.dir.scan_path(), ready, ask, texts, start.elapsed().as_secs_f64())?;
                 work.observer.on(Event::End { summary: "" });
                 if outputs.truncated > 0 {
                     let text = format!("teacher {}: {} {what} texts were truncated", ready.name, outputs.truncated);
                     work.observer.on(Event::Warning { text: &text });
                 }
-                let sampled = ask.passes.as_ref().is_some_and(|passes| {
-                    passes.count > 1 && passes.hidden_rate.is_none_or(|rate| rate > 0.0)
-                });
+                let sampled = ask
+                    .passes
+                    .as_ref()
+                    .is_some_and(|passes| passes.count > 1 && passes.hidden_rate.is_none_or(|rate| rate > 0.0));
                 if sampled {
                     outputs.check_passes_differ(&ready.name)?;
                 }
@@ -76,7 +78,8 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             answers.test.push(look("test", &prepared.data.test.texts, &test_ask)?);
         }
         let test = scan.answers.first().and_then(|answers| answers.test.last());
-        scan.own_slice_accuracy.push(test.and_then(|test| own_slice(test, &prepared.data.test.labels, join.teacher(index).to_union())));
+        scan.own_slice_accuracy
+            .push(test.and_then(|test| own_slice(test, &prepared.data.test.labels, join.teacher(index).to_union())));
     }
     Ok(scan)
 }

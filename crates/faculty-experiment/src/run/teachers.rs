@@ -49,7 +49,9 @@ fn load(teacher: &TeacherTexts, model: &str, work: &Work<'_>) -> Result<ReadyTea
     let dir = resolve_model(model, work.observer)?;
     let classifier = Classifier::open(&dir, work.device)?;
     let source = match dir.exists() && Path::new(model).exists() {
-        true => Path::new(model).file_name().map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned()),
+        true => {
+            Path::new(model).file_name().map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned())
+        }
         false => model.to_owned(),
     };
     Ok(ready(teacher, &classifier, dir, source, 0, 0.0))
@@ -94,7 +96,8 @@ fn train(teacher: &TeacherTexts, work: &Work<'_>) -> Result<ReadyTeacher> {
         data_access: format!("labels ({})", work.prepared.data.name),
         texts: teacher.texts.len(),
         seeds: vec![section.seed],
-        configuration: toml::to_string(section).map_err(|error| Error::internal("a section cannot be written").source(error))?,
+        configuration: toml::to_string(section)
+            .map_err(|error| Error::internal("a section cannot be written").source(error))?,
         results: Vec::new(),
     };
     let card_path = staged.path().join("README.md");
@@ -162,7 +165,8 @@ fn content_key(teacher: &TeacherTexts, init_hash: &str, work: &Work<'_>) -> Resu
         classes: &teacher.texts.labels,
         device: &work.prepared.run.device,
     };
-    let json = serde_json::to_vec(&determines).map_err(|error| Error::internal("a key cannot be written").source(error))?;
+    let json =
+        serde_json::to_vec(&determines).map_err(|error| Error::internal("a key cannot be written").source(error))?;
     Ok(hash_bytes(&json))
 }
 

@@ -164,7 +164,9 @@ impl DataSection {
             }
             let has_labels = !teacher.domains.is_empty() || !teacher.labels.is_empty();
             if teacher.model.is_some() && has_labels {
-                return Err(Error::input("gives a model and labels").key(key).help("the labels are the model's own; leave them out"));
+                return Err(Error::input("gives a model and labels")
+                    .key(key)
+                    .help("the labels are the model's own; leave them out"));
             }
             if teacher.model.is_none() && !has_labels {
                 return Err(Error::input("owns no label").key(key).expected("domains, labels or a model"));

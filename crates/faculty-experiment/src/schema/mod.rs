@@ -92,7 +92,8 @@ impl ExperimentFile {
             return Ok(index);
         }
         let names: Vec<&str> = self.rows.iter().map(|row| row.name.as_str()).collect();
-        let error = Error::input(format!("no row is called `{name}`")).expected(format!("one of: {}", names.join(", ")));
+        let error =
+            Error::input(format!("no row is called `{name}`")).expected(format!("one of: {}", names.join(", ")));
         Err(match nearest(name, names) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
             None => error,

@@ -29,7 +29,9 @@ impl TeacherSection {
 
     pub(super) fn validate(&self) -> Result<()> {
         if !matches!(self.init, StudentStart::Pretrained(_)) {
-            return Err(Error::input(format!("is `{}`", self.init)).key("teacher.init").expected("a pretrained encoder"));
+            return Err(Error::input(format!("is `{}`", self.init))
+                .key("teacher.init")
+                .expected("a pretrained encoder"));
         }
         self.train.check().map_err(|error| error.help("in [teacher.train]"))
     }

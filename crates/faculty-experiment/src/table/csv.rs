@@ -14,7 +14,9 @@ pub(super) fn render(table: &Table) -> String {
     for row in &table.rows {
         let ok: Vec<_> = row.cells.values().filter(|cell| super::good(cell)).collect();
         let mean = |value: &dyn Fn(&crate::raw::CellRecord) -> Option<f64>| {
-            number(Summary::of(&ok.iter().filter_map(|cell| value(cell)).collect::<Vec<_>>()).map(|summary| summary.mean))
+            number(
+                Summary::of(&ok.iter().filter_map(|cell| value(cell)).collect::<Vec<_>>()).map(|summary| summary.mean),
+            )
         };
         let first = row.cells.values().next();
         let interval = row.accuracy.as_ref().and_then(|accuracy| accuracy.interval);
@@ -23,7 +25,10 @@ pub(super) fn render(table: &Table) -> String {
         let fields = [
             quoted(&row.row.name),
             row.row.method.kind().to_owned(),
-            serde_json::to_value(row.row.role).ok().and_then(|role| role.as_str().map(str::to_owned)).unwrap_or_default(),
+            serde_json::to_value(row.row.role)
+                .ok()
+                .and_then(|role| role.as_str().map(str::to_owned))
+                .unwrap_or_default(),
             ok.len().to_string(),
             row.failures.to_string(),
             number(row.accuracy.as_ref().map(|summary| summary.mean)),

@@ -7,13 +7,15 @@ pub(super) fn render(table: &Table) -> String {
     let mut text = String::from("% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n");
     let _ = writeln!(text, "\\caption{{{}}}", escaped(&table.record.title));
     text.push_str("\\begin{tabular}{lrrrrrrll}\n\\toprule\n");
-    text.push_str("row & accuracy & macro-F1 & selection & retained & weights & seconds & labels used & status \\\\\n\\midrule\n");
+    text.push_str(
+        "row & accuracy & macro-F1 & selection & retained & weights & seconds & labels used & status \\\\\n\\midrule\n",
+    );
     for row in &table.rows {
         let cells = [
             row.row.name.clone(),
             words::ranked(row, row.accuracy.as_ref()),
             words::spread(row.macro_f1.as_ref()),
-            words::spread(row.selection.as_ref()),
+            words::selection(row),
             words::spread(row.retained.as_ref()),
             words::millions(row),
             words::seconds(row.seconds.as_ref()),

@@ -8,14 +8,15 @@ pub(super) fn render(table: &Table) -> String {
     if let Some(tier) = &table.record.tier {
         let _ = writeln!(text, "Tier `{tier}`.\n");
     }
-    let header = ["row", "accuracy %", "macro-F1 %", "selection %", "retained %", "weights", "seconds", "labels used", "status"];
+    let header =
+        ["row", "accuracy %", "macro-F1 %", "selection %", "retained %", "weights", "seconds", "labels used", "status"];
     let mut lines = vec![header.map(str::to_owned)];
     for row in &table.rows {
         lines.push([
             row.row.name.replace('|', "/"),
             words::ranked(row, row.accuracy.as_ref()),
             words::spread(row.macro_f1.as_ref()),
-            words::spread(row.selection.as_ref()),
+            words::selection(row),
             words::spread(row.retained.as_ref()),
             words::millions(row),
             words::seconds(row.seconds.as_ref()),

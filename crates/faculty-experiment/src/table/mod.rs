@@ -50,7 +50,9 @@ impl FromStr for TableFormat {
             "markdown" | "md" => Ok(Self::Markdown),
             "csv" => Ok(Self::Csv),
             "latex" | "tex" => Ok(Self::Latex),
-            _ => Err(Error::input(format!("unknown table format `{text}`")).key("--format").expected("markdown, csv or latex")),
+            _ => Err(Error::input(format!("unknown table format `{text}`"))
+                .key("--format")
+                .expected("markdown, csv or latex")),
         }
     }
 }
@@ -136,13 +138,17 @@ impl Table {
                 }
             }
         }
-        let record = record.ok_or_else(|| Error::input("no line says what the table looks like").expected("a `table` record"))?;
+        let record = record
+            .ok_or_else(|| Error::input("no line says what the table looks like").expected("a `table` record"))?;
         let of_row = |name: &str| -> BTreeMap<Option<u64>, CellRecord> {
-            cells.iter().filter(|((row, _), _)| *row == name).map(|((_, seed), cell)| (*seed, (*cell).clone())).collect()
+            cells
+                .iter()
+                .filter(|((row, _), _)| *row == name)
+                .map(|((_, seed), cell)| (*seed, (*cell).clone()))
+                .collect()
         };
         let ceiling = record.rows.iter().find(|row| row.role == Role::Ceiling).map(|row| of_row(&row.name));
-        let rows =
-            record.rows.iter().map(|row| summarise(record, row, of_row(&row.name), ceiling.as_ref())).collect();
+        let rows = record.rows.iter().map(|row| summarise(record, row, of_row(&row.name), ceiling.as_ref())).collect();
         Ok(Self { record: record.clone(), setup: setup.cloned(), rows })
     }
 

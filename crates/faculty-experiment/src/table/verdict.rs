@@ -32,7 +32,9 @@ impl PairedDifference {
     pub fn sentence(&self) -> String {
         let points = |value: f64| format!("{:+.1}", 100.0 * value);
         let interval = match &self.difference.interval {
-            Some(interval) => format!(" [{}, {}] (95 %, n={})", points(interval.low), points(interval.high), self.difference.n),
+            Some(interval) => {
+                format!(" [{}, {}] (95 %, n={})", points(interval.low), points(interval.high), self.difference.n)
+            }
             None => format!(" (n={})", self.difference.n),
         };
         let test = self.test.map_or_else(String::new, |test| match test.verdict(0.05) {
@@ -102,7 +104,11 @@ pub(super) fn verdict(table: &Table) -> Option<VerdictLine> {
             percent(ours.mean)
         )
     } else {
-        let which = if missing.is_empty() { "every label-free baseline" } else { "every label-free baseline that has a full result" };
+        let which = if missing.is_empty() {
+            "every label-free baseline"
+        } else {
+            "every label-free baseline that has a full result"
+        };
         format!(
             "{name} beats {which} on {seeds}: {metric} {} against {} of the best, {}.",
             percent(ours.mean),

@@ -30,6 +30,11 @@ pub(super) fn ranked(row: &TableRow, summary: Option<&Summary>) -> String {
     }
 }
 
+/// Teacher selection without a spread: gates are fixed across student seeds, as teachers and scans are.
+pub(super) fn selection(row: &TableRow) -> String {
+    row.selection.as_ref().map_or_else(|| NONE.to_owned(), |summary| percent(summary.mean))
+}
+
 /// A count of weights in millions.
 pub(super) fn millions(row: &TableRow) -> String {
     match row.cells.values().find(|cell| cell.parameters > 0) {

@@ -57,6 +57,12 @@ fn an_unknown_method_is_named_with_the_nearest_one() {
 }
 
 #[test]
+fn a_setting_that_a_method_does_not_have_is_refused() {
+    let error = error_of(&SMALL.replace("{ kind = \"concat\" }", "{ kind = \"concat\", temperature = 2.0 }"));
+    assert!(error.contains("method `concat` has no key `temperature`"), "{error}");
+}
+
+#[test]
 fn a_mistake_in_a_tier_shows_whichever_tier_is_run() {
     let error = error_of(&SMALL.replace("[tier.more.table]\nseeds", "[tier.more.table]\nseds"));
     assert!(error.contains("did you mean `seeds`?") || error.contains("[tier.more]"), "{error}");
@@ -85,7 +91,11 @@ fn the_environment_overrides_and_its_mistakes_name_the_variable() {
 #[test]
 fn set_overrides_after_tier_and_environment() {
     let mut overrides = environment("FACULTY__STUDENT__TRAIN__EPOCHS", "7");
-    overrides.set = vec!["student.train.epochs=9".to_owned(), "table.seeds=[4, 5]".to_owned(), "student.init=fresh:2x64".to_owned()];
+    overrides.set = vec![
+        "student.train.epochs=9".to_owned(),
+        "table.seeds=[4, 5]".to_owned(),
+        "student.init=fresh:2x64".to_owned(),
+    ];
     overrides.tier = Some("more".to_owned());
     let changed = with(&overrides).unwrap();
     assert_eq!(changed.student.train.epochs, 9);
@@ -127,7 +137,8 @@ fn values_that_make_no_sense_are_refused_with_their_key() {
 
 #[test]
 fn a_row_that_uses_labels_cannot_pose_as_a_method() {
-    let posing = SMALL.replace("method = { kind = \"supervised\" }", "method = { kind = \"supervised\" }\nrole = \"method\"");
+    let posing =
+        SMALL.replace("method = { kind = \"supervised\" }", "method = { kind = \"supervised\" }\nrole = \"method\"");
     assert!(error_of(&posing).contains("uses labels"));
 }
 

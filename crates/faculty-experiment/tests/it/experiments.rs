@@ -49,7 +49,8 @@ fn the_quickstart_plan_is_the_story_it_tells() {
     assert_eq!(prepared.plan.teachers.iter().map(|teacher| teacher.labels).collect::<Vec<_>>(), [30, 30, 30]);
     assert_eq!(prepared.plan.asks.len(), 1);
     assert_eq!(prepared.plan.cells.iter().filter(|cell| cell.keeps_student).count(), 1);
-    let updates: Vec<usize> = prepared.plan.cells.iter().map(|cell| cell.updates).filter(|&updates| updates > 0).collect();
+    let updates: Vec<usize> =
+        prepared.plan.cells.iter().map(|cell| cell.updates).filter(|&updates| updates > 0).collect();
     assert!(updates.iter().all(|&each| each == updates[0]), "{updates:?}");
 }
 

@@ -1,6 +1,7 @@
 use crate::support::{SMALL, parse};
 use faculty_experiment::{
-    Cell, CellRecord, CellStatus, DataAccess, RawRecord, Resolved, RunDir, RunSettings, Seconds, append_raw, exact, read_raw,
+    Cell, CellRecord, CellStatus, DataAccess, RawRecord, Resolved, RunDir, RunSettings, Seconds, append_raw, exact,
+    read_raw,
 };
 use std::path::Path;
 

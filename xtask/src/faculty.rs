@@ -33,7 +33,8 @@ impl BuildOptions {
             }
         }
         let after = rest.iter().skip_while(|argument| *argument != "--device").nth(1).cloned();
-        let device = after.or_else(|| rest.iter().find_map(|argument| argument.strip_prefix("--device=").map(str::to_owned)));
+        let device =
+            after.or_else(|| rest.iter().find_map(|argument| argument.strip_prefix("--device=").map(str::to_owned)));
         let backend = device.as_deref().and_then(|device| device.split(':').next()).unwrap_or_default();
         if ["wgpu", "cuda"].contains(&backend) && !options.features.iter().any(|feature| feature == backend) {
             options.add(backend);
@@ -42,7 +43,8 @@ impl BuildOptions {
     }
 
     fn add(&mut self, list: &str) {
-        self.features.extend(list.split(',').map(|feature| feature.trim().to_owned()).filter(|feature| !feature.is_empty()));
+        self.features
+            .extend(list.split(',').map(|feature| feature.trim().to_owned()).filter(|feature| !feature.is_empty()));
     }
 }
 
@@ -51,7 +53,8 @@ pub fn run(command: &str, arguments: Vec<String>) -> Result {
     let (options, arguments) = BuildOptions::take_from(arguments)?;
     let mut program = prepare(&options)?;
     program.arg(command).args(&arguments);
-    let names_runs_dir = arguments.iter().any(|argument| argument == "--runs-dir" || argument.starts_with("--runs-dir="));
+    let names_runs_dir =
+        arguments.iter().any(|argument| argument == "--runs-dir" || argument.starts_with("--runs-dir="));
     if !names_runs_dir {
         program.arg("--runs-dir").arg(root().join("runs"));
     }
@@ -104,4 +107,30 @@ pub fn build(options: &BuildOptions) -> Result<PathBuf> {
         .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
         .next_back()
         .ok_or_else(|| "cargo built no binary called faculty".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::BuildOptions;
+
+    fn take(arguments: &str) -> (bool, Vec<String>, String) {
+        let (options, rest) =
+            BuildOptions::take_from(arguments.split(' ').map(str::to_owned).collect()).unwrap_or_default();
+        (options.release, options.features, rest.join(" "))
+    }
+
+    #[test]
+    fn build_flags_may_stand_anywhere() {
+        let found = take("quickstart --release --tier smoke --features hub,wgpu");
+        assert_eq!(found, (true, vec!["hub".to_owned(), "wgpu".to_owned()], "quickstart --tier smoke".to_owned()));
+        assert!(BuildOptions::take_from(vec!["--features".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn a_device_brings_its_feature_along() {
+        for arguments in ["quickstart --device cuda:1", "quickstart --device=cuda", "x --features cuda --device cuda"] {
+            assert_eq!(take(arguments).1, ["cuda"], "{arguments}");
+        }
+        assert!(take("quickstart --device cpu").1.is_empty());
+    }
 }

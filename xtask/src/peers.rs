@@ -164,7 +164,9 @@ impl Peer {
     }
 
     fn round(&mut self) -> Result<Answer> {
-        writeln!(self.input, "round").and_then(|()| self.input.flush()).map_err(|error| format!("{}: {error}", self.name))?;
+        writeln!(self.input, "round")
+            .and_then(|()| self.input.flush())
+            .map_err(|error| format!("{}: {error}", self.name))?;
         let line = self.line()?;
         let words: Vec<&str> = line.split_whitespace().collect();
         let number = |index: usize| words.get(index).and_then(|word| word.parse::<f64>().ok());

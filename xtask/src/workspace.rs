@@ -54,7 +54,8 @@ pub fn become_program(command: &mut Command) -> Result {
 
 /// A command as one would type it.
 pub fn words(command: &Command) -> String {
-    let mut words = vec![Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned()];
+    let mut words =
+        vec![Path::new(command.get_program()).file_name().unwrap_or_default().to_string_lossy().into_owned()];
     words.extend(command.get_args().map(|argument| argument.to_string_lossy().into_owned()));
     words.join(" ")
 }

@@ -17,7 +17,8 @@ pub fn ensemble_scores(method: &MethodSpec, transfer: &TransferSet<'_>, device: 
     let views = transfer.whole_views(device);
     match method {
         MethodSpec::Teacher { index } => {
-            let view = views.get(*index).ok_or_else(|| Error::input(format!("there is no teacher {index}")).key("index"))?;
+            let view =
+                views.get(*index).ok_or_else(|| Error::input(format!("there is no teacher {index}")).key("index"))?;
             host_values(join.pad(activation::softmax(view.logits.clone(), 1), *index))
         }
         MethodSpec::Concat => host_values(concat_logits(&views, &join)?),
@@ -30,7 +31,12 @@ pub fn ensemble_scores(method: &MethodSpec, transfer: &TransferSet<'_>, device: 
 ///
 /// # Errors
 /// Fails if the gate belongs to other texts.
-pub fn gated_scores(gate: &GateTable, transfer: &TransferSet<'_>, temperature: f64, device: &Device) -> Result<Vec<f32>> {
+pub fn gated_scores(
+    gate: &GateTable,
+    transfer: &TransferSet<'_>,
+    temperature: f64,
+    device: &Device,
+) -> Result<Vec<f32>> {
     let join = JoinTensors::new(transfer.join, device);
     let weights = TensorData::new(gate.weights.clone(), [gate.texts(), gate.teachers]);
     let gate = Gate { weights: Tensor::from_data(weights, device), sample_weights: None };

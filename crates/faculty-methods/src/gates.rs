@@ -30,8 +30,11 @@ impl GateTable {
 
     /// The gate of the given texts as tensors.
     pub fn batch(&self, rows: &[usize], device: &Device) -> Gate {
-        let weights: Vec<f32> =
-            rows.iter().flat_map(|&row| &self.weights[row * self.teachers..(row + 1) * self.teachers]).copied().collect();
+        let weights: Vec<f32> = rows
+            .iter()
+            .flat_map(|&row| &self.weights[row * self.teachers..(row + 1) * self.teachers])
+            .copied()
+            .collect();
         Gate {
             weights: Tensor::from_data(TensorData::new(weights, [rows.len(), self.teachers]), device),
             sample_weights: self.sample_weights.as_ref().map(|all| {

@@ -207,9 +207,9 @@ impl MethodSpec {
             Err(Error::input(format!("is {value}")).key(key).expected("a positive number"))
         };
         match self {
-            Self::Teacher { index } if *index >= teachers => {
-                Err(Error::input(format!("is {index}")).key("index").expected(format!("0 to {}", teachers.saturating_sub(1))))
-            }
+            Self::Teacher { index } if *index >= teachers => Err(Error::input(format!("is {index}"))
+                .key("index")
+                .expected(format!("0 to {}", teachers.saturating_sub(1)))),
             Self::Teacher { .. } | Self::Concat | Self::Supervised => Ok(()),
             Self::VanillaKd { temperature }
             | Self::Uhc { temperature }

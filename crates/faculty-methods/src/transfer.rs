@@ -19,7 +19,11 @@ impl<'a> TransferSet<'a> {
     /// Fails if the outputs do not belong to the join, or differ in length.
     pub fn new(outputs: &'a [TeacherOutputs], join: &'a LabelJoin) -> Result<Self> {
         if outputs.len() != join.teachers().len() {
-            return Err(Error::internal(format!("{} teacher outputs for a join of {}", outputs.len(), join.teachers().len())));
+            return Err(Error::internal(format!(
+                "{} teacher outputs for a join of {}",
+                outputs.len(),
+                join.teachers().len()
+            )));
         }
         for (output, part) in outputs.iter().zip(join.teachers()) {
             if output.classes != part.len() || output.len() != outputs[0].len() {

@@ -24,7 +24,9 @@ impl FromStr for DeviceName {
         let (kind, index) = match text.split_once(':') {
             Some((kind, index)) => {
                 let index = index.parse::<usize>().map_err(|_| {
-                    Error::input(format!("`{index}` is not a device number")).key("--device").expected("for example cuda:0")
+                    Error::input(format!("`{index}` is not a device number"))
+                        .key("--device")
+                        .expected("for example cuda:0")
                 })?;
                 (kind, Some(index))
             }
@@ -35,8 +37,9 @@ impl FromStr for DeviceName {
             ("wgpu", index) => Ok(Self::Wgpu(index)),
             ("cuda", index) => Ok(Self::Cuda(index.unwrap_or(0))),
             _ => {
-                let error =
-                    Error::input(format!("unknown device `{text}`")).key("--device").expected("cpu, wgpu[:n] or cuda[:n]");
+                let error = Error::input(format!("unknown device `{text}`"))
+                    .key("--device")
+                    .expected("cpu, wgpu[:n] or cuda[:n]");
                 Err(match nearest(kind, ["cpu", "wgpu", "cuda"]) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error,

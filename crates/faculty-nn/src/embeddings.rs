@@ -29,7 +29,8 @@ impl Embeddings {
     /// The same from given word embeddings `[batch, tokens, embedding]` in place of ids (positions, types and padding are
     /// those of `input`). [`Embeddings::mix`] of one-hot rows continues exactly like ids.
     pub fn embed_soft(&self, words: Tensor<3>, input: &TokenInput) -> Tensor<3> {
-        let lookup = |table: &Param<Tensor<2>>, ids: &Tensor<2, Int>| burn::tensor::module::embedding(table.val(), ids.clone());
+        let lookup =
+            |table: &Param<Tensor<2>>, ids: &Tensor<2, Int>| burn::tensor::module::embedding(table.val(), ids.clone());
         let mut sum = words + lookup(&self.positions, &input.positions);
         if let (Some(table), Some(ids)) = (&self.types, &input.type_ids) {
             sum = sum + lookup(table, ids);

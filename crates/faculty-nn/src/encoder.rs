@@ -52,14 +52,27 @@ impl Encoder {
 
     /// Continues from normalised embeddings `[batch, tokens, embedding]`, as [`Embeddings::embed`] or
     /// [`Embeddings::embed_soft`] returns them.
-    pub fn forward_embedded(&self, embedded: Tensor<3>, spans: &Spans, dropout: &DropoutPlan, taps: &Taps) -> EncoderOutput {
+    pub fn forward_embedded(
+        &self,
+        embedded: Tensor<3>,
+        spans: &Spans,
+        dropout: &DropoutPlan,
+        taps: &Taps,
+    ) -> EncoderOutput {
         let hidden = self.embeddings.enter(embedded, spans, dropout);
         self.forward_from(0, hidden, spans, dropout, taps)
     }
 
     /// Continues behind layer `layer` (0 = from the embedding output) with the given hidden states
     /// `[batch, tokens, hidden]`: `forward_from(l, state l)` returns what the whole pass returns.
-    pub fn forward_from(&self, layer: usize, hidden: Tensor<3>, spans: &Spans, dropout: &DropoutPlan, taps: &Taps) -> EncoderOutput {
+    pub fn forward_from(
+        &self,
+        layer: usize,
+        hidden: Tensor<3>,
+        spans: &Spans,
+        dropout: &DropoutPlan,
+        taps: &Taps,
+    ) -> EncoderOutput {
         let mut kept = Vec::new();
         let mut hidden = hidden;
         if taps.wants(layer) {

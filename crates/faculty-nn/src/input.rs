@@ -34,11 +34,15 @@ impl TokenInput {
             )));
         }
         if let Some(id) = ids.iter().find(|&&id| id as usize >= config.vocab_size) {
-            return Err(Error::input(format!("token id {id} is outside the embedding table of {} rows", config.vocab_size))
-                .key("vocab_size")
-                .help("the tokenizer does not belong to this model"));
+            return Err(Error::input(format!(
+                "token id {id} is outside the embedding table of {} rows",
+                config.vocab_size
+            ))
+            .key("vocab_size")
+            .help("the tokenizer does not belong to this model"));
         }
-        let longest = spans.ranges().iter().map(|range| if config.family.is_roberta() { range.len() } else { range.end });
+        let longest =
+            spans.ranges().iter().map(|range| if config.family.is_roberta() { range.len() } else { range.end });
         if let Some(longest) = longest.max().filter(|&longest| longest > config.max_tokens()) {
             return Err(Error::input(format!("a text of {longest} tokens"))
                 .key("max_position_embeddings")
@@ -63,8 +67,7 @@ impl TokenInput {
         let type_limit = config.type_vocab_size as u32;
         Ok(Self {
             ids: int(ids.iter().map(|&id| id as i32).collect()),
-            type_ids: (type_limit > 0)
-                .then(|| int(type_ids.iter().map(|&id| id.min(type_limit - 1) as i32).collect())),
+            type_ids: (type_limit > 0).then(|| int(type_ids.iter().map(|&id| id.min(type_limit - 1) as i32).collect())),
             positions: int(positions),
             spans,
         })

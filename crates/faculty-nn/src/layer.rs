@@ -68,7 +68,8 @@ impl EncoderLayer {
         let mut probabilities = activation::softmax(scores, 3);
         if let Some(mask) = dropout.site(Site::Attention(index)) {
             let mask = attention_multipliers(&mask, spans, self.heads);
-            probabilities = probabilities * Tensor::from_data(TensorData::new(mask, [batch, self.heads, tokens, tokens]), &device);
+            probabilities =
+                probabilities * Tensor::from_data(TensorData::new(mask, [batch, self.heads, tokens, tokens]), &device);
         }
         let context = probabilities.matmul(value).swap_dims(1, 2).reshape([batch, tokens, width]);
         self.attention_output.forward(context)

@@ -1,7 +1,9 @@
 //! Building networks from named tensors, strictly: what is missing, unexpected or mis-shaped is named.
 
 use crate::names::{LayerLinear, Names};
-use crate::{ClassificationHead, Embeddings, Encoder, EncoderConfig, EncoderLayer, LayerNorm, Linear, SequenceClassifier};
+use crate::{
+    ClassificationHead, Embeddings, Encoder, EncoderConfig, EncoderLayer, LayerNorm, Linear, SequenceClassifier,
+};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, NamedTensors, Result, Stream};
@@ -56,7 +58,8 @@ impl SequenceClassifier {
         if let Some(layer) = layers.iter().find(|&&layer| layer >= config.layers) {
             return Err(Error::input(format!("layer {layer} of a model with {} layers", config.layers)).key("layers"));
         }
-        let mut loader = Loader { source, device, used: BTreeSet::new(), initialised: Vec::new(), problems: Vec::new() };
+        let mut loader =
+            Loader { source, device, used: BTreeSet::new(), initialised: Vec::new(), problems: Vec::new() };
         let encoder = loader.encoder(config, &names, layers)?;
         let head = loader.head(config, &names, head)?;
         let report = loader.finish(config, &names, layers, matches!(head.1, HeadSource::Checkpoint))?;
@@ -189,7 +192,11 @@ impl Loader<'_> {
         for &layer in layers {
             let name = |which| names.layer_linear(layer, which);
             blocks.push(EncoderLayer {
-                qkv: self.linear(&[name(LayerLinear::Query), name(LayerLinear::Key), name(LayerLinear::Value)], h, h)?,
+                qkv: self.linear(
+                    &[name(LayerLinear::Query), name(LayerLinear::Key), name(LayerLinear::Value)],
+                    h,
+                    h,
+                )?,
                 attention_output: self.linear(&[name(LayerLinear::AttentionOutput)], h, h)?,
                 attention_norm: self.norm(&names.attention_norm(layer), h, epsilon)?,
                 feed_forward_in: self.linear(&[name(LayerLinear::FeedForwardIn)], h, f)?,
@@ -202,7 +209,12 @@ impl Loader<'_> {
         Ok(Encoder { embeddings, layers: blocks })
     }
 
-    fn head(&mut self, config: &EncoderConfig, names: &Names, source: HeadSource) -> Result<(ClassificationHead, HeadSource)> {
+    fn head(
+        &mut self,
+        config: &EncoderConfig,
+        names: &Names,
+        source: HeadSource,
+    ) -> Result<(ClassificationHead, HeadSource)> {
         let h = config.hidden_size;
         let head = match source {
             HeadSource::Checkpoint => {
@@ -248,7 +260,8 @@ impl Loader<'_> {
             // A layer beyond the configured depth, or an embedding the family does not have, means that config.json and
             // weights do not belong together, whatever the head.
             let encoder_prefixes = [format!("{}encoder.", names.prefix()), format!("{}embeddings", names.prefix())];
-            let foreign = unused.iter().filter(|name| encoder_prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())));
+            let foreign =
+                unused.iter().filter(|name| encoder_prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())));
             problems.extend(foreign.map(|name| format!("unexpected `{name}`")));
         }
         if problems.is_empty() {
@@ -259,7 +272,10 @@ impl Loader<'_> {
         let rest = if more > 0 { format!("\n  and {more} more") } else { String::new() };
         Err(Error::input(format!("the weights do not fit config.json:\n  {shown}{rest}"))
             .file(self.source.origin())
-            .help(format!("is this a {} sequence classifier, and does config.json belong to it?", config.family.model_type())))
+            .help(format!(
+                "is this a {} sequence classifier, and does config.json belong to it?",
+                config.family.model_type()
+            )))
     }
 }
 

@@ -64,7 +64,9 @@ pub fn build_student(
         }
         StudentStart::Fresh { layers, hidden } => {
             let Some(first) = teachers.first() else {
-                return Err(Error::input("a fresh student takes the tokenizer of the first teacher, and there is none"));
+                return Err(Error::input(
+                    "a fresh student takes the tokenizer of the first teacher, and there is none",
+                ));
             };
             if spec.layers.is_some() {
                 return Err(Error::input("a fresh student is already given by its size").key("student.layers"));

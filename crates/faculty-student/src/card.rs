@@ -53,7 +53,8 @@ impl ModelCard {
         let mut text = String::from("---\nlibrary_name: transformers\npipeline_tag: text-classification\ntags:\n");
         text.push_str("- faculty\n- knowledge-amalgamation\n---\n\n");
         let _ = writeln!(text, "# {}\n", self.title);
-        let _ = writeln!(text, "A text classifier over {} labels with {} weights.\n", self.labels.len(), self.parameters);
+        let _ =
+            writeln!(text, "A text classifier over {} labels with {} weights.\n", self.labels.len(), self.parameters);
         let _ = writeln!(text, "| | |\n|---|---|");
         let _ = writeln!(text, "| method | {} |", self.method);
         let _ = writeln!(text, "| start of the student | {} |", self.start);
@@ -79,7 +80,9 @@ impl ModelCard {
             text.push('\n');
         }
         let _ = writeln!(text, "## Use\n\n```python");
-        text.push_str("from transformers import pipeline\n\nclassify = pipeline(\"text-classification\", model=\".\")\n");
+        text.push_str(
+            "from transformers import pipeline\n\nclassify = pipeline(\"text-classification\", model=\".\")\n",
+        );
         let _ = writeln!(text, "```\n\nor `faculty predict --model . --text FILE --out FILE`.\n");
         let _ = writeln!(text, "## Labels\n\n{}\n", self.labels.join(", "));
         let _ = writeln!(text, "## Configuration\n\n```toml\n{}\n```", self.configuration.trim_end());

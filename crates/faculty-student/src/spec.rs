@@ -106,9 +106,7 @@ impl StudentSpec {
     pub fn kept_layers(&self, depth: usize) -> Result<Vec<usize>> {
         match self.layers {
             None => Ok((0..depth).collect()),
-            Some(kept) if (1..=depth).contains(&kept) => {
-                Ok((1..=kept).map(|block| block * depth / kept - 1).collect())
-            }
+            Some(kept) if (1..=depth).contains(&kept) => Ok((1..=kept).map(|block| block * depth / kept - 1).collect()),
             Some(kept) => Err(Error::input(format!("{kept} layers of a model with {depth}"))
                 .key("student.layers")
                 .expected(format!("1 to {depth}"))),

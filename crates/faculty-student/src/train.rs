@@ -54,7 +54,9 @@ impl TrainSettings {
     /// # Errors
     /// Fails if a value makes no sense; the error names the key.
     pub fn check(&self) -> Result<()> {
-        let wrong = |key: &str, value: String, expected: &str| Err(Error::input(format!("is {value}")).key(key).expected(expected));
+        let wrong = |key: &str, value: String, expected: &str| {
+            Err(Error::input(format!("is {value}")).key(key).expected(expected))
+        };
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return wrong("learning_rate", self.learning_rate.to_string(), "a positive number such as 5e-5");
         }

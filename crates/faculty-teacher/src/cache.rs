@@ -31,12 +31,19 @@ impl TeacherCache {
     ///
     /// # Errors
     /// Fails if the teacher fails or the file cannot be written.
-    pub fn outputs(&self, teacher: &dyn Teacher, texts: &[String], ask: &Ask, observer: &dyn Observer) -> Result<TeacherOutputs> {
+    pub fn outputs(
+        &self,
+        teacher: &dyn Teacher,
+        texts: &[String],
+        ask: &Ask,
+        observer: &dyn Observer,
+    ) -> Result<TeacherOutputs> {
         let fingerprint = teacher.fingerprint();
         if fingerprint.is_empty() {
             return teacher.outputs(texts, ask, observer);
         }
-        let settings = serde_json::to_string(ask).map_err(|e| Error::internal("settings cannot be written").source(e))?;
+        let settings =
+            serde_json::to_string(ask).map_err(|e| Error::internal("settings cannot be written").source(e))?;
         let key = hash_bytes(format!("{fingerprint}\n{settings}").as_bytes());
         let classes = ask.kept.as_ref().map_or(teacher.labels().len(), Vec::len);
         let width = classes + ask.passes.as_ref().map_or(0, |_| classes + 2);
@@ -76,7 +83,8 @@ impl TeacherCache {
             truncated,
         };
         for hash in &hashes {
-            let row = rows.get(hash).ok_or_else(|| Error::internal("a teacher row was computed and not found again"))?;
+            let row =
+                rows.get(hash).ok_or_else(|| Error::internal("a teacher row was computed and not found again"))?;
             out.logits.extend_from_slice(&row[..classes]);
             if let Some(passes) = &mut out.passes {
                 passes.mean_probabilities.extend_from_slice(&row[classes..2 * classes]);

@@ -1,6 +1,6 @@
 //! A teacher: a frozen classifier that is asked, never trained.
 
-use crate::{Ask, Passes, PassArrays, TeacherOutputs};
+use crate::{Ask, PassArrays, Passes, TeacherOutputs};
 use burn::tensor::{Device, Int, Tensor, TensorData, activation};
 use faculty_core::{Event, LabelSpace, Observer, Result, Stream};
 use faculty_model::{Classifier, Tokens};
@@ -66,7 +66,13 @@ impl ClassifierTeacher {
 
     /// The passes of one batch, summed. Deviations are taken from the first pass, so that identical passes have a variance
     /// of exactly 0 and no rounding noise.
-    fn sampled(&self, tokens: &Tokens, rows: &[usize], kept: Option<&Tensor<1, Int>>, passes: &Passes) -> Result<PassSums> {
+    fn sampled(
+        &self,
+        tokens: &Tokens,
+        rows: &[usize],
+        kept: Option<&Tensor<1, Int>>,
+        passes: &Passes,
+    ) -> Result<PassSums> {
         let input = tokens.batch(rows, &self.classifier.config, &self.classifier.device)?;
         let identities = tokens.identities_of(rows);
         let rates = passes.rates(self.classifier.config.dropout);

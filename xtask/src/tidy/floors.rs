@@ -42,7 +42,8 @@ const WITHOUT_BURN: &[&str] = &["faculty-core", "faculty-hub", "faculty-text", "
 /// Adds a finding for every dependency that goes up or sideways.
 pub fn check(findings: &mut Vec<String>) -> Result {
     let text = output(cargo().args(["metadata", "--quiet", "--no-deps", "--format-version", "1"]))?;
-    let metadata: serde_json::Value = serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))?;
+    let metadata: serde_json::Value =
+        serde_json::from_str(&text).map_err(|error| format!("cargo metadata: {error}"))?;
     let floors: BTreeMap<&str, u32> = FLOORS.iter().copied().collect();
     let packages = metadata["packages"].as_array().map(Vec::as_slice).unwrap_or_default();
     for package in packages {

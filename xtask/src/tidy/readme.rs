@@ -20,11 +20,15 @@ pub fn check() -> Result {
                     findings.push(format!("README.md:{line}: {error}"));
                 }
                 if let ["experiment" | "table", ..] = rest {
-                    faculty_objections(rest, &mut help)?.into_iter().for_each(|error| findings.push(format!("README.md:{line}: {error}")));
+                    faculty_objections(rest, &mut help)?
+                        .into_iter()
+                        .for_each(|error| findings.push(format!("README.md:{line}: {error}")));
                 }
             }
             [program, rest @ ..] if *program == "faculty" || program.ends_with("/faculty") => {
-                faculty_objections(rest, &mut help)?.into_iter().for_each(|error| findings.push(format!("README.md:{line}: {error}")));
+                faculty_objections(rest, &mut help)?
+                    .into_iter()
+                    .for_each(|error| findings.push(format!("README.md:{line}: {error}")));
             }
             _ => {}
         }
@@ -77,7 +81,10 @@ fn faculty_objections(arguments: &[&str], help: &mut BTreeMap<String, String>) -
         help.insert((*command).to_owned(), text);
     }
     let text = &help[*command];
-    let flags = arguments.iter().filter(|argument| argument.starts_with("--")).map(|flag| flag.split('=').next().unwrap_or(flag));
+    let flags = arguments
+        .iter()
+        .filter(|argument| argument.starts_with("--"))
+        .map(|flag| flag.split('=').next().unwrap_or(flag));
     Ok(flags
         .filter(|flag| !BUILD_FLAGS.contains(flag) && !has_flag(text, flag))
         .map(|flag| format!("`faculty {command}` has no flag {flag}"))
@@ -90,4 +97,29 @@ fn has_flag(help: &str, flag: &str) -> bool {
         let next = help[at + flag.len()..].chars().next();
         !next.is_some_and(|next| next.is_alphanumeric() || next == '-')
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{commands, has_flag, xtask_objection};
+
+    #[test]
+    fn commands_of_code_blocks_are_joined_over_backslashes() {
+        let text = "faculty outside\n```sh\n$ faculty predict --model m \\\n    --out o # note\n\ncargo test\n```\n";
+        let found: Vec<_> = commands(text).into_iter().map(|(line, words)| (line, words.join(" "))).collect();
+        assert_eq!(found, [(3, "faculty predict --model m --out o".to_owned()), (6, "cargo test".to_owned())]);
+    }
+
+    #[test]
+    fn a_longer_flag_does_not_count() {
+        assert!(has_flag("  --text <FILE>  Texts", "--text"));
+        assert!(!has_flag("  --text-column <NAME>", "--text"));
+    }
+
+    #[test]
+    fn unknown_tasks_are_objected_to() {
+        assert!(xtask_objection(&["check", "--gpu"]).is_none());
+        assert!(xtask_objection(&["experiment", "quickstart", "--tier", "smoke"]).is_none());
+        assert!(xtask_objection(&["chekc"]).is_some());
+    }
 }

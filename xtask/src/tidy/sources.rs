@@ -66,3 +66,23 @@ fn contains_word(line: &str, word: &str) -> bool {
         word.starts_with('.') || !before.is_some_and(|before| before.is_alphanumeric() || before == '_')
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{code_lines, contains_word};
+
+    #[test]
+    fn a_word_is_found_only_where_it_stands_alone() {
+        assert!(contains_word("    print!(\"x\");", "print!("));
+        assert!(!contains_word("    eprint!(\"x\");", "print!("));
+        assert!(contains_word("x.map(f).unwrap();", ".unwrap()"));
+        assert!(!contains_word("x.unwrap_or(1);", ".unwrap()"));
+    }
+
+    #[test]
+    fn comments_and_test_modules_are_no_code() {
+        let text = "/// x.unwrap()\nlet a = 1; // b.unwrap()\n#[cfg(test)]\nmod tests { c.unwrap() }\n";
+        let lines: Vec<_> = code_lines(text).filter(|(_, line)| line.contains("unwrap")).collect();
+        assert!(lines.is_empty(), "{lines:?}");
+    }
+}

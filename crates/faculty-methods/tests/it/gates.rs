@@ -2,7 +2,7 @@
 
 use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, LabelSpace};
-use faculty_methods::{MethodGate, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores, MethodSpec};
+use faculty_methods::{MethodGate, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores};
 use faculty_teacher::{PassArrays, TeacherOutputs};
 
 fn close(actual: &[f32], expected: &[f32]) {

@@ -28,7 +28,8 @@ fn defaults_are_those_of_the_released_script() {
 
 #[test]
 fn unknown_keys_and_kinds_are_refused() {
-    for wrong in [json!({"kind": "mukki"}), json!({"kind": "muki", "pases": 3}), json!({"kind": "uhc", "margin": true})] {
+    for wrong in [json!({"kind": "mukki"}), json!({"kind": "muki", "pases": 3}), json!({"kind": "uhc", "margin": true})]
+    {
         assert!(parse(wrong.clone()).is_err(), "{wrong}");
     }
 }

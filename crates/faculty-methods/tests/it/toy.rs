@@ -3,7 +3,7 @@
 
 use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, LabelSpace, Silent, Stream};
-use faculty_methods::{MethodSpec, MukiSpec, TransferSet, amalgamate, fine_tune, gate_table, MethodGate, gated_scores};
+use faculty_methods::{MethodGate, MethodSpec, MukiSpec, TransferSet, amalgamate, fine_tune, gate_table, gated_scores};
 use faculty_model::Classifier;
 use faculty_student::{StudentSpec, StudentStart, TrainSettings, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
@@ -98,7 +98,6 @@ fn the_gate_beats_chance_and_a_student_learns_the_union_without_labels() {
     let right = chosen.zip(&world.owners).filter(|(chosen, owner)| chosen == *owner).count();
     assert!(right as f64 / world.owners.len() as f64 > 0.6, "{right} of {}", world.owners.len());
 
-
     // The gated target knows more than the uniform one, and Monte-Carlo scores gate no worse than a single pass.
     let single = MethodGate::Muki(MukiSpec { single_pass: true, ..MukiSpec::default() });
     let soft = target_quality(&MethodGate::Muki(MukiSpec::default()), &transfer);
@@ -115,7 +114,8 @@ fn the_gate_beats_chance_and_a_student_learns_the_union_without_labels() {
         MethodSpec::VanillaKd { temperature: 1.0 },
     ] {
         let stream = Stream::new(1, "student");
-        let (mut student, _) = build_student(&spec, world.join.union(), &classifiers, stream, &device, &Silent).unwrap();
+        let (mut student, _) =
+            build_student(&spec, world.join.union(), &classifiers, stream, &device, &Silent).unwrap();
         let tokens = student.tokenize(&world.texts, None).unwrap();
         let report = amalgamate(&method, &mut student, &tokens, transfer, &settings(), 1, &Silent).unwrap();
         assert_eq!(report.steps, settings().steps(world.texts.len()), "equal updates for every method");

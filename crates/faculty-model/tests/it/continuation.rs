@@ -2,9 +2,9 @@
 
 use crate::support::{GOLDEN, difference, golden_text, input, open, rows_of};
 use burn::tensor::{Device, Tensor, TensorData};
+use faculty_core::Stream;
 use faculty_nn::{DropoutPlan, DropoutRates, RowKeys, Taps, host_values};
 use faculty_text::PadSide;
-use faculty_core::Stream;
 
 fn plans(rows: usize) -> [DropoutPlan; 2] {
     let identities: Vec<u64> = (0..rows as u64).collect();

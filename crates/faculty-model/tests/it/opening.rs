@@ -58,7 +58,10 @@ fn says(error: &Error, parts: &[&str]) {
 fn an_unsupported_architecture_is_named_with_the_supported_ones() {
     let (_guard, dir) = copy_of("bert");
     edit_config(&dir, |config| drop(config.insert("model_type".into(), json!("deberta-v2"))));
-    says(&refusal(&dir), &["config.json", "model_type", "deberta-v2", "bert, distilbert, roberta, xlm-roberta, electra"]);
+    says(
+        &refusal(&dir),
+        &["config.json", "model_type", "deberta-v2", "bert, distilbert, roberta, xlm-roberta, electra"],
+    );
 }
 
 #[test]
@@ -78,11 +81,14 @@ fn missing_unexpected_and_mis_shaped_tensors_are_named_together() {
         pooler.shape = vec![16];
         pooler.values.truncate(16);
     });
-    says(&refusal(&dir), &[
-        "missing `bert.encoder.layer.1.output.dense.bias` [32]",
-        "unexpected `bert.encoder.extra`",
-        "`bert.pooler.dense.bias` has shape [16], expected [32]",
-    ]);
+    says(
+        &refusal(&dir),
+        &[
+            "missing `bert.encoder.layer.1.output.dense.bias` [32]",
+            "unexpected `bert.encoder.extra`",
+            "`bert.pooler.dense.bias` has shape [16], expected [32]",
+        ],
+    );
 }
 
 #[test]
@@ -105,7 +111,8 @@ fn a_tokenizer_with_more_ids_than_the_embedding_table_is_refused() {
     let own = open("distilbert");
     assert!(other.tokenizer.vocab_size() > own.config.vocab_size, "the fixture no longer shows the case");
     std::fs::copy(golden_dir().join("models/roberta/tokenizer.json"), dir.join("tokenizer.json")).unwrap();
-    std::fs::copy(golden_dir().join("models/roberta/tokenizer_config.json"), dir.join("tokenizer_config.json")).unwrap();
+    std::fs::copy(golden_dir().join("models/roberta/tokenizer_config.json"), dir.join("tokenizer_config.json"))
+        .unwrap();
     says(&refusal(&dir), &["tokenizer.json", "embedding table"]);
 }
 

@@ -39,7 +39,8 @@ fn check(dir: &Path, name: &str) {
     for (row, ids) in tokens.rows.iter().zip(&golden.input_ids) {
         assert_eq!(&row.ids, ids, "{name}: token ids");
     }
-    let (hidden, logits) = compare_batch(&classifier, &golden.input_ids, &format!("{name}.safetensors"), PadSide::Right);
+    let (hidden, logits) =
+        compare_batch(&classifier, &golden.input_ids, &format!("{name}.safetensors"), PadSide::Right);
     eprintln!("{name}: hidden {hidden:.1e}, logits {logits:.1e}");
     assert!(hidden < 1e-4, "{name}: hidden states differ by {hidden}");
     assert!(logits < 1e-4, "{name}: logits differ by {logits}");

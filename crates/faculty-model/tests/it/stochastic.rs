@@ -33,7 +33,8 @@ fn passes_differ_at_positive_rates_and_are_equal_at_rate_zero() {
             ("no_grad", classifier.network.clone().train().no_grad()),
         ];
         for (mode, network) in variants {
-            let sample = |rate| network.sample(&input, DropoutRates::uniform(rate), Stream::new(1, "mc"), 0..8, &identities);
+            let sample =
+                |rate| network.sample(&input, DropoutRates::uniform(rate), Stream::new(1, "mc"), 0..8, &identities);
             let (smallest, _) = spread(sample(0.1));
             assert!(smallest > 0.0, "{name}, {mode}: some logit never varies");
             let (_, largest) = spread(sample(0.0));
@@ -52,7 +53,8 @@ fn every_dropout_site_alone_makes_passes_differ() {
             ("attention", DropoutRates { attention: 0.3, ..off }),
             ("classifier", DropoutRates { classifier: 0.3, ..off }),
         ] {
-            let (_, largest) = spread(classifier.network.sample(&input, rates, Stream::new(1, "mc"), 0..8, &identities));
+            let (_, largest) =
+                spread(classifier.network.sample(&input, rates, Stream::new(1, "mc"), 0..8, &identities));
             assert!(largest > 0.0, "{name}: {site}");
         }
     }

@@ -47,7 +47,7 @@ pub fn adamw<const D: usize>(
             (tensor(param), tensor(m), tensor(v))
         }
         (param, grad, m, v) => {
-            let back = |part: Result<CpuTensor, Tensor<D>>| part.map_or_else(|tensor| tensor, tensor);
+            let back = |part: Result<CpuTensor, Box<Tensor<D>>>| part.map_or_else(|tensor| *tensor, tensor);
             with_operations(back(param), back(grad), back(m), back(v), &hyper)
         }
     }
@@ -56,13 +56,13 @@ pub fn adamw<const D: usize>(
 type CpuTensor = FloatTensor<Flex>;
 
 /// The CPU tensor inside, or the tensor itself if it lies elsewhere or is not f32.
-fn cpu<const D: usize>(tensor: Tensor<D>) -> Result<CpuTensor, Tensor<D>> {
+fn cpu<const D: usize>(tensor: Tensor<D>) -> Result<CpuTensor, Box<Tensor<D>>> {
     if tensor.dtype() != DType::F32 {
-        return Err(tensor);
+        return Err(Box::new(tensor));
     }
     match tensor.into_dispatch() {
         DispatchTensor { kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)), .. } => Ok(tensor),
-        other => Err(Tensor::from_dispatch(other)),
+        other => Err(Box::new(Tensor::from_dispatch(other))),
     }
 }
 

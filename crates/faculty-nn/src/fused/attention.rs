@@ -9,6 +9,7 @@ use super::math::LANES;
 use super::memory::Buffer;
 use super::plan::LayerPlan;
 use super::rows::{scale_by, softmax, softmax_again, softmax_backward};
+use super::simd::multiversion;
 use super::tile::{Operand, product};
 use std::ops::Range;
 
@@ -81,39 +82,47 @@ struct Head {
     width: usize,
 }
 
-/// Copies columns `column..column + width` of `tokens` rows plus a bias, times `factor`, into a wide tile.
-fn gather(source: &[f32], stride: usize, column: usize, width: usize, bias: &[f32], factor: f32, tile: &mut [f32], padded: usize) {
-    for (row, out) in source.chunks_exact(stride).zip(tile.chunks_exact_mut(padded)) {
-        let (out, padding) = out.split_at_mut(width);
-        if bias.is_empty() {
-            out.copy_from_slice(&row[column..column + width]);
-        } else {
-            for ((out, value), bias) in out.iter_mut().zip(&row[column..column + width]).zip(bias) {
-                *out = (value + bias) * factor;
+multiversion! {
+    /// Copies columns `column..column + width` of every row plus a bias, times `factor`, into a wide tile.
+    fn gather(
+        source: &[f32], stride: usize, column: usize, width: usize, bias: &[f32], factor: f32, tile: &mut [f32],
+        padded: usize,
+    ) {
+        for (row, out) in source.chunks_exact(stride).zip(tile.chunks_exact_mut(padded)) {
+            let (out, padding) = out.split_at_mut(width);
+            let values = &row[column..column + width];
+            if bias.is_empty() {
+                out.copy_from_slice(values);
+            } else {
+                for ((out, value), bias) in out.iter_mut().zip(values).zip(bias) {
+                    *out = (value + bias) * factor;
+                }
+            }
+            padding.fill(0.0);
+        }
+    }
+
+    /// Copies a wide tile, times `factor`, into columns `column..column + width`.
+    fn scatter(
+        tile: &[f32], padded: usize, factor: f32, out: &mut [f32], stride: usize, column: usize, width: usize,
+    ) {
+        for (row, out) in tile.chunks_exact(padded).zip(out.chunks_exact_mut(stride)) {
+            for (out, value) in out[column..column + width].iter_mut().zip(row) {
+                *out = value * factor;
             }
         }
-        padding.fill(0.0);
     }
-}
 
-/// Copies a wide tile, times `factor`, into columns `column..column + width`.
-fn scatter(tile: &[f32], padded: usize, factor: f32, out: &mut [f32], stride: usize, column: usize, width: usize) {
-    for (row, out) in tile.chunks_exact(padded).zip(out.chunks_exact_mut(stride)) {
-        for (out, value) in out[column..column + width].iter_mut().zip(row) {
-            *out = value * factor;
+    /// Transposes a wide tile `[tokens, padded width]` into a tall one `[padded width, padded tokens]`.
+    fn transpose(tile: &[f32], padded_width: usize, out: &mut [f32], padded_tokens: usize) {
+        let tokens = tile.len() / padded_width;
+        for (feature, out) in out.chunks_exact_mut(padded_tokens).enumerate() {
+            let (out, padding) = out.split_at_mut(tokens);
+            for (out, row) in out.iter_mut().zip(tile.chunks_exact(padded_width)) {
+                *out = row[feature];
+            }
+            padding.fill(0.0);
         }
-    }
-}
-
-/// Transposes a wide tile `[tokens, padded width]` into a tall one `[padded width, padded tokens]`.
-fn transpose(tile: &[f32], padded_width: usize, out: &mut [f32], padded_tokens: usize) {
-    let tokens = tile.len() / padded_width;
-    for (feature, out) in out.chunks_exact_mut(padded_tokens).enumerate() {
-        let (out, padding) = out.split_at_mut(tokens);
-        for (token, out) in out.iter_mut().enumerate() {
-            *out = tile[token * padded_width + feature];
-        }
-        padding.fill(0.0);
     }
 }
 
@@ -130,7 +139,16 @@ pub(super) struct RowOf<'a> {
 impl RowOf<'_> {
     fn gather(&self, part: usize, head: Head, plan: &LayerPlan, factor: f32, tile: &mut [f32], padded: usize) {
         let column = part * plan.width + head.first;
-        gather(self.qkv, 3 * plan.width, column, head.width, &self.bias[column..column + head.width], factor, tile, padded);
+        gather(
+            self.qkv,
+            3 * plan.width,
+            column,
+            head.width,
+            &self.bias[column..column + head.width],
+            factor,
+            tile,
+            padded,
+        );
     }
 }
 

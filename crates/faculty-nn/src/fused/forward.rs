@@ -173,11 +173,8 @@ fn run(plan: &LayerPlan, weights: &Weights<'_>, chunk: &Chunk, input: &[f32], ke
     let mut inner = Buffer::new(tokens * plan.inner);
     multiply(&mut inner, view(&middle, width), weights.inner, false);
     for (token, values) in inner.chunks_exact_mut(plan.inner).enumerate() {
-        let before = if keep.inner.is_empty() {
-            &mut []
-        } else {
-            &mut keep.inner[token * plan.inner..(token + 1) * plan.inner]
-        };
+        let before =
+            if keep.inner.is_empty() { &mut [] } else { &mut keep.inner[token * plan.inner..(token + 1) * plan.inner] };
         activate(plan.activation, weights.inner_bias, values, before);
     }
     multiply(&mut branch, view(&inner, plan.inner), weights.outer, false);

@@ -1,5 +1,9 @@
 //! Matrix products on strided views, by the `gemm` crate.
 
+use super::memory::Buffer;
+use super::simd::multiversion;
+use rayon::prelude::*;
+
 /// A read-only matrix view: element (i, j) is `data[i * row_stride + j * col_stride]`.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
@@ -27,10 +31,29 @@ impl<'a> View<'a> {
         }
     }
 
+    /// A matrix of the same shape that lies row-major in `data`.
+    pub(super) fn stored_in(self, data: &'a [f32]) -> Self {
+        Self::new(data, self.rows, self.cols)
+    }
+
     /// Rows `start..start + count`.
     pub(super) fn row_block(self, start: usize, count: usize) -> Self {
         assert!(start + count <= self.rows, "row block {start}+{count} of {} rows", self.rows);
         Self { data: &self.data[start * self.row_stride..], rows: count, ..self }
+    }
+
+    /// The transposed matrix in memory of its own, `[cols, rows]` row-major.
+    ///
+    /// For a factor of several products: each would otherwise transpose it again while packing, more slowly.
+    pub(super) fn transposed(self) -> Buffer {
+        assert_eq!(self.col_stride, 1, "a row-major matrix");
+        let mut out = Buffer::new(self.rows * self.cols);
+        if self.rows > 0 {
+            out.par_chunks_mut(BLOCK * self.rows).enumerate().for_each(|(index, out)| {
+                transpose_columns(&self.data[index * BLOCK..], self.row_stride, out, self.rows);
+            });
+        }
+        out
     }
 
     fn holds_its_elements(&self) -> bool {
@@ -70,5 +93,23 @@ pub(super) fn multiply(out: &mut [f32], a: View<'_>, b: View<'_>, accumulate: bo
             false,
             gemm::Parallelism::None,
         );
+    }
+}
+
+/// Side of the squares in which a matrix is transposed: their lines fit the first-level cache together.
+const BLOCK: usize = 16;
+
+multiversion! {
+    /// The first columns of `source` as the rows of `out`, `rows` floats each.
+    fn transpose_columns(source: &[f32], stride: usize, out: &mut [f32], rows: usize) {
+        for first in (0..rows).step_by(BLOCK) {
+            let count = BLOCK.min(rows - first);
+            for (column, out) in out.chunks_exact_mut(rows).enumerate() {
+                let out = &mut out[first..first + count];
+                for (offset, value) in out.iter_mut().enumerate() {
+                    *value = source[(first + offset) * stride + column];
+                }
+            }
+        }
     }
 }

@@ -38,7 +38,8 @@ impl Buffer {
     pub(super) fn new(len: usize) -> Self {
         let class = size_class(len);
         let mut pool = pool();
-        let found = pool.idle.range(class..=class.saturating_mul(2)).find(|(_, list)| !list.is_empty()).map(|(c, _)| *c);
+        let found =
+            pool.idle.range(class..=class.saturating_mul(2)).find(|(_, list)| !list.is_empty()).map(|(c, _)| *c);
         let memory = found.and_then(|capacity| pool.idle.get_mut(&capacity)?.pop());
         if let Some(memory) = &memory {
             pool.idle_elements -= memory.len();

@@ -64,8 +64,8 @@ multiversion! {
         let n = out.len();
         let (grad, bias_grad) = (&grad[..n], &mut bias_grad[..n]);
         if keep.is_empty() {
+            out.copy_from_slice(grad);
             for i in 0..n {
-                out[i] = grad[i];
                 bias_grad[i] += grad[i];
             }
         } else {

@@ -16,6 +16,10 @@ pub(super) enum Level {
 /// The best level of the processor, detected once.
 #[inline]
 pub(super) fn level() -> Level {
+    #[cfg(test)]
+    if let Some(level) = tests::FORCED.get() {
+        return level;
+    }
     static LEVEL: OnceLock<Level> = OnceLock::new();
     *LEVEL.get_or_init(detect)
 }
@@ -74,3 +78,158 @@ macro_rules! multiversion {
     )+};
 }
 pub(super) use multiversion;
+
+#[cfg(test)]
+mod tests {
+    use super::super::mask::Draws;
+    use super::super::math::{exp, normal, tanh};
+    use super::super::rows::{activate, activate_backward, norm_backward, residual_norm, softmax};
+    use super::super::tile::{Operand, product};
+    use super::*;
+    use crate::{Activation, DropoutPlan, DropoutRates, RowKeys, Site};
+    use faculty_core::Stream;
+    use std::cell::Cell;
+
+    thread_local! {
+        /// The level that kernels of this thread take instead of the detected one.
+        pub(super) static FORCED: Cell<Option<Level>> = const { Cell::new(None) };
+    }
+
+    /// `compute` at every level that this processor has, the portable one first.
+    fn at_every_level<T>(compute: impl Fn() -> T) -> Vec<T> {
+        let levels: &[Level] = match detect() {
+            Level::Avx512 => &[Level::Portable, Level::Avx2, Level::Avx512],
+            Level::Avx2 => &[Level::Portable, Level::Avx2],
+            Level::Portable => &[Level::Portable],
+        };
+        let results = levels.iter().map(|level| {
+            FORCED.set(Some(*level));
+            compute()
+        });
+        let results = results.collect();
+        FORCED.set(None);
+        results
+    }
+
+    fn assert_levels_agree(compute: impl Fn() -> Vec<f32>) {
+        let results = at_every_level(compute);
+        for (level, result) in results.iter().enumerate() {
+            for (index, (value, expected)) in result.iter().zip(&results[0]).enumerate() {
+                let near = (value - expected).abs() <= 2e-6 * expected.abs().max(1.0);
+                assert!(near, "level {level}, [{index}]: {value} instead of {expected}");
+            }
+        }
+    }
+
+    fn normals(name: &str, count: usize) -> Vec<f32> {
+        let stream = Stream::new(3, name);
+        (0..count as u64).map(|index| stream.normal_at(index) as f32).collect()
+    }
+
+    #[test]
+    fn every_level_computes_the_same_rows() {
+        for n in [1, 7, 16, 37, 130] {
+            let (x, y, bias) = (normals("x", n), normals("y", n), normals("bias", n));
+            let (gamma, beta, keep) = (normals("gamma", n), normals("beta", n), normals("keep", n));
+            for keep in [&keep[..], &[]] {
+                assert_levels_agree(|| {
+                    let (mut normalised, mut out) = (vec![0.0; n], vec![0.0; n]);
+                    let scale = residual_norm(&x, &y, &bias, keep, &gamma, &beta, 1e-3, &mut normalised, &mut out);
+                    let (mut gamma_grad, mut beta_grad, mut grad) = (vec![0.0; n], vec![0.0; n], vec![0.0; n]);
+                    norm_backward(&y, &x, 0.7, &gamma, &mut gamma_grad, &mut beta_grad, &mut grad);
+                    [normalised, out, vec![scale], gamma_grad, beta_grad, grad].concat()
+                });
+            }
+            assert_levels_agree(|| {
+                let mut scores = x.clone();
+                let (maximum, inverse) = softmax(&mut scores);
+                assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+                [scores, vec![maximum, inverse]].concat()
+            });
+            for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu, Activation::Tanh] {
+                assert_levels_agree(|| {
+                    let (mut values, mut before) = (x.clone(), vec![0.0; n]);
+                    activate(activation, &bias, &mut values, &mut before);
+                    let (mut grad, mut out, mut bias_grad) = (y.clone(), vec![0.0; n], vec![0.0; n]);
+                    activate_backward(activation, &before, &mut grad, &mut out, &mut bias_grad);
+                    assert_eq!(out, values);
+                    [values, before, grad, bias_grad].concat()
+                });
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_multiplies_tiles() {
+        for (rows, depth, stride) in [(1, 1, 16), (3, 5, 16), (8, 12, 32), (13, 40, 48), (29, 7, 80)] {
+            let (a, b) = (normals("a", rows * depth), normals("b", depth * stride));
+            let expected: Vec<f32> = (0..rows * stride)
+                .map(|at| (0..depth).map(|p| a[at / stride * depth + p] * b[p * stride + at % stride]).sum())
+                .collect();
+            let turned: Vec<f32> = (0..rows * depth).map(|at| a[at % rows * depth + at / rows]).collect();
+            for result in at_every_level(|| {
+                let (mut out, mut from_columns) = (vec![0.0; rows * stride], vec![0.0; rows * stride]);
+                product(Operand::rows(&a, depth), depth, &b, &mut out, stride);
+                product(Operand::columns(&turned, rows, rows), depth, &b, &mut from_columns, stride);
+                assert_eq!(out, from_columns);
+                out
+            }) {
+                for (value, expected) in result.iter().zip(&expected) {
+                    assert!((value - expected).abs() < 1e-5, "{value} instead of {expected}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_level_draws_the_masks_of_the_plan() {
+        let keys = RowKeys::for_pass(Stream::new(1, "masks"), 0, &[4, 5]);
+        let plan = DropoutPlan::Sampled { rates: DropoutRates::uniform(0.3), keys };
+        let Some(mask) = plan.site(Site::Attention(2)) else { panic!("a rate of 0.3 drops") };
+        for (first, count) in [(0, 1), (0, 64), (3, 50), (17, 2), (1002, 333)] {
+            let mut expected = vec![0.0; count];
+            mask.fill(1, first, &mut expected);
+            for result in at_every_level(|| {
+                let mut out = vec![0.0; count];
+                Draws::default().fill(&mask, 1, first, &mut out);
+                out
+            }) {
+                assert_eq!(result, expected);
+            }
+        }
+    }
+
+    /// Standard normal distribution function in f64: the series around 0, and the continued fraction of the tail.
+    fn exact_normal(x: f64) -> f64 {
+        let density = (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt();
+        if x.abs() < 3.0 {
+            let (mut term, mut sum) = (x, x);
+            for n in 1..200 {
+                term *= x * x / f64::from(2 * n + 1);
+                sum += term;
+            }
+            0.5 + density * sum
+        } else {
+            let fraction = (1..200).rev().fold(x.abs(), |tail, n| x.abs() + f64::from(n) / tail);
+            let tail = density / fraction;
+            if x < 0.0 { tail } else { 1.0 - tail }
+        }
+    }
+
+    #[test]
+    fn elementary_functions_are_near_the_exact_ones() {
+        for step in -90_000..90_000 {
+            let x = step as f32 * 1e-3;
+            let wide = f64::from(x);
+            if (-87.0..88.0).contains(&x) {
+                assert!((f64::from(exp(x)) / wide.exp() - 1.0).abs() < 2e-7, "exp({x})");
+            }
+            assert!((f64::from(tanh(x)) - wide.tanh()).abs() < 2e-7, "tanh({x})");
+            let (cdf, density) = normal(x);
+            assert!((f64::from(cdf) - exact_normal(wide)).abs() < 2e-7, "normal({x})");
+            let exact = (-0.5 * wide * wide).exp() / (2.0 * std::f64::consts::PI).sqrt();
+            assert!((f64::from(density) - exact).abs() < 2e-7, "density({x})");
+        }
+        assert!(exp(f32::NAN).is_nan() && normal(f32::NAN).0.is_nan() && tanh(f32::NAN).is_nan());
+    }
+}

@@ -242,8 +242,11 @@ fn widths_that_fill_no_vector_and_many_chunks_agree() {
     let rates = DropoutRates::uniform(0.1);
     let many = Spans::right_padded(&(0..60).map(|row| 3 + row % 14).collect::<Vec<_>>(), 17).unwrap();
     Case { rates, heads: 3, head_width: 5, inner: 31, ..Case::new(4, many.clone()) }.assert_equal(&[], true);
-    Case { rates, heads: 1, head_width: 1, inner: 1, epsilon: 1e-5, ..Case::new(5, mixed_spans()) }.assert_equal(&[], true);
+    Case { rates, heads: 1, head_width: 1, inner: 1, epsilon: 1e-5, ..Case::new(5, mixed_spans()) }
+        .assert_equal(&[], true);
     Case { rates, heads: 12, head_width: 32, inner: 100, ..Case::new(6, many) }.assert_equal(&[], true);
+    let more = Spans::left_padded(&(0..120).map(|row| 13 + row % 9).collect::<Vec<_>>(), 21).unwrap();
+    Case { rates, ..Case::new(13, more) }.assert_equal(&[], true);
 }
 
 #[test]
@@ -294,7 +297,7 @@ fn padding_of_the_output_is_zero_and_padding_of_the_input_is_not_read() {
 
 #[test]
 fn results_are_equal_bytes_on_any_number_of_threads_and_every_time() {
-    let spans = Spans::right_padded(&(0..50).map(|row| 5 + row % 11).collect::<Vec<_>>(), 16).unwrap();
+    let spans = Spans::right_padded(&(0..200).map(|row| 5 + row % 11).collect::<Vec<_>>(), 16).unwrap();
     let rates = DropoutRates::uniform(0.1);
     let case = Case { rates, heads: 4, head_width: 16, inner: 256, ..Case::new(11, spans) };
     let on = |threads: usize| {
@@ -336,7 +339,8 @@ fn random_shapes_agree() {
         } else {
             Spans::left_padded(&lengths, width).unwrap()
         };
-        let rate = |counter: u64| if pick(counter, 2) == 0 { 0.0 } else { stream.uniform_at(counter + 100) as f32 * 0.6 };
+        let rate =
+            |counter: u64| if pick(counter, 2) == 0 { 0.0 } else { stream.uniform_at(counter + 100) as f32 * 0.6 };
         let case = Case {
             heads: 1 + pick(3, 5),
             head_width: 1 + pick(4, 40),

@@ -94,7 +94,8 @@ fn views_are_stepped_like_their_copies() {
     let (from_copy, ..) = adamw(copy, grad.clone(), None, None, hyper(1, 0.1, 0.01));
     assert_eq!(floats(from_view), floats(from_copy));
     let (turned, ..) = adamw(grad.clone(), tensor(&start, [3, 4]).transpose(), None, None, hyper(1, 0.1, 0.01));
-    let (plain, ..) = adamw(grad, tensor(&floats(tensor(&start, [3, 4]).transpose()), [4, 3]), None, None, hyper(1, 0.1, 0.01));
+    let (plain, ..) =
+        adamw(grad, tensor(&floats(tensor(&start, [3, 4]).transpose()), [4, 3]), None, None, hyper(1, 0.1, 0.01));
     assert_eq!(floats(turned), floats(plain));
 }
 

@@ -10,7 +10,12 @@ fn a_card_says_labels_teachers_access_seeds_configuration_and_results() {
         start: "pretrained minilm-l3, layers [0, 1, 2]".to_owned(),
         parameters: 17_000_000,
         labels: vec!["balance".to_owned(), "book_flight".to_owned()],
-        teachers: vec![TeacherEntry { name: "bank".into(), source: "teachers/bank".into(), hash: "ab12".into(), labels: 1 }],
+        teachers: vec![TeacherEntry {
+            name: "bank".into(),
+            source: "teachers/bank".into(),
+            hash: "ab12".into(),
+            labels: 1,
+        }],
         data_access: "unlabelled text".to_owned(),
         texts: 900,
         seeds: vec![1, 2],

@@ -15,7 +15,11 @@ fn teacher(dir: &std::path::Path) -> Classifier {
     Classifier::open(tiny_classifier_dir(dir, &spec), &Device::flex()).unwrap()
 }
 
-fn build(spec: &StudentSpec, teachers: &[&Classifier], seed: u64) -> faculty_core::Result<(Classifier, faculty_student::StudentOrigin)> {
+fn build(
+    spec: &StudentSpec,
+    teachers: &[&Classifier],
+    seed: u64,
+) -> faculty_core::Result<(Classifier, faculty_student::StudentOrigin)> {
     build_student(spec, &union(), teachers, Stream::new(seed, "student"), &Device::flex(), &Silent)
 }
 
@@ -47,7 +51,10 @@ fn a_pretrained_student_is_a_function_of_its_stream() {
     };
     assert_eq!(weights(1), weights(1));
     assert_ne!(weights(1).read("classifier.weight").unwrap(), weights(2).read("classifier.weight").unwrap());
-    assert_eq!(weights(1).read("bert.pooler.dense.weight").unwrap(), weights(2).read("bert.pooler.dense.weight").unwrap());
+    assert_eq!(
+        weights(1).read("bert.pooler.dense.weight").unwrap(),
+        weights(2).read("bert.pooler.dense.weight").unwrap()
+    );
 }
 
 #[test]

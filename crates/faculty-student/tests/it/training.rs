@@ -8,9 +8,18 @@ use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 const TEXTS: [&str; 12] = [
-    "what is my bank balance", "my account balance please", "how long is my balance", "tell me the balance",
-    "book a flight to the airport", "find a new flight", "buy a ticket for the flight", "when does the flight go",
-    "cook a meal", "find me a recipe", "food recipe for a meal", "the recipe for oil and food",
+    "what is my bank balance",
+    "my account balance please",
+    "how long is my balance",
+    "tell me the balance",
+    "book a flight to the airport",
+    "find a new flight",
+    "buy a ticket for the flight",
+    "when does the flight go",
+    "cook a meal",
+    "find me a recipe",
+    "food recipe for a meal",
+    "the recipe for oil and food",
 ];
 
 /// Squared distance of the logits to one-hot targets: enough to see a loop learn.
@@ -18,7 +27,8 @@ struct OneHot;
 
 impl Objective for OneHot {
     fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
-        let targets: Vec<f32> = rows.iter().flat_map(|row| (0..3).map(move |class| f32::from(u8::from(row / 4 == class)))).collect();
+        let targets: Vec<f32> =
+            rows.iter().flat_map(|row| (0..3).map(move |class| f32::from(u8::from(row / 4 == class)))).collect();
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [rows.len(), 3]), &logits.device());
         let total = (logits - targets).square().mean();
         Ok(StepLoss { total, parts: Vec::new() })
@@ -91,8 +101,17 @@ fn frozen_embeddings_stay_and_the_rest_moves() {
         assert_eq!(old.values == new.values, frozen, "{}", old.name);
     }
     // A later run without the setting trains them again.
-    train(&mut classifier, &tokens, &OneHot, &TrainSettings { epochs: 1, freeze_embeddings: false, ..settings }, 1, &Silent).unwrap();
-    let words = |all: &[NamedTensor]| all.iter().find(|t| t.name.ends_with("word_embeddings.weight")).unwrap().values.clone();
+    train(
+        &mut classifier,
+        &tokens,
+        &OneHot,
+        &TrainSettings { epochs: 1, freeze_embeddings: false, ..settings },
+        1,
+        &Silent,
+    )
+    .unwrap();
+    let words =
+        |all: &[NamedTensor]| all.iter().find(|t| t.name.ends_with("word_embeddings.weight")).unwrap().values.clone();
     assert_ne!(words(&before), words(&weights(&classifier)));
 }
 

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 const EXAMPLES: &str = "\
 Examples:
   faculty evaluate --model student --data test.jsonl
-  faculty evaluate --model student --data test.csv.gz --label-column intent --json | jq .accuracy
+  faculty evaluate --model student --data test.csv.gz --label-column intent --json
 
 Labels are names or class indices. A label that the model does not know is an error that names file and line.";
 

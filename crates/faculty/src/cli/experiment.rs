@@ -16,7 +16,7 @@ Examples:
   faculty experiment quickstart
   faculty experiment quickstart --tier smoke
   faculty experiment experiments/quickstart.toml --seeds 1..=5 --only 'MUKI soft+margin'
-  faculty experiment quickstart --set student.train.epochs=5 --set data.evaluate_on=dev --runs-dir /tmp/runs
+  faculty experiment quickstart --set student.train.epochs=5 --set data.evaluate_on=dev
   faculty experiment quickstart --dry-run
 
 The same command again continues: finished cells are not computed again. Environment variables of the form
@@ -89,7 +89,11 @@ impl Experiment {
         }
         tracing::debug!(resume = self.resume, "run directory {}", options.run_path().display());
         let summary = run_experiment(&options, &session.console)?;
-        if self.json { output::print_json(&as_json(&summary))? } else { output::print(&describe(&summary))? }
+        if self.json {
+            output::print_json(&as_json(&summary))?
+        } else {
+            output::print(&describe(&summary))?
+        }
         if summary.failed > 0 {
             return Err(Error::new(ErrorKind::Check, format!("{} cells failed; the table says which", summary.failed)));
         }
@@ -140,9 +144,9 @@ fn describe(summary: &ExperimentSummary) -> String {
     {
         let _ = writeln!(text, "\n{}", verdict.sentence);
     }
-    let memory = summary.peak_memory_bytes.map_or_else(String::new, |bytes| {
-        format!(", peak memory {:.2} GB", bytes as f64 / 1e9)
-    });
+    let memory = summary
+        .peak_memory_bytes
+        .map_or_else(String::new, |bytes| format!(", peak memory {:.2} GB", bytes as f64 / 1e9));
     let _ = writeln!(
         text,
         "\n{} cells computed, {} reused, {:.1} s{memory}",
@@ -152,8 +156,16 @@ fn describe(summary: &ExperimentSummary) -> String {
     if let Some(student) = &summary.student_dir {
         let _ = writeln!(text, "student  {}", student.display());
     }
-    let _ = write!(text, "next     {}", summary.next_command);
+    let _ = write!(text, "next     {}", as_typed_here(&summary.next_command));
     text
+}
+
+/// A command line with this program named as it was started, so that it can be pasted.
+fn as_typed_here(command: &str) -> String {
+    let Some(rest) = command.strip_prefix("faculty ") else { return command.to_owned() };
+    let program = std::env::args_os().next().map_or_else(|| PathBuf::from("faculty"), PathBuf::from);
+    let here = std::env::current_dir().unwrap_or_default();
+    format!("{} {rest}", program.strip_prefix(&here).unwrap_or(&program).display())
 }
 
 fn as_json(summary: &ExperimentSummary) -> serde_json::Value {

@@ -18,11 +18,11 @@ use std::time::Instant;
 const EXAMPLES: &str = "\
 Examples:
   faculty finetune --model minilm-l3 --train train.jsonl --out teachers/banking
-  faculty finetune --model google-bert/bert-base-uncased --train train.csv --label-column intent --eval test.csv \\
-      --epochs 5 --batch-size 32 --learning-rate 5e-5 --out teachers/banking
+  faculty finetune --model google-bert/bert-base-uncased --train train.csv --eval test.csv \\
+      --label-column intent --epochs 5 --learning-rate 5e-5 --out teachers/banking
 
-minilm-l3 is paraphrase-MiniLM-L3-v2 as the crate pocket-encoder carries it: no download. The output directory is one that
-`transformers` opens.";
+minilm-l3 is paraphrase-MiniLM-L3-v2 as the crate pocket-encoder carries it: no download. The
+output directory is one that `transformers` opens.";
 
 /// Fine-tune a classifier on labelled text.
 #[derive(Args)]

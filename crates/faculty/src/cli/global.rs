@@ -59,11 +59,7 @@ impl Session {
             (false, true) => Detail::NoProgress,
             (false, false) => Detail::Full,
         };
-        Ok(Self {
-            device_name: options.device,
-            threads: rayon::current_num_threads(),
-            console: Console::new(detail),
-        })
+        Ok(Self { device_name: options.device, threads: rayon::current_num_threads(), console: Console::new(detail) })
     }
 
     /// Opens the device.

@@ -72,7 +72,9 @@ impl Inspect {
         if self.json {
             let join = match &join {
                 None => json!(null),
-                Some(Ok(join)) => json!({"union": join.union(), "teachers": join.teachers(), "overlaps": join.overlaps()}),
+                Some(Ok(join)) => {
+                    json!({"union": join.union(), "teachers": join.teachers(), "overlaps": join.overlaps()})
+                }
                 Some(Err(error)) => json!({"error": error.to_string()}),
             };
             return output::print_json(&json!({"models": found, "join": join}));

@@ -111,13 +111,15 @@ impl Measurement {
             let _ = writeln!(text, "{name:<10} {value}");
         }
         if self.metrics.classes_absent > 0 {
-            let _ = writeln!(text, "{} classes have no text here; macro-F1 leaves them out", self.metrics.classes_absent);
+            let _ =
+                writeln!(text, "{} classes have no text here; macro-F1 leaves them out", self.metrics.classes_absent);
         }
         if !self.worst_classes.is_empty() {
             text.push_str("worst classes\n");
         }
         for class in &self.worst_classes {
-            let taken = class.mostly_taken_for.as_ref().map_or_else(String::new, |other| format!(", taken for {other}"));
+            let taken =
+                class.mostly_taken_for.as_ref().map_or_else(String::new, |other| format!(", taken for {other}"));
             let _ = writeln!(text, "  F1 {:.3}  {} ({} texts{taken})", class.f1, class.label, class.texts);
         }
         text.trim_end().to_owned()

@@ -25,7 +25,7 @@ use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
 Examples:
-  faculty finetune --model minilm-l3 --train banking.jsonl --eval banking-test.jsonl --out teachers/banking
+  faculty finetune --model minilm-l3 --train train.jsonl --eval test.jsonl --out teachers/banking
   faculty inspect teachers/banking teachers/travel
   faculty amalgamate --teacher teachers/banking --teacher teachers/travel --text queries.jsonl \\
       --student minilm-l3 --method muki --out student

@@ -11,7 +11,9 @@ use std::path::Path;
 /// Fails if stdout cannot be written.
 pub fn print(text: &str) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
-    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| Error::io("write", "standard output", error))
+    writeln!(stdout, "{text}")
+        .and_then(|()| stdout.flush())
+        .map_err(|error| Error::io("write", "standard output", error))
 }
 
 /// Prints `value` as indented JSON to stdout.

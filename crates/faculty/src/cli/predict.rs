@@ -10,7 +10,7 @@ use faculty_student::resolve_model;
 use faculty_text::{Corpus, OnBroken};
 use serde::Serialize;
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,8 +19,9 @@ Examples:
 
 Line i of the output belongs to row i of the input:
   {\"label\":\"balance\",\"score\":0.93}
-The score is the label's probability. --logits adds all raw logits, in the order of the model's labels. A broken row is an
-error that names file and line; with --skip-broken it is left out, and every answer says from which line it is.";
+The score is the label's probability. --logits adds all raw logits, in the order of the model's
+labels. A broken row is an error that names file and line; with --skip-broken it is left out, and
+every answer says from which line it is.";
 
 /// Classify texts, in their order.
 #[derive(Args)]
@@ -86,7 +87,8 @@ impl Predict {
                 score: probability(row, class),
                 logits: self.logits.then_some(row),
             };
-            let json = serde_json::to_string(&answer).map_err(|e| Error::internal("an answer has no JSON").source(e))?;
+            let json =
+                serde_json::to_string(&answer).map_err(|e| Error::internal("an answer has no JSON").source(e))?;
             writeln!(out, "{json}").map_err(|error| Error::io("write", &self.out, error))?;
         }
         Ok(())
@@ -100,7 +102,7 @@ fn probability(row: &[f32], class: usize) -> f32 {
     (1.0 / others) as f32
 }
 
-fn same_file(a: &PathBuf, b: &PathBuf) -> bool {
+fn same_file(a: &Path, b: &Path) -> bool {
     matches!((a.canonicalize(), b.canonicalize()), (Ok(a), Ok(b)) if a == b && a.is_file())
 }
 

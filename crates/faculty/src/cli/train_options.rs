@@ -15,13 +15,13 @@ pub struct TrainOptions {
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub batch_size: Option<usize>,
     /// Peak learning rate, reached after the warm-up and then falling to 0 [default: 2e-5]
-    #[arg(long, value_name = "RATE", help_heading = "Training")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Training")]
     pub learning_rate: Option<f64>,
     /// Share of the steps in which the learning rate rises [default: 0.1]
-    #[arg(long, value_name = "SHARE", help_heading = "Training")]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true, help_heading = "Training")]
     pub warmup_ratio: Option<f64>,
     /// Decoupled weight decay [default: 0.01]
-    #[arg(long, value_name = "DECAY", help_heading = "Training")]
+    #[arg(long, value_name = "DECAY", allow_negative_numbers = true, help_heading = "Training")]
     pub weight_decay: Option<f64>,
     /// Cut texts to so many tokens; by default to what the model and its tokenizer allow
     #[arg(long, value_name = "TOKENS", help_heading = "Training")]

@@ -55,6 +55,9 @@ impl Running {
         if !note.is_empty() {
             note.clone_into(&mut self.note);
         }
+        if self.stage.done >= self.stage.total {
+            return; // The closing line follows.
+        }
         let tenth = 10 * self.stage.done / self.stage.total.max(1);
         let silence = self.last_line.elapsed();
         if silence >= LONGEST_SILENCE || (tenth > self.last_tenth && silence >= SHORTEST_SILENCE) {

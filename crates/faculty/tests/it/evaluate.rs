@@ -39,7 +39,8 @@ fn labels_may_be_indices_and_columns_may_be_named() {
     place.tiny("model", ["x", "y"]);
     place.write("data.csv", "query;x,gold\n\"pay, now\",0\nhotel,1\n");
     place.write("data.tsv", "utterance\tgold\npay\t0\nhotel\ty\n");
-    let run = place.faculty("evaluate --model model --data data.tsv --text-column utterance --label-column gold --json");
+    let run =
+        place.faculty("evaluate --model model --data data.tsv --text-column utterance --label-column gold --json");
     assert_eq!(run.good().json()["texts"], 2);
     place
         .faculty("evaluate --model model --data data.csv --text-column utterance --label-column gold")

@@ -26,11 +26,15 @@ fn the_output_is_a_whole_model_directory() {
     place.tiny("encoder", ["a", "b"]);
     place.labelled("train.jsonl", &bank_rows());
     let run = place
-        .faculty("finetune --model encoder --train train.jsonl --eval train.jsonl --epochs 1 --out teachers/bank --json")
+        .faculty(
+            "finetune --model encoder --train train.jsonl --eval train.jsonl --epochs 1 --out teachers/bank --json",
+        )
         .good();
     assert_eq!(run.json()["labels"], 2);
     assert!(run.json()["eval"]["accuracy"].is_f64());
-    for name in ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md", "faculty.json"] {
+    for name in
+        ["config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "README.md", "faculty.json"]
+    {
         assert!(place.path("teachers/bank").join(name).is_file(), "{name}");
     }
     let manifest = place.json("teachers/bank/faculty.json");
@@ -49,7 +53,9 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
     place.tiny("encoder", ["a", "b"]);
     place.labelled("train.jsonl", &bank_rows());
     for (out, seed) in [("one", 1), ("again", 1), ("other", 2)] {
-        place.faculty(&format!("finetune --model encoder --train train.jsonl --epochs 1 --seed {seed} --out {out}")).good();
+        place
+            .faculty(&format!("finetune --model encoder --train train.jsonl --epochs 1 --seed {seed} --out {out}"))
+            .good();
     }
     let weights = |out: &str| std::fs::read(place.path(out).join("model.safetensors")).unwrap();
     assert_eq!(weights("one"), weights("again"));
@@ -60,7 +66,8 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
 fn integer_labels_are_sorted_as_numbers_and_a_file_of_names_names_them() {
     let place = Workplace::new();
     place.tiny("encoder", ["a", "b"]);
-    let rows: String = (0..12).map(|row| format!("{{\"text\": \"pay bill {row}\", \"label\": {}}}\n", row % 12)).collect();
+    let rows: String =
+        (0..12).map(|row| format!("{{\"text\": \"pay bill {row}\", \"label\": {}}}\n", row % 12)).collect();
     place.write("train.jsonl", rows);
     let run = place.faculty("finetune --model encoder --train train.jsonl --epochs 1 --out numbers").good();
     assert!(run.stderr.contains("bare numbers"), "{}", run.stderr);
@@ -91,7 +98,9 @@ fn settings_without_sense_are_named() {
     let place = Workplace::new();
     place.tiny("encoder", ["a", "b"]);
     place.labelled("train.jsonl", &bank_rows());
-    for (flag, key) in [("--epochs 0", "epochs"), ("--batch-size 0", "batch_size"), ("--learning-rate -1", "learning-rate")] {
+    for (flag, key) in
+        [("--epochs 0", "epochs"), ("--batch-size 0", "batch_size"), ("--learning-rate -1", "learning_rate")]
+    {
         let run = place.faculty(&format!("finetune --model encoder --train train.jsonl --out out {flag}"));
         run.refused(2, &[key]);
     }

@@ -12,8 +12,13 @@ fn ctrl_c_leaves_nothing_half_written() {
     place.labelled("train.jsonl", &bank_rows());
     let before = place.listing();
     let arguments = "finetune --model encoder --train train.jsonl --epochs 1000000 --out out";
-    let mut child =
-        place.command().args(arguments.split_whitespace()).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut child = place
+        .command()
+        .args(arguments.split_whitespace())
+        .stderr(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
     let mut stderr = BufReader::new(child.stderr.take().unwrap());
     let mut line = String::new();
     while !line.starts_with("fine-tune:") {

@@ -5,6 +5,7 @@ mod amalgamate;
 mod bad_models;
 mod bad_text;
 mod evaluate;
+mod experiment;
 mod finetune;
 mod help;
 mod inspect;

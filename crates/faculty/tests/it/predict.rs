@@ -8,8 +8,13 @@ fn lines(text: &str) -> Vec<Value> {
 }
 
 /// Texts of very different lengths, so that length-ordered batches would show if they leaked into the output.
-const TEXTS: [&str; 5] =
-    ["pay the bill", "hi", "can you please find me a hotel room for the team next to the airport", "balance", "a flight"];
+const TEXTS: [&str; 5] = [
+    "pay the bill",
+    "hi",
+    "can you please find me a hotel room for the team next to the airport",
+    "balance",
+    "a flight",
+];
 
 #[test]
 fn answers_stand_in_the_order_of_the_rows() {

@@ -37,7 +37,8 @@ impl Workplace {
 
     /// Writes labelled texts as JSONL.
     pub fn labelled(&self, name: &str, rows: &[(&str, &str)]) -> PathBuf {
-        let lines = rows.iter().map(|(text, label)| serde_json::json!({"text": text, "label": label}).to_string() + "\n");
+        let lines =
+            rows.iter().map(|(text, label)| serde_json::json!({"text": text, "label": label}).to_string() + "\n");
         self.write(name, lines.collect::<String>())
     }
 
@@ -118,16 +119,38 @@ impl Run {
 /// 30 sentences of two classes that share no telling word.
 pub fn bank_rows() -> Vec<(&'static str, &'static str)> {
     let balance = [
-        "what is my balance", "show me my balance", "tell me the balance of my account", "balance please",
-        "how much money do i have in my account", "i want my balance", "can you show the balance", "my account balance",
-        "what is the balance in the bank", "find my balance", "is my balance long", "give me the account balance",
-        "need the balance", "show the money in my account", "what balance do i have",
+        "what is my balance",
+        "show me my balance",
+        "tell me the balance of my account",
+        "balance please",
+        "how much money do i have in my account",
+        "i want my balance",
+        "can you show the balance",
+        "my account balance",
+        "what is the balance in the bank",
+        "find my balance",
+        "is my balance long",
+        "give me the account balance",
+        "need the balance",
+        "show the money in my account",
+        "what balance do i have",
     ];
     let bill = [
-        "pay the bill", "i want to pay a bill", "can you pay my credit card bill", "pay my gas bill", "bill to pay",
-        "please pay the bill for me", "help me pay bills", "pay the oil bill", "i need to pay the bill",
-        "pay a new bill with my card", "get my bill and pay it", "set the pay for a bill", "pay my card bill",
-        "do pay the bill", "make the bill pay",
+        "pay the bill",
+        "i want to pay a bill",
+        "can you pay my credit card bill",
+        "pay my gas bill",
+        "bill to pay",
+        "please pay the bill for me",
+        "help me pay bills",
+        "pay the oil bill",
+        "i need to pay the bill",
+        "pay a new bill with my card",
+        "get my bill and pay it",
+        "set the pay for a bill",
+        "pay my card bill",
+        "do pay the bill",
+        "make the bill pay",
     ];
     balance.into_iter().map(|text| (text, "balance")).chain(bill.into_iter().map(|text| (text, "pay_bill"))).collect()
 }
@@ -135,15 +158,37 @@ pub fn bank_rows() -> Vec<(&'static str, &'static str)> {
 /// 30 more, of two other classes.
 pub fn travel_rows() -> Vec<(&'static str, &'static str)> {
     let flight = [
-        "book a flight", "find a flight to the airport", "i want a flight ticket", "book me a new flight",
-        "can you book a flight for the team", "flight please", "show me a flight", "next flight from the airport",
-        "i need a flight", "what flight can i get", "change my flight", "order a flight ticket", "long flight to travel",
-        "buy a flight ticket", "the next flight",
+        "book a flight",
+        "find a flight to the airport",
+        "i want a flight ticket",
+        "book me a new flight",
+        "can you book a flight for the team",
+        "flight please",
+        "show me a flight",
+        "next flight from the airport",
+        "i need a flight",
+        "what flight can i get",
+        "change my flight",
+        "order a flight ticket",
+        "long flight to travel",
+        "buy a flight ticket",
+        "the next flight",
     ];
     let hotel = [
-        "find a hotel room", "i want a hotel", "show me a hotel with a room", "hotel please", "a room in the hotel",
-        "can you find me a hotel", "get a hotel room for a day", "what hotel is at home", "need a room at a hotel",
-        "the hotel room", "how do i find a hotel", "hotel for the team", "change the hotel", "order a hotel room",
+        "find a hotel room",
+        "i want a hotel",
+        "show me a hotel with a room",
+        "hotel please",
+        "a room in the hotel",
+        "can you find me a hotel",
+        "get a hotel room for a day",
+        "what hotel is at home",
+        "need a room at a hotel",
+        "the hotel room",
+        "how do i find a hotel",
+        "hotel for the team",
+        "change the hotel",
+        "order a hotel room",
         "set me in a hotel",
     ];
     flight.into_iter().map(|text| (text, "flight")).chain(hotel.into_iter().map(|text| (text, "hotel"))).collect()

@@ -12,7 +12,9 @@ fn a_full_device_is_an_input_error_that_names_it() {
     let place = Workplace::new();
     place.tiny("model", ["x", "y"]);
     place.write("texts.txt", "pay");
-    place.faculty("predict --model model --text texts.txt --out /dev/full").refused(2, &["/dev/full", "free some space"]);
+    place
+        .faculty("predict --model model --text texts.txt --out /dev/full")
+        .refused(2, &["/dev/full", "free some space"]);
     assert!(std::path::Path::new("/dev/full").exists(), "a device is not replaced by a file");
 }
 

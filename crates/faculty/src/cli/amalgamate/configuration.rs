@@ -73,17 +73,8 @@ impl Configuration {
         }
         method.check(teachers.len())?;
         let scan_seed = options.method.scan_seed.unwrap_or(1);
-        let mut configuration = Self {
-            options,
-            teachers,
-            method,
-            student,
-            settings,
-            aliases,
-            scan_seed,
-            out,
-            fingerprint: Value::Null,
-        };
+        let mut configuration =
+            Self { options, teachers, method, student, settings, aliases, scan_seed, out, fingerprint: Value::Null };
         configuration.fingerprint = configuration.fingerprint(session)?;
         Ok(configuration)
     }

@@ -15,16 +15,16 @@ pub struct MethodOptions {
     #[arg(long, value_name = "NAME", help_heading = "Method")]
     pub method: Option<String>,
     /// Temperature of teachers and student [default: 1]
-    #[arg(long, value_name = "T", help_heading = "Method")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Method")]
     pub temperature: Option<f64>,
     /// muki: Monte-Carlo dropout passes of every teacher [default: 16]
     #[arg(long, value_name = "K", help_heading = "Method")]
     pub passes: Option<u32>,
     /// muki: hidden dropout rate of the passes [default: 0.1]
-    #[arg(long, value_name = "RATE", help_heading = "Method")]
+    #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Method")]
     pub dropout: Option<f64>,
     /// muki: temperature of the gate over the teachers [default: 0.2]
-    #[arg(long, value_name = "T", help_heading = "Method")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Method")]
     pub gate_temperature: Option<f64>,
     /// muki: weigh every text alike, not by the margin between its two best teachers
     #[arg(long, help_heading = "Method")]

@@ -32,12 +32,13 @@ const EXAMPLES: &str = "\
 Examples:
   faculty amalgamate --teacher teachers/banking --teacher teachers/travel --text queries.jsonl \\
       --student minilm-l3 --method muki --out student
-  faculty amalgamate --teacher bank=teachers/v7 --teacher google/some-classifier --aliases aliases.toml \\
-      --text a.jsonl --text b.csv.gz --student minilm-l6/ --student-layers 3 --method vanilla-kd --out student \\
-      --eval labelled.jsonl --epochs 10 --learning-rate 1e-4
+  faculty amalgamate --teacher bank=teachers/v7 --teacher owner/name --aliases aliases.toml \\
+      --text a.jsonl --text b.csv.gz --student models/minilm-l6 --student-layers 3 \\
+      --method vanilla-kd --epochs 10 --learning-rate 1e-4 --out student --eval labelled.jsonl
   faculty amalgamate --config student.toml --out student --resume
 
-A configuration file has the same keys, with underscores; flags win, paths are relative to the current directory:
+A configuration file has the same keys, with underscores; flags win, and paths are relative to the
+current directory:
   teacher = [\"bank=teachers/banking\", \"teachers/travel\"]
   text = [\"queries.jsonl\"]
   student = \"minilm-l3\"
@@ -51,9 +52,9 @@ An alias file renames or leaves out labels before they are joined by name:
   [exclude]
   travel = [\"other\"]
 
-Students: minilm-l3 (no download), a directory, owner/name[@revision], teacher:0 (the layers of a teacher), fresh:tiny,
-fresh:mini, fresh:small or fresh:<layers>x<hidden>. What teachers say of a text is cached (FACULTY_CACHE), so that another
-method, student or seed starts at once.";
+Students: minilm-l3 (no download), a directory, owner/name[@revision], teacher:0 (the layers of a
+teacher), fresh:tiny, fresh:mini, fresh:small or fresh:<layers>x<hidden>. What teachers say of a text
+is cached (FACULTY_CACHE), so that another method, student or seed starts at once.";
 
 /// Merge teachers into one student over all their labels, from unlabelled text.
 #[derive(Args)]
@@ -203,7 +204,11 @@ impl<'a> Work<'a> {
 
         let settings = &configuration.settings;
         let total = (settings.epochs * self.texts.len()) as u64;
-        console.on(Event::Start { stage: &format!("amalgamate ({})", configuration.method.kind()), total, unit: "texts" });
+        console.on(Event::Start {
+            stage: &format!("amalgamate ({})", configuration.method.kind()),
+            total,
+            unit: "texts",
+        });
         let transfer = TransferSet::new(&outputs, &self.join)?;
         let method = &configuration.method;
         let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, seed, console)?;

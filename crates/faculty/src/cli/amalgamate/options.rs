@@ -60,7 +60,7 @@ impl AmalgamateOptions {
         let mut table = parsed.map_err(|error| toml_error(&error, Some(&text)).file(file))?;
         check_keys(&table).map_err(|error| error.file(file))?;
         // Types are checked before the flags cover a key, so that a mistake shows whatever the flags are.
-        toml::from_str::<Self>(&text).map_err(|error| toml_error(&error, Some(&text)).file(file))?;
+        check_types(&table, &text).map_err(|error| error.file(file))?;
         let flags = toml::Table::try_from(self).map_err(|error| Error::internal("flags as TOML").source(error))?;
         table.extend(flags);
         table.try_into().map_err(|error: toml::de::Error| toml_error(&error, None).file(file))
@@ -80,6 +80,23 @@ fn check_keys(table: &toml::Table) -> Result<()> {
             Some(near) => error.help(format!("did you mean `{near}`?")),
             None => error,
         });
+    }
+    Ok(())
+}
+
+/// Every value is of its key's type. Key by key, since flattened options do not know their place in the file.
+fn check_types(table: &toml::Table, text: &str) -> Result<()> {
+    for (key, value) in table {
+        let alone = toml::Table::from_iter([(key.clone(), value.clone())]);
+        if let Err(error) = alone.try_into::<AmalgamateOptions>() {
+            let is_here =
+                |line: &str| line.trim_start().strip_prefix(key).is_some_and(|rest| rest.trim_start().starts_with('='));
+            let described = toml_error(&error, None).key(key);
+            return Err(match text.lines().position(is_here) {
+                Some(index) => described.line(1 + index as u64),
+                None => described,
+            });
+        }
     }
     Ok(())
 }

@@ -53,9 +53,9 @@ impl Aliased {
         let Some(file) = file else { return Ok(Aliases::default()) };
         let text = std::fs::read_to_string(file).map_err(|error| Error::io("read", file, error))?;
         toml::from_str(&text).map_err(|error| {
-            toml_error(&error, Some(&text))
-                .file(file)
-                .help("an alias file has tables [rename.TEACHER] with OLD = \"new\" and [exclude] with TEACHER = [\"label\"]")
+            toml_error(&error, Some(&text)).file(file).help(
+                "an alias file has tables [rename.TEACHER] with OLD = \"new\" and [exclude] with TEACHER = [\"label\"]",
+            )
         })
     }
 }

@@ -1,0 +1,214 @@
+//! `faculty amalgamate`.
+
+use crate::workplace::{Workplace, bank_rows, travel_rows};
+
+/// Two small teachers that know their trade, and the unlabelled texts of both.
+fn place_with_teachers() -> Workplace {
+    let place = Workplace::new();
+    place.tiny("encoder", ["a", "b"]);
+    place.labelled("bank.jsonl", &bank_rows());
+    place.labelled("travel.jsonl", &travel_rows());
+    let options = "--epochs 20 --learning-rate 3e-3 --batch-size 8";
+    for name in ["bank", "travel"] {
+        place.faculty(&format!("finetune --model encoder --train {name}.jsonl --out teachers/{name} {options}")).good();
+    }
+    let all: Vec<_> = bank_rows().into_iter().chain(travel_rows()).collect();
+    place.labelled("all.jsonl", &all);
+    place.write("texts.txt", all.iter().map(|(text, _)| format!("{text}\n")).collect::<String>());
+    place
+}
+
+const TRAINED: &str = "amalgamate --teacher teachers/bank --teacher teachers/travel --text texts.txt --student encoder \
+                       --epochs 20 --learning-rate 3e-3 --batch-size 8 --passes 4";
+
+#[test]
+fn two_teachers_become_one_student_over_all_labels() {
+    let place = place_with_teachers();
+    let run = place.faculty(&format!("{TRAINED} --method muki --out student --eval all.jsonl")).good();
+    assert!(run.stdout.contains("4 labels  union (0 shared)"), "the join is printed: {}", run.stdout);
+
+    let found = place.faculty("evaluate --model student --data all.jsonl --json").good().json();
+    assert!(found["accuracy"].as_f64().unwrap() > 0.7, "{found}");
+
+    let join = place.json("student/label_join.json");
+    assert_eq!(join["union"], serde_json::json!(["balance", "pay_bill", "flight", "hotel"]));
+    let manifest = place.json("student/faculty.json");
+    assert_eq!(manifest["teachers"][1]["name"], "travel");
+    assert_eq!(manifest["teachers"][1]["hash"].as_str().unwrap().len(), 64);
+    assert_eq!((manifest["texts"].as_u64(), manifest["text"][0]["broken"].as_u64()), (Some(60), Some(0)));
+    assert_eq!(manifest["truncated"], serde_json::json!({"student": 0, "bank": 0, "travel": 0}));
+    assert_eq!(manifest["label_join"], join);
+    assert!(manifest["seconds"].as_f64().unwrap() > 0.0 && manifest["threads"].as_u64().unwrap() > 0);
+    let card = std::fs::read_to_string(place.path("student/README.md")).unwrap();
+    for word in ["unlabelled text (60 texts)", "| travel |", "accuracy", "MUKI soft+margin", "gate_temperature = 0.2"] {
+        assert!(card.contains(word), "the card lacks `{word}`: {card}");
+    }
+}
+
+#[test]
+fn a_finished_student_is_resumed_and_another_configuration_is_refused() {
+    let place = place_with_teachers();
+    let command = format!("{TRAINED} --method muki --epochs 1 --out student").replacen("--epochs 20", "", 1);
+    place.faculty(&format!("{command} --resume")).good();
+    let weights = std::fs::read(place.path("student/model.safetensors")).unwrap();
+    let changed = std::fs::metadata(place.path("student/model.safetensors")).unwrap().modified().unwrap();
+
+    let again = place.faculty(&format!("{command} --resume")).good();
+    assert!(again.stdout.contains("nothing to do"), "{}", again.stdout);
+    assert_eq!(std::fs::metadata(place.path("student/model.safetensors")).unwrap().modified().unwrap(), changed);
+    place.faculty(&command).refused(2, &["student", "exists"]);
+    place
+        .faculty(&format!("{command} --resume --gate-temperature 0.5"))
+        .refused(2, &["student", "method.gate_temperature: 0.2 -> 0.5"]);
+
+    // Another text of the same name is another configuration too.
+    place.write("texts.txt", "pay the bill\nbook a flight\n");
+    place.faculty(&format!("{command} --resume")).refused(2, &["text.texts.txt"]);
+    assert_eq!(std::fs::read(place.path("student/model.safetensors")).unwrap(), weights);
+    place.faculty(&format!("{command} --overwrite")).good();
+    assert_ne!(std::fs::read(place.path("student/model.safetensors")).unwrap(), weights);
+}
+
+#[test]
+fn what_teachers_said_is_asked_once() {
+    let place = place_with_teachers();
+    let command = TRAINED.replace("--epochs 20", "--epochs 1");
+    let rows = |place: &Workplace| {
+        let mut rows: Vec<_> = place
+            .path("cache/teacher-outputs")
+            .read_dir()
+            .unwrap()
+            .map(|entry| entry.unwrap())
+            .map(|entry| (entry.file_name(), entry.metadata().unwrap().modified().unwrap()))
+            .collect();
+        rows.sort();
+        rows
+    };
+    place.faculty(&format!("{command} --method muki --out one")).good();
+    let first = rows(&place);
+    assert_eq!(first.len(), 2);
+    place.faculty(&format!("{command} --method muki-hard --seed 2 --out two")).good();
+    assert_eq!(rows(&place), first, "another vote and another seed need nothing new from the teachers");
+    let weights = |out: &str| std::fs::read(place.path(out).join("model.safetensors")).unwrap();
+    assert_ne!(weights("one"), weights("two"));
+    // The same run from the cache gives the same student as the one that filled it.
+    place.faculty(&format!("{command} --method muki --out three")).good();
+    assert_eq!(weights("one"), weights("three"));
+}
+
+#[test]
+fn every_method_trains_a_student() {
+    let place = place_with_teachers();
+    let common = "amalgamate --teacher teachers/bank --teacher teachers/travel --text texts.txt --epochs 1";
+    for (method, student) in [
+        ("muki --passes 2 --no-margin", "encoder --student-layers 1"),
+        ("muki --single-pass", "teacher:1"),
+        ("vanilla-kd --temperature 2", "encoder"),
+        ("uhc", "fresh:1x32"),
+        ("uniform", "encoder"),
+        ("max-confidence --z-normalise", "encoder"),
+    ] {
+        let run =
+            place.faculty(&format!("{common} --student {student} --method {method} --out out --overwrite --json"));
+        assert_eq!(run.good().json()["labels"], 4, "{method}");
+    }
+    let start = place.json("out/faculty.json")["student_start"]["description"].clone();
+    assert!(start.as_str().unwrap().contains("pretrained encoder"), "{start}");
+}
+
+#[test]
+fn options_may_come_from_a_file_and_flags_win() {
+    let place = place_with_teachers();
+    let file = "teacher = [\"b=teachers/bank\", \"teachers/travel\"]\ntext = [\"texts.txt\"]\nstudent = \"encoder\"\n\
+                method = \"vanilla-kd\"\ntemperature = 2.0\nepochs = 7\nlearning_rate = 1e-3\n";
+    place.write("student.toml", file);
+    place.faculty("amalgamate --config student.toml --epochs 1 --out student").good();
+    let configuration = place.json("student/faculty.json")["configuration"].clone();
+    assert_eq!(configuration["settings"]["epochs"], 1);
+    assert_eq!(configuration["settings"]["learning_rate"], 1e-3);
+    assert_eq!(configuration["method"], serde_json::json!({"kind": "vanilla-kd", "temperature": 2.0}));
+    assert!(configuration["teachers"]["b"].is_string());
+}
+
+#[test]
+fn an_unknown_key_suggests_the_nearest_name() {
+    let place = Workplace::new();
+    place.write("student.toml", "text = [\"texts.txt\"]\nlearning_rat = 1e-3\n");
+    place
+        .faculty("amalgamate --config student.toml --out student")
+        .refused(2, &["student.toml", "learning_rat", "did you mean `learning_rate`?"]);
+    place.write("student.toml", "text = [\"texts.txt\"]\nepochs = \"many\"\n");
+    place.faculty("amalgamate --config student.toml --out student").refused(2, &["student.toml:2", "invalid type"]);
+    place.write("student.toml", "text = [\n");
+    place.faculty("amalgamate --config student.toml --out student").refused(2, &["student.toml"]);
+    assert_eq!(place.listing(), ["student.toml"]);
+}
+
+#[test]
+fn generic_labels_need_an_alias_file() {
+    let place = Workplace::new();
+    place.tiny("one", ["LABEL_0", "LABEL_1"]);
+    place.tiny("two", ["LABEL_0", "LABEL_1"]);
+    place.write("texts.txt", "pay the bill\nbook a flight\n");
+    let before = place.listing();
+    let command =
+        "amalgamate --teacher one --teacher two --text texts.txt --student teacher:0 --method uniform --epochs 1";
+    place.faculty(&format!("{command} --out student")).refused(2, &["one", "generic", "--aliases", "[rename.\"one\"]"]);
+    assert_eq!(place.listing(), before);
+
+    place.write(
+        "aliases.toml",
+        "[rename.one]\nLABEL_0 = \"balance\"\nLABEL_1 = \"bill\"\n[rename.two]\nLABEL_0 = \"flight\"\nLABEL_1 = \"hotel\"\n",
+    );
+    place.faculty(&format!("{command} --aliases aliases.toml --out student")).good();
+    let labels = &place.json("student/config.json")["id2label"];
+    assert_eq!(labels["3"], "hotel");
+    place.write("aliases.toml", "[renam.one]\nLABEL_0 = \"balance\"\n");
+    place.faculty(&format!("{command} --aliases aliases.toml --out other")).refused(2, &["aliases.toml", "renam"]);
+}
+
+#[test]
+fn what_has_no_meaning_is_refused() {
+    let place = Workplace::new();
+    place.tiny("one", ["a", "b"]);
+    place.tiny("two", ["c", "d"]);
+    place.write("texts.txt", "pay the bill\nbook a flight\n");
+    let before = place.listing();
+    let command = "amalgamate --teacher one --teacher two --text texts.txt --out student --student teacher:0";
+    for (options, words) in [
+        ("--method mukki", vec!["mukki", "did you mean `muki`?"]),
+        ("--method uhc --passes 4", vec!["passes", "uhc"]),
+        ("--method muki --single-pass --passes 4", vec!["single_pass"]),
+        ("--method muki --gate-temperature 0", vec!["gate_temperature", "positive"]),
+        ("--teacher x=one --teacher x=two", vec!["two teachers are called `x`"]),
+        ("--student-layers 9", vec!["9 layers"]),
+        ("--max-length 1000", vec!["max_length", "64"]),
+    ] {
+        place.faculty(&format!("{command} {options}")).refused(2, &words);
+    }
+    place.faculty(&command.replace("teacher:0", "teacher:7")).refused(2, &["teacher 7", "teacher:1"]);
+    place.faculty("amalgamate --teacher one --text texts.txt --out student").refused(2, &["--student"]);
+    assert_eq!(place.listing(), before, "{before:?}");
+}
+
+#[test]
+fn monte_carlo_passes_that_do_not_differ_end_the_run() {
+    let place = Workplace::new();
+    place.tiny("one", ["a", "b"]);
+    place.tiny("two", ["c", "d"]);
+    place.write("texts.txt", "pay the bill\nbook a flight\n");
+    // A checkpoint whose every rate is 0, sampled at a hidden rate so small that no unit is ever dropped.
+    for name in ["one", "two"] {
+        let path = place.path(name).join("config.json");
+        let mut config = crate::workplace::read_json(&path);
+        for rate in ["hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"] {
+            config[rate] = 0.0.into();
+        }
+        std::fs::write(&path, config.to_string()).unwrap();
+    }
+    let command =
+        "amalgamate --teacher one --teacher two --text texts.txt --student teacher:0 --epochs 1 --out student";
+    place.faculty(&format!("{command} --dropout 1e-12")).refused(1, &["identical", "one"]);
+    assert!(!place.path("student").exists());
+    place.faculty(command).good();
+}

@@ -1,0 +1,71 @@
+//! `faculty experiment` and `faculty table`, on files of this test alone.
+
+use crate::workplace::{Workplace, bank_rows, travel_rows};
+
+const FILE: &str = "
+schema = 1
+[table]
+title = \"Two tiny teams\"
+metric = \"accuracy\"
+seeds = [1]
+[data]
+source = \"files\"
+train_file = \"../all.jsonl\"
+test_file = \"../all.jsonl\"
+teacher_texts_per_class = 8
+transfer_texts_per_class = 5
+[[data.teacher]]
+name = \"bank\"
+labels = [\"balance\", \"pay_bill\"]
+[[data.teacher]]
+name = \"travel\"
+labels = [\"flight\", \"hotel\"]
+[teacher]
+init = \"encoder\"
+[teacher.train]
+epochs = 2
+[student]
+init = \"encoder\"
+[[row]]
+name = \"UHC\"
+method = { kind = \"uhc\" }
+";
+
+fn place() -> Workplace {
+    let place = Workplace::new();
+    place.tiny("encoder", ["a", "b"]);
+    let all: Vec<_> = bank_rows().into_iter().chain(travel_rows()).collect();
+    place.labelled("all.jsonl", &all);
+    place.write("experiments/tiny.toml", FILE);
+    place
+}
+
+#[test]
+fn a_run_prints_its_table_and_the_same_command_again_reuses_it() {
+    let place = place();
+    let plan = place.faculty("experiment tiny --dry-run").good().stdout;
+    assert!(plan.contains("UHC, seed 1") && !place.path("runs").exists(), "{plan}");
+
+    let first = place.faculty("experiment tiny").good();
+    assert!(first.stdout.contains("Two tiny teams") && first.stdout.contains("1 cells computed"), "{}", first.stdout);
+    assert!(
+        first.stdout.contains("report   runs/tiny/table.md") && first.stdout.contains("next  "),
+        "{}",
+        first.stdout
+    );
+    let again = place.faculty("experiment tiny --resume --json").good().json();
+    assert_eq!((again["computed"].as_u64(), again["reused"].as_u64()), (Some(0), Some(1)));
+
+    place.faculty("experiment tiny --set student.train.epochs=9").refused(2, &["student.train.epochs"]);
+    assert!(place.faculty("table tiny").good().stdout.contains("| UHC"));
+    place.faculty("table tiny --check").good();
+    place.write("runs/tiny/table.md", "better numbers\n");
+    place.faculty("table tiny --check").refused(1, &["table.md:1"]);
+}
+
+#[test]
+fn a_mistyped_key_is_named_with_its_line() {
+    let place = place();
+    place.write("experiments/tiny.toml", FILE.replace("epochs = 2", "epoch = 2"));
+    place.faculty("experiment tiny --dry-run").refused(2, &["tiny.toml:", "epoch", "did you mean `epochs`?"]);
+}

@@ -1,0 +1,68 @@
+//! Every file under `experiments/` runs end to end in its smoke tier, on a tiny random encoder in place of the real one,
+//! so that the ordinary suite needs neither weights nor minutes. The smoke tier on real weights is part of CI.
+
+use faculty::core::Silent;
+use faculty::experiment::{ExperimentOptions, RawRecord, read_raw, run_experiment};
+use faculty_testkit::{TinySpec, tiny_classifier_dir};
+use std::path::{Path, PathBuf};
+
+fn experiment_files() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments");
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
+        .collect();
+    files.sort();
+    assert!(!files.is_empty());
+    files
+}
+
+fn smoke(file: &Path, encoder: &Path, out: &Path) -> ExperimentOptions {
+    let mut options = ExperimentOptions::new(file);
+    let encoder = encoder.display().to_string();
+    options.overrides.environment.clear();
+    options.overrides.tier = Some("smoke".to_owned());
+    options.overrides.set = vec![format!("teacher.init={encoder:?}"), format!("student.init={encoder:?}")];
+    options.out = Some(out.to_path_buf());
+    options
+}
+
+#[test]
+fn every_experiment_runs_in_its_smoke_tier_and_a_second_run_changes_nothing() {
+    for file in experiment_files() {
+        let scratch = tempfile::tempdir().unwrap();
+        let encoder = tiny_classifier_dir(scratch.path().join("encoder"), &TinySpec::new(["a", "b"]));
+        let options = smoke(&file, &encoder, &scratch.path().join("run"));
+
+        let first = run_experiment(&options, &Silent).unwrap();
+        assert_eq!(first.failed, 0, "{}", file.display());
+        assert!(first.computed > 0 && first.reused == 0);
+        for row in ["concat ensemble", "MUKI soft+margin", "supervised ceiling"] {
+            assert!(first.table.contains(row), "{row} is missing in:\n{}", first.table);
+        }
+        let student = first.student_dir.as_ref().expect("the headline student is kept");
+        for name in ["config.json", "model.safetensors", "tokenizer.json", "README.md"] {
+            assert!(student.join(name).is_file(), "{name}");
+        }
+        let raw = std::fs::read(&first.raw_path).unwrap();
+        assert!(read_raw(&first.raw_path).unwrap().iter().any(|record| matches!(record, RawRecord::Cell(_))));
+
+        let second = run_experiment(&options, &Silent).unwrap();
+        assert_eq!(second.computed, 0, "finished cells are no-ops");
+        assert_eq!(second.table, first.table);
+        assert_eq!(std::fs::read(&second.raw_path).unwrap(), raw, "raw lines are never rewritten");
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_results_in_another_run_directory() {
+    let file = experiment_files().into_iter().find(|path| path.ends_with("quickstart.toml")).unwrap();
+    let scratch = tempfile::tempdir().unwrap();
+    let encoder = tiny_classifier_dir(scratch.path().join("encoder"), &TinySpec::new(["a", "b"]));
+    let weights = |name: &str| {
+        let summary = run_experiment(&smoke(&file, &encoder, &scratch.path().join(name)), &Silent).unwrap();
+        std::fs::read(summary.student_dir.unwrap().join("model.safetensors")).unwrap()
+    };
+    assert_eq!(weights("one"), weights("two"), "the student's bytes");
+}

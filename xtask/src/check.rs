@@ -6,9 +6,18 @@ use crate::{Result, tidy};
 use clap::Args;
 use std::time::Instant;
 
+/// A step of the check.
+type Step = (&'static str, fn() -> Result);
+
+/// The steps, cheapest first.
+const STEPS: [Step; 5] =
+    [("format", format), ("tidy", tidy::check), ("commands", commands), ("clippy", clippy), ("rustdoc", rustdoc)];
+
 /// What is checked.
 #[derive(Args)]
 pub struct Check {
+    /// Only these steps: format, tidy, commands (experiment files and README), clippy, rustdoc
+    steps: Vec<String>,
     /// Type-check the wgpu and cuda builds instead (needs no GPU and no LLVM; not part of CI)
     #[arg(long)]
     gpu: bool,
@@ -29,22 +38,36 @@ impl Check {
                 run(cargo().env("DOCS_RS", "1").args(["check", "--package", "faculty", "--features", "wgpu,cuda"]))
             });
         }
+        if let Some(unknown) = self.steps.iter().find(|name| STEPS.iter().all(|(known, _)| known != name)) {
+            let known = STEPS.map(|(name, _)| name).join(", ");
+            return Err(format!("there is no step `{unknown}`; expected {known}"));
+        }
         let start = Instant::now();
-        step("format", || run(cargo().args(["fmt", "--all", "--", "--check"])))?;
-        step("tidy", tidy::check)?;
-        step("experiments and README commands", || {
-            plan_experiments()?;
-            tidy::readme::check()
-        })?;
-        step("clippy", || {
-            run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
-        })?;
-        step("rustdoc", || {
-            run(cargo().env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--quiet", "--workspace", "--no-deps"]))
-        })?;
+        for (name, work) in STEPS {
+            if self.steps.is_empty() || self.steps.iter().any(|wanted| wanted == name) {
+                step(name, work)?;
+            }
+        }
         println!("check passed in {:.1} s", start.elapsed().as_secs_f64());
         Ok(())
     }
+}
+
+fn format() -> Result {
+    run(cargo().args(["fmt", "--all", "--", "--check"]))
+}
+
+fn clippy() -> Result {
+    run(cargo().args(["clippy", "--quiet", "--workspace", "--all-targets", "--", "--deny", "warnings"]))
+}
+
+fn rustdoc() -> Result {
+    run(cargo().env("RUSTDOCFLAGS", "-D warnings").args(["doc", "--quiet", "--workspace", "--no-deps"]))
+}
+
+fn commands() -> Result {
+    plan_experiments()?;
+    tidy::readme::check()
 }
 
 fn step(name: &str, work: impl FnOnce() -> Result) -> Result {

@@ -21,7 +21,7 @@ pub fn ensemble_scores(method: &MethodSpec, transfer: &TransferSet<'_>, device: 
                 views.get(*index).ok_or_else(|| Error::input(format!("there is no teacher {index}")).key("index"))?;
             host_values(join.pad(activation::softmax(view.logits.clone(), 1), *index))
         }
-        MethodSpec::Concat => host_values(concat_logits(&views, &join)?),
+        MethodSpec::Concat {} => host_values(concat_logits(&views, &join)?),
         other => Err(Error::internal(format!("method `{}` is no ensemble", other.kind()))),
     }
 }

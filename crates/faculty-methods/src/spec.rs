@@ -80,9 +80,9 @@ pub enum MethodSpec {
         index: usize,
     },
     /// Concatenated logits of all teachers; no training.
-    Concat,
+    Concat {},
     /// Fine-tuning of the same student on labels: the ceiling.
-    Supervised,
+    Supervised {},
     /// Knowledge distillation from concatenated logits (Hinton et al., arXiv 1503.02531).
     VanillaKd {
         /// Temperature: 1.0 in lancopku/MUKI's scripts.
@@ -133,8 +133,8 @@ impl MethodSpec {
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Teacher { .. } => "teacher",
-            Self::Concat => "concat",
-            Self::Supervised => "supervised",
+            Self::Concat {} => "concat",
+            Self::Supervised {} => "supervised",
             Self::VanillaKd { .. } => "vanilla-kd",
             Self::Uhc { .. } => "uhc",
             Self::Uniform { .. } => "uniform",
@@ -147,8 +147,8 @@ impl MethodSpec {
     pub fn describe(&self) -> String {
         match self {
             Self::Teacher { index } => format!("teacher {index} alone"),
-            Self::Concat => "concatenated logits, no training".to_owned(),
-            Self::Supervised => "fine-tuned on labels (ceiling)".to_owned(),
+            Self::Concat {} => "concatenated logits, no training".to_owned(),
+            Self::Supervised {} => "fine-tuned on labels (ceiling)".to_owned(),
             Self::VanillaKd { .. } => "vanilla KD from concatenated logits".to_owned(),
             Self::Uhc { .. } => "UHC, per-slice KD".to_owned(),
             Self::Uniform { .. } => "uniform gate".to_owned(),
@@ -168,15 +168,15 @@ impl MethodSpec {
     /// What data the method reads.
     pub const fn access(&self) -> DataAccess {
         match self {
-            Self::Teacher { .. } | Self::Concat => DataAccess::None,
-            Self::Supervised => DataAccess::Labelled,
+            Self::Teacher { .. } | Self::Concat {} => DataAccess::None,
+            Self::Supervised {} => DataAccess::Labelled,
             _ => DataAccess::Unlabelled,
         }
     }
 
     /// True if a student is trained.
     pub const fn trains(&self) -> bool {
-        !matches!(self, Self::Teacher { .. } | Self::Concat)
+        !matches!(self, Self::Teacher { .. } | Self::Concat {})
     }
 
     /// Monte-Carlo passes the method needs, with their hidden dropout rate.
@@ -210,7 +210,7 @@ impl MethodSpec {
             Self::Teacher { index } if *index >= teachers => Err(Error::input(format!("is {index}"))
                 .key("index")
                 .expected(format!("0 to {}", teachers.saturating_sub(1)))),
-            Self::Teacher { .. } | Self::Concat | Self::Supervised => Ok(()),
+            Self::Teacher { .. } | Self::Concat {} | Self::Supervised {} => Ok(()),
             Self::VanillaKd { temperature }
             | Self::Uhc { temperature }
             | Self::Uniform { temperature }

@@ -1,10 +1,11 @@
 //! The training loop: any objective over logits, AdamW with linear warm-up and decay, streams for everything random.
 
 use burn::module::{Module, ParamGroup};
-use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
+use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
 use faculty_core::{Error, Event, Observer, Result, Stream};
 use faculty_model::{Classifier, Tokens};
+use faculty_nn::fused::AdamWConfig;
 use faculty_nn::{DropoutPlan, DropoutRates, RowKeys, Taps, host_values};
 use faculty_text::plan_shuffled;
 use serde::{Deserialize, Serialize};
@@ -235,8 +236,8 @@ fn train_planned(
 }
 
 fn optimizer(settings: &TrainSettings) -> ModuleOptimizer {
-    let config = AdamWConfig::new().with_epsilon(1e-8).with_weight_decay(settings.weight_decay);
-    let undecayed = config.clone().with_weight_decay(0.0);
+    let config = AdamWConfig { weight_decay: f64::from(settings.weight_decay), ..AdamWConfig::default() };
+    let undecayed = AdamWConfig { weight_decay: 0.0, ..config };
     ModuleOptimizer::from(config.build()).with_group(
         ParamGroup::from_any_predicates(vec!["bias", "gamma", "beta"]),
         undecayed.build(),

@@ -178,7 +178,7 @@ impl<'a> Runner<'a> {
         let (tokens, _) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
         let total = (section.train.epochs * tokens.len()) as u64;
         self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
-        let trained = if row.method == MethodSpec::Supervised {
+        let trained = if matches!(row.method, MethodSpec::Supervised {}) {
             fine_tune(&mut student, tokens, guarded.labels()?, &section.train, seed, self.work.observer)
         } else {
             let set = TransferSet::new(&answers.transfer, self.join)?;

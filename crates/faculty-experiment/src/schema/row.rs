@@ -41,7 +41,7 @@ impl RowSection {
     /// What the row is for.
     pub fn role(&self) -> Role {
         self.role.unwrap_or(match &self.method {
-            MethodSpec::Supervised => Role::Ceiling,
+            MethodSpec::Supervised {} => Role::Ceiling,
             MethodSpec::Muki(_) => Role::Method,
             _ => Role::Baseline,
         })

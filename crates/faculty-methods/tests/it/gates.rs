@@ -47,7 +47,7 @@ fn the_golden_case_gives_the_published_arithmetic() {
     close(&gated_scores(&uniform, &transfer, 1.0, &device).unwrap(), &[0.45, 0.05, 0.25, 0.15, 0.10]);
     let best = gate_table(&MethodGate::MaxConfidence { z_normalise: false }, &transfer, &device).unwrap();
     close(&best.weights, &[1.0, 0.0]);
-    let concat = ensemble_scores(&MethodSpec::Concat, &transfer, &device).unwrap();
+    let concat = ensemble_scores(&MethodSpec::Concat {}, &transfer, &device).unwrap();
     close(&concat.iter().map(|logit| logit.exp() / 2.0).collect::<Vec<_>>(), &[0.45, 0.05, 0.25, 0.15, 0.10]);
     let alone = ensemble_scores(&MethodSpec::Teacher { index: 1 }, &transfer, &device).unwrap();
     close(&alone, &[0.0, 0.0, 0.5, 0.3, 0.2]);

@@ -134,7 +134,7 @@ fn a_method_that_needs_labels_or_no_student_is_refused_without_labels() {
     let (mut student, _) =
         build_student(&spec, world.join.union(), &classifiers, stream, &Device::flex(), &Silent).unwrap();
     let tokens = student.tokenize(&world.texts, None).unwrap();
-    for method in [MethodSpec::Supervised, MethodSpec::Concat] {
+    for method in [MethodSpec::Supervised {}, MethodSpec::Concat {}] {
         assert!(amalgamate(&method, &mut student, &tokens, transfer, &settings(), 1, &Silent).is_err());
     }
 }

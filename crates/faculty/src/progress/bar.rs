@@ -59,7 +59,8 @@ impl BarView {
 impl Drop for BarView {
     fn drop(&mut self) {
         if let Some((_, bar)) = self.current.take() {
-            bar.abandon();
+            // What is printed next (an error) stands on a line of its own.
+            bar.finish_and_clear();
         }
     }
 }
@@ -72,7 +73,8 @@ fn style(unit: &str) -> ProgressStyle {
             let _ = write!(out, "{} {unit}/s", human_rate(state.per_sec()));
         })
         .with_key("left", |state: &ProgressState, out: &mut dyn Write| {
-            let _ = write!(out, "{}", human_duration(state.eta()));
+            let known = state.pos() > 0;
+            let _ = write!(out, "{}", if known { human_duration(state.eta()) } else { "?".to_owned() });
         })
         .progress_chars("=> ")
 }

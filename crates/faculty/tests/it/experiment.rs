@@ -11,7 +11,7 @@ seeds = [1]
 [data]
 source = \"files\"
 train_file = \"../all.jsonl\"
-test_file = \"../all.jsonl\"
+test_file = \"../test.jsonl\"
 teacher_texts_per_class = 8
 transfer_texts_per_class = 5
 [[data.teacher]]
@@ -36,6 +36,9 @@ fn place() -> Workplace {
     place.tiny("encoder", ["a", "b"]);
     let all: Vec<_> = bank_rows().into_iter().chain(travel_rows()).collect();
     place.labelled("all.jsonl", &all);
+    // Texts that measure must not be among those that train.
+    let others: Vec<(String, &str)> = all.iter().map(|(text, label)| (format!("{text} at home"), *label)).collect();
+    place.labelled("test.jsonl", &others.iter().map(|(text, label)| (text.as_str(), *label)).collect::<Vec<_>>());
     place.write("experiments/tiny.toml", FILE);
     place
 }

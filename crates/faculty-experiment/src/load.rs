@@ -152,35 +152,7 @@ fn to_config(value: toml::Value) -> config::Value {
 /// Types are checked by TOML's own rules: the lenient ones of `config` would round `epochs = 1.5`.
 fn read(layers: &Config, path: &Path) -> Result<ExperimentFile> {
     let merged: toml::Value = layers.clone().try_deserialize().map_err(|error| config_error(path, &error))?;
-    let experiment: ExperimentFile = merged.clone().try_into().map_err(|error| describe(&error, path))?;
-    check_method_keys(&merged, &experiment).map_err(|error| error.file(path))?;
-    Ok(experiment)
-}
-
-/// Methods without settings (`concat`, `supervised`) are unit variants, for which serde passes over extra keys: a
-/// temperature given to one would be silently without effect.
-fn check_method_keys(merged: &toml::Value, experiment: &ExperimentFile) -> Result<()> {
-    let rows = merged.get("row").and_then(toml::Value::as_array).map(Vec::as_slice).unwrap_or_default();
-    for (index, (written, row)) in rows.iter().zip(&experiment.rows).enumerate() {
-        let understood = toml::Value::try_from(&row.method)
-            .map_err(|error| Error::internal("a method cannot be written").source(error))?;
-        let (Some(written), Some(understood)) =
-            (written.get("method").and_then(toml::Value::as_table), understood.as_table())
-        else {
-            continue;
-        };
-        if let Some(unknown) = written.keys().find(|key| !understood.contains_key(*key)) {
-            let names: Vec<&str> = understood.keys().map(String::as_str).filter(|name| *name != "kind").collect();
-            let error = Error::input(format!("method `{}` has no key `{unknown}`", row.method.kind()))
-                .key(format!("row[{index}].method.{unknown}"))
-                .expected(if names.is_empty() { "no key but `kind`".to_owned() } else { names.join(", ") });
-            return Err(match nearest(unknown, names) {
-                Some(near) => error.help(format!("did you mean `{near}`?")),
-                None => error,
-            });
-        }
-    }
-    Ok(())
+    merged.try_into().map_err(|error| describe(&error, path))
 }
 
 /// An error with the layer that brought it about.

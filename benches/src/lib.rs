@@ -1,1 +1,1 @@
-//! Criterion benchmarks of the hot paths: `cargo bench -p faculty-benches`, or `cargo xtask bench`.
+//! Criterion benchmarks of the hot paths: `cargo xtask bench criterion`.

@@ -28,7 +28,11 @@ impl Bench {
     pub fn run(self) -> Result {
         match self.which.unwrap_or(Which::Criterion { arguments: Vec::new() }) {
             Which::Criterion { arguments } => {
-                become_program(cargo().args(["bench", "--package", "faculty-benches"]).args(arguments))
+                // The profile that everything in the repository is measured with, and with `faculty` beside it the same
+                // features: Burn is not built anew.
+                let same_build = ["bench", "--profile", "dev", "--package", "faculty-benches", "--package", "faculty"];
+                let targets = ["--bench", "encoder", "--bench", "losses"];
+                become_program(cargo().args(same_build).args(targets).args(arguments))
             }
             Which::Peers(peers) => peers.run(),
         }

@@ -1,7 +1,7 @@
 //! A sequence classifier: encoder and head.
 
+use crate::DropoutRates;
 use crate::{ClassificationHead, DropoutPlan, Encoder, EncoderOutput, RowKeys, Taps, TokenInput};
-use crate::{DropoutRates, activation::Activation};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use faculty_core::Stream;
@@ -58,10 +58,5 @@ impl SequenceClassifier {
     /// Number of classes.
     pub fn classes(&self) -> usize {
         self.head.output.weight.lazy_shape()[1]
-    }
-
-    /// The activations in use: (feed-forward, head).
-    pub fn activations(&self) -> (Option<Activation>, Activation) {
-        (self.encoder.layers.first().map(|layer| layer.activation), self.head.activation)
     }
 }

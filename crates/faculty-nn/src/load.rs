@@ -98,14 +98,6 @@ impl SequenceClassifier {
         let head = init.head(config, None, classes);
         Self { encoder: Encoder { embeddings, layers }, head }
     }
-
-    /// Replaces the head by a fresh one for `classes` classes, keeping the dense layer of BERT (its pooler).
-    #[must_use]
-    pub fn with_fresh_head(mut self, config: &EncoderConfig, classes: usize, stream: Stream, device: &Device) -> Self {
-        let pooler = (config.family == crate::Family::Bert).then(|| self.head.dense.clone());
-        self.head = Fresh { stream, device }.head(config, pooler, classes);
-        self
-    }
 }
 
 struct Loader<'a> {

@@ -9,7 +9,7 @@
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::Stream;
-use faculty_nn::{Activation, DropoutPlan, DropoutRates, EncoderLayer, LayerNorm, Linear, RowKeys, Spans};
+use faculty_nn::{Activation, DropoutPlan, DropoutRates, EncoderLayer, LayerNorm, Linear, Precision, RowKeys, Spans};
 use std::time::{Duration, Instant};
 
 const LAYERS: usize = 3;
@@ -116,5 +116,6 @@ fn layer(seed: u64, device: &Device) -> EncoderLayer {
         output_norm: norm(),
         heads: HEADS,
         activation: Activation::Gelu,
+        precision: Precision::F32,
     }
 }

@@ -1,7 +1,7 @@
 //! A sequence classifier: encoder and head.
 
 use crate::DropoutRates;
-use crate::{ClassificationHead, DropoutPlan, Encoder, EncoderOutput, RowKeys, Taps, TokenInput};
+use crate::{ClassificationHead, DropoutPlan, Encoder, EncoderOutput, Precision, RowKeys, Taps, TokenInput};
 use burn::module::Module;
 use burn::tensor::Tensor;
 use faculty_core::Stream;
@@ -53,6 +53,18 @@ impl SequenceClassifier {
         let logits = self.head.forward(hidden, &spans, &dropout);
         let classes = logits.dims()[1];
         logits.reshape([count, identities.len(), classes])
+    }
+
+    /// Sets the arithmetic of the layers' matrix products. It takes effect on the CPU; other devices compute in f32.
+    pub fn set_precision(&mut self, precision: Precision) {
+        for layer in &mut self.encoder.layers {
+            layer.precision = precision;
+        }
+    }
+
+    /// The arithmetic of the layers' matrix products.
+    pub fn precision(&self) -> Precision {
+        self.encoder.layers.first().map_or(Precision::F32, |layer| layer.precision)
     }
 
     /// Number of classes.

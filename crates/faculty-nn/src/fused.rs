@@ -7,6 +7,7 @@
 //! Results do not depend on the number of threads: work is cut by the shape of the batch alone, and sums have one order.
 
 mod adamw;
+mod cpu;
 mod attention;
 mod backward;
 mod forward;
@@ -21,6 +22,7 @@ mod simd;
 mod tile;
 
 pub use adamw::{AdamW, AdamWConfig, AdamWStep, adamw};
+pub use cpu::{bf16_is_fast, features};
 
 use crate::{DropoutPlan, EncoderLayer, Site, Spans};
 use burn::backend::{Dispatch, DispatchDevice};

@@ -1,7 +1,7 @@
 //! One post-norm transformer layer, as BERT, DistilBERT, RoBERTa and ELECTRA share it.
 
 use crate::fused;
-use crate::{Activation, DropoutPlan, LayerNorm, Linear, Site, SiteMask, Spans};
+use crate::{Activation, DropoutPlan, LayerNorm, Linear, Precision, Site, SiteMask, Spans};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, activation};
 use rayon::prelude::*;
@@ -28,6 +28,9 @@ pub struct EncoderLayer {
     /// Feed-forward activation.
     #[module(skip)]
     pub activation: Activation,
+    /// Arithmetic of the matrix products where there are kernels for it (the CPU).
+    #[module(skip)]
+    pub precision: Precision,
 }
 
 impl EncoderLayer {

@@ -34,6 +34,7 @@ mod layer;
 mod linear;
 mod load;
 mod names;
+mod precision;
 mod spans;
 mod views;
 
@@ -50,5 +51,6 @@ pub use input::TokenInput;
 pub use layer::EncoderLayer;
 pub use linear::{LayerNorm, Linear};
 pub use load::{HeadSource, LoadReport};
+pub use precision::{Precision, PrecisionChoice};
 pub use spans::Spans;
 pub use views::{Gate, PassSummary, StudentView, TeacherView};

@@ -2,7 +2,8 @@
 
 use crate::names::{LayerLinear, Names};
 use crate::{
-    ClassificationHead, Embeddings, Encoder, EncoderConfig, EncoderLayer, LayerNorm, Linear, SequenceClassifier,
+    ClassificationHead, Embeddings, Encoder, EncoderConfig, EncoderLayer, LayerNorm, Linear, Precision,
+    SequenceClassifier,
 };
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -93,6 +94,7 @@ impl SequenceClassifier {
                 output_norm: init.norm(h, config.layer_norm_epsilon),
                 heads: config.heads,
                 activation: config.activation,
+                precision: Precision::F32,
             })
             .collect();
         let head = init.head(config, None, classes);
@@ -196,6 +198,7 @@ impl Loader<'_> {
                 output_norm: self.norm(&names.output_norm(layer), h, epsilon)?,
                 heads: config.heads,
                 activation: config.activation,
+                precision: Precision::F32,
             });
         }
         Ok(Encoder { embeddings, layers: blocks })

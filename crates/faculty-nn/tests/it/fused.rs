@@ -4,7 +4,7 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::Stream;
 use faculty_nn::{
-    Activation, DropoutPlan, DropoutRates, EncoderLayer, LayerNorm, Linear, RowKeys, Spans, fused, fused::supports,
+    Activation, DropoutPlan, DropoutRates, EncoderLayer, LayerNorm, Linear, Precision, RowKeys, Spans, fused, fused::supports,
 };
 
 /// What one comparison runs on.
@@ -67,6 +67,7 @@ impl Case {
             output_norm: norm(10),
             heads: self.heads,
             activation: self.activation,
+            precision: Precision::F32,
         }
     }
 

@@ -117,5 +117,6 @@ fn layer(seed: u64, device: &Device) -> EncoderLayer {
         heads: HEADS,
         activation: Activation::Gelu,
         precision: Precision::F32,
+        packed: faculty_nn::fused::WeightCache::default(),
     }
 }

@@ -7,22 +7,29 @@
 //! Results do not depend on the number of threads: work is cut by the shape of the batch alone, and sums have one order.
 
 mod adamw;
-mod cpu;
 mod attention;
 mod backward;
+mod bf16;
+mod cpu;
 mod forward;
+mod gradients;
 mod mask;
 mod math;
 mod matrix;
 mod memory;
 mod ops;
+mod panels;
 mod plan;
+mod products;
 mod rows;
 mod simd;
 mod tile;
+mod transposed;
+mod weight_cache;
 
 pub use adamw::{AdamW, AdamWConfig, AdamWStep, adamw};
 pub use cpu::{bf16_is_fast, features};
+pub use weight_cache::WeightCache;
 
 use crate::{DropoutPlan, EncoderLayer, Site, Spans};
 use burn::backend::{Dispatch, DispatchDevice};
@@ -66,6 +73,8 @@ pub fn encoder_layer(
         attention_mask: dropout.site(Site::Attention(index)),
         attention_output_mask: dropout.site(Site::AttentionOutput(index)),
         output_mask: dropout.site(Site::FeedForwardOutput(index)),
+        method: products::Method::of(layer.precision),
+        packed: layer.packed.clone(),
         chunks: plan::chunks(spans),
     };
     let tensors = LayerTensors::<Dispatch> {

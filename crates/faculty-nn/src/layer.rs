@@ -31,6 +31,9 @@ pub struct EncoderLayer {
     /// Arithmetic of the matrix products where there are kernels for it (the CPU).
     #[module(skip)]
     pub precision: Precision,
+    /// Weights in the layout of the kernels, made when they are first needed.
+    #[module(skip)]
+    pub packed: fused::WeightCache,
 }
 
 impl EncoderLayer {

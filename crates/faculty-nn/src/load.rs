@@ -1,5 +1,6 @@
 //! Building networks from named tensors, strictly: what is missing, unexpected or mis-shaped is named.
 
+use crate::fused::WeightCache;
 use crate::names::{LayerLinear, Names};
 use crate::{
     ClassificationHead, Embeddings, Encoder, EncoderConfig, EncoderLayer, LayerNorm, Linear, Precision,
@@ -95,6 +96,7 @@ impl SequenceClassifier {
                 heads: config.heads,
                 activation: config.activation,
                 precision: Precision::F32,
+                packed: WeightCache::default(),
             })
             .collect();
         let head = init.head(config, None, classes);
@@ -199,6 +201,7 @@ impl Loader<'_> {
                 heads: config.heads,
                 activation: config.activation,
                 precision: Precision::F32,
+                packed: WeightCache::default(),
             });
         }
         Ok(Encoder { embeddings, layers: blocks })

@@ -60,7 +60,8 @@ impl FromStr for PrecisionChoice {
         if let Some((_, choice)) = NAMES.iter().find(|(name, _)| *name == text) {
             return Ok(*choice);
         }
-        let error = Error::input(format!("unknown precision `{text}`")).key("--precision").expected("f32, bf16 or auto");
+        let error =
+            Error::input(format!("unknown precision `{text}`")).key("--precision").expected("f32, bf16 or auto");
         Err(match nearest(text, NAMES.map(|(name, _)| name)) {
             Some(near) => error.help(format!("did you mean `{near}`?")),
             None => error,

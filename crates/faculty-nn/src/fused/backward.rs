@@ -6,10 +6,13 @@
 
 use super::attention::{self, RowOf, Tiles};
 use super::forward::{Activations, RowMask, longest};
-use super::matrix::{View, multiply};
+use super::gradients::weight_gradients;
+use super::matrix::View;
 use super::memory::Buffer;
 use super::plan::{Chunk, LayerPlan, Weights, split_rows, split_tokens};
+use super::products::times;
 use super::rows::{activate_backward, add, affine, drop_backward, norm_backward};
+use super::transposed::{Transposed, Wanted};
 use rayon::prelude::*;
 
 /// Tensors of a layer that may have a gradient: the input and the twelve parameters, in the order of the operation.
@@ -48,6 +51,13 @@ impl Reach {
         let inner = attention_norm || wanted[INNER] || wanted[INNER_BIAS];
         let outer = inner || wanted[OUTER] || wanted[OUTER_BIAS];
         Self { outer, inner, attention_norm, attention_output, attention, input }
+    }
+}
+
+impl Reach {
+    /// Which products with transposed weights are computed.
+    fn products(&self) -> Wanted {
+        Wanted { qkv: self.input, attention_output: self.attention, inner: self.attention_norm, outer: self.inner }
     }
 }
 
@@ -106,13 +116,13 @@ struct SmallGrads<'a> {
 }
 
 /// Second factors of the weight gradients, packed like [`Activations`]; empty where the gradient does not come.
-struct Factors {
-    qkv_grad: Buffer,
-    attention_output_grad: Buffer,
-    middle: Buffer,
-    inner_grad: Buffer,
-    activated: Buffer,
-    outer_grad: Buffer,
+pub(super) struct Factors {
+    pub(super) qkv_grad: Buffer,
+    pub(super) attention_output_grad: Buffer,
+    pub(super) middle: Buffer,
+    pub(super) inner_grad: Buffer,
+    pub(super) activated: Buffer,
+    pub(super) outer_grad: Buffer,
 }
 
 /// [`Factors`] of one chunk.
@@ -164,37 +174,6 @@ impl Factors {
     }
 }
 
-/// From this many chunks on, transposing a weight once is cheaper than in every product (measured: it costs a tenth of
-/// the time at two chunks and saves as much at twenty).
-const TRANSPOSE_FROM_CHUNKS: usize = 8;
-
-/// Transposed weights in memory of their own; empty where that does not pay or the gradient does not come.
-struct Transposed {
-    qkv: Buffer,
-    attention_output: Buffer,
-    inner: Buffer,
-    outer: Buffer,
-}
-
-impl Transposed {
-    fn new(plan: &LayerPlan, weights: &Weights<'_>, reach: &Reach) -> Self {
-        let pays = plan.chunks.len() >= TRANSPOSE_FROM_CHUNKS;
-        let transposed =
-            |wanted: bool, matrix: View<'_>| if wanted && pays { matrix.transposed() } else { Buffer::new(0) };
-        Self {
-            qkv: transposed(reach.input, weights.qkv),
-            attention_output: transposed(reach.attention, weights.attention_output),
-            inner: transposed(reach.attention_norm, weights.inner),
-            outer: transposed(reach.inner, weights.outer),
-        }
-    }
-
-    /// The transpose of `matrix`: `buffer` if it was filled.
-    fn view<'a>(buffer: &'a Buffer, matrix: View<'a>) -> View<'a> {
-        if buffer.is_empty() { matrix.t() } else { matrix.t().stored_in(buffer) }
-    }
-}
-
 /// What a backward pass starts from.
 pub(super) struct Start<'a> {
     pub(super) plan: &'a LayerPlan,
@@ -213,7 +192,7 @@ pub(super) fn run(start: &Start<'_>, wanted: [bool; TENSORS]) -> [Option<Vec<f32
     let small = Small::new(plan);
     let mut grads: [Option<Vec<f32>>; TENSORS] = Default::default();
 
-    let transposed = Transposed::new(plan, start.weights, &reach);
+    let transposed = Transposed::new(plan, start.weights, &reach.products());
     let mut factors = Factors::new(plan, &reach);
     let mut sums = Buffer::new(small.total * plan.chunks.len());
     let mut input_grad = if reach.input { vec![0.0; start.input.len()] } else { Vec::new() };
@@ -292,12 +271,7 @@ fn chunk_backward(
 
     // Feed-forward.
     if reach.inner {
-        multiply(
-            out.inner_grad,
-            View::new(out.outer_grad, tokens, width),
-            Transposed::view(&transposed.outer, weights.outer),
-            false,
-        );
+        times(out.inner_grad, View::new(out.outer_grad, tokens, width), transposed.outer(weights), false);
     } else {
         out.inner_grad.fill(0.0);
     }
@@ -318,12 +292,7 @@ fn chunk_backward(
     if !reach.attention_norm {
         return;
     }
-    multiply(
-        &mut residual,
-        View::new(out.inner_grad, tokens, inner),
-        Transposed::view(&transposed.inner, weights.inner),
-        true,
-    );
+    times(&mut residual, View::new(out.inner_grad, tokens, inner), transposed.inner(weights), true);
 
     // First LayerNorm and the dropout before it.
     let mut grad = Buffer::new(tokens * width);
@@ -352,7 +321,7 @@ fn chunk_backward(
 
     // Attention. `residual` is free again and takes the gradient of the context.
     let branch = View::new(out.attention_output_grad, tokens, width);
-    multiply(&mut residual, branch, Transposed::view(&transposed.attention_output, weights.attention_output), false);
+    times(&mut residual, branch, transposed.attention_output(weights), false);
     let mut tiles = Tiles::new(plan, longest(plan, chunk));
     let qkv = &kept.qkv[part(&kept.qkv, 3 * width)];
     let stats = &kept.stats[part(&kept.stats, 2 * plan.heads)];
@@ -368,57 +337,10 @@ fn chunk_backward(
     if !reach.input {
         return;
     }
-    multiply(
-        &mut grad,
-        View::new(out.qkv_grad, tokens, 3 * width),
-        Transposed::view(&transposed.qkv, weights.qkv),
-        true,
-    );
+    times(&mut grad, View::new(out.qkv_grad, tokens, 3 * width), transposed.qkv(weights), true);
     plan.for_rows(chunk, |range, row, positions| {
         let first = ((row - chunk.rows.start) * plan.spans.width() + positions.start) * width;
         let size = range.len() * width;
         input_grad[first..first + size].copy_from_slice(&grad[range.start * width..range.end * width]);
     });
-}
-
-/// Elements of a weight gradient that one task computes, about.
-const TASK_ELEMENTS: usize = 384 * 384;
-
-/// The four weight gradients x^T dy, in blocks of rows.
-fn weight_gradients(
-    start: &Start<'_>,
-    factors: &Factors,
-    wanted: [bool; TENSORS],
-    grads: &mut [Option<Vec<f32>>; TENSORS],
-) {
-    let Start { plan, kept, .. } = start;
-    let (tokens, width, inner) = (plan.spans.tokens(), plan.width, plan.inner);
-    let view = |data, columns| View::new(data, tokens, columns);
-    let input = if plan.spans.is_dense() { start.input } else { &kept.packed };
-    let products = [
-        (QKV, input, width, &*factors.qkv_grad, 3 * width),
-        (ATTENTION_OUTPUT, &*kept.context, width, &*factors.attention_output_grad, width),
-        (INNER, &*factors.middle, width, &*factors.inner_grad, inner),
-        (OUTER, &*factors.activated, inner, &*factors.outer_grad, width),
-    ];
-    let mut results: Vec<(usize, Vec<f32>, View<'_>, View<'_>, usize)> = products
-        .into_iter()
-        .filter(|(tensor, ..)| wanted[*tensor])
-        .map(|(tensor, x, rows, dy, columns)| {
-            (tensor, vec![0.0; rows * columns], view(x, rows).t(), view(dy, columns), columns)
-        })
-        .collect();
-    let mut tasks = Vec::new();
-    for (_, result, x, dy, columns) in &mut results {
-        let rows = result.len() / *columns;
-        let block = rows.div_ceil(result.len().div_ceil(TASK_ELEMENTS));
-        for (index, out) in result.chunks_mut(block * *columns).enumerate() {
-            let rows = out.len() / *columns;
-            tasks.push((out, x.row_block(index * block, rows), *dy));
-        }
-    }
-    tasks.into_par_iter().for_each(|(out, x, dy)| multiply(out, x, dy, false));
-    for (tensor, result, ..) in results {
-        grads[tensor] = Some(result);
-    }
 }

@@ -2,10 +2,11 @@
 
 use super::attention::{self, RowOf, Tiles};
 use super::mask::Draws;
-use super::matrix::{View, multiply};
+use super::matrix::View;
 use super::memory::Buffer;
 use super::plan::{Chunk, LayerPlan, Weights, split_rows, split_tokens};
-use super::rows::{activate, residual_norm};
+use super::products::{Factors, feed_forward, times};
+use super::rows::residual_norm;
 use crate::SiteMask;
 use rayon::prelude::*;
 
@@ -112,35 +113,48 @@ struct Slices<'a> {
 }
 
 /// Output `[batch, tokens, width]` (0 at padding) of the layer on `input` of the same shape.
-pub(super) fn infer(plan: &LayerPlan, weights: &Weights<'_>, input: &[f32]) -> Vec<f32> {
+pub(super) fn infer(plan: &LayerPlan, weights: &Weights<'_>, factors: &Factors<'_>, input: &[f32]) -> Vec<f32> {
     let mut output = vec![0.0; input.len()];
     let outputs = split_rows(&plan.chunks, &mut output, plan.spans.width() * plan.width);
     plan.chunks.par_iter().zip(outputs).for_each(|(chunk, output)| {
         let mut scratch = Activations::sized(plan, chunk.tokens.len(), !plan.spans.is_dense(), false);
-        run(plan, weights, chunk, input, scratch.slices(), output);
+        run(plan, weights, factors, chunk, input, scratch.slices(), output);
     });
     output
 }
 
 /// The same, keeping what [`super::backward`] needs.
-pub(super) fn train(plan: &LayerPlan, weights: &Weights<'_>, input: &[f32]) -> (Vec<f32>, Activations) {
+pub(super) fn train(
+    plan: &LayerPlan,
+    weights: &Weights<'_>,
+    factors: &Factors<'_>,
+    input: &[f32],
+) -> (Vec<f32>, Activations) {
     let mut output = vec![0.0; input.len()];
     let mut kept = Activations::new(plan);
     let outputs = split_rows(&plan.chunks, &mut output, plan.spans.width() * plan.width);
     plan.chunks.par_iter().zip(kept.split(plan)).zip(outputs).for_each(|((chunk, slices), output)| {
-        run(plan, weights, chunk, input, slices, output);
+        run(plan, weights, factors, chunk, input, slices, output);
     });
     (output, kept)
 }
 
 /// Everything for one chunk.
-fn run(plan: &LayerPlan, weights: &Weights<'_>, chunk: &Chunk, input: &[f32], keep: Slices<'_>, output: &mut [f32]) {
+fn run(
+    plan: &LayerPlan,
+    weights: &Weights<'_>,
+    factors: &Factors<'_>,
+    chunk: &Chunk,
+    input: &[f32],
+    keep: Slices<'_>,
+    output: &mut [f32],
+) {
     let width = plan.width;
     let tokens = chunk.tokens.len();
     let input = pack(plan, chunk, input, keep.packed);
     let view = |data, columns| View::new(data, tokens, columns);
 
-    multiply(keep.qkv, view(input, width), weights.qkv, false);
+    times(keep.qkv, view(input, width), factors.qkv, false);
     let mut tiles = Tiles::new(plan, longest(plan, chunk));
     plan.for_rows(chunk, |range, row, _| {
         let part = |per_token: usize| range.start * per_token..range.end * per_token;
@@ -152,7 +166,7 @@ fn run(plan: &LayerPlan, weights: &Weights<'_>, chunk: &Chunk, input: &[f32], ke
     let mut branch = Buffer::new(tokens * width);
     let mut middle = Buffer::new(tokens * width);
     let mut mask = RowMask::new(width);
-    multiply(&mut branch, view(keep.context, width), weights.attention_output, false);
+    times(&mut branch, view(keep.context, width), factors.attention_output, false);
     plan.for_rows(chunk, |range, row, _| {
         for (position, token) in range.enumerate() {
             let at = token * width..(token + 1) * width;
@@ -170,14 +184,8 @@ fn run(plan: &LayerPlan, weights: &Weights<'_>, chunk: &Chunk, input: &[f32], ke
         }
     });
 
-    let mut inner = Buffer::new(tokens * plan.inner);
-    multiply(&mut inner, view(&middle, width), weights.inner, false);
-    for (token, values) in inner.chunks_exact_mut(plan.inner).enumerate() {
-        let before =
-            if keep.inner.is_empty() { &mut [] } else { &mut keep.inner[token * plan.inner..(token + 1) * plan.inner] };
-        activate(plan.activation, weights.inner_bias, values, before);
-    }
-    multiply(&mut branch, view(&inner, plan.inner), weights.outer, false);
+    let middle_view = view(&middle, width);
+    feed_forward(plan.activation, middle_view, factors, weights.inner_bias, keep.inner, &mut branch);
     plan.for_rows(chunk, |range, row, positions| {
         let first = ((row - chunk.rows.start) * plan.spans.width() + positions.start) * width;
         for (position, token) in range.enumerate() {

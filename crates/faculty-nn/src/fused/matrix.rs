@@ -36,6 +36,19 @@ impl<'a> View<'a> {
         Self::new(data, self.rows, self.cols)
     }
 
+    pub(super) fn rows(self) -> usize {
+        self.rows
+    }
+
+    pub(super) fn cols(self) -> usize {
+        self.cols
+    }
+
+    /// Data, row stride and column stride.
+    pub(super) fn parts(self) -> (&'a [f32], usize, usize) {
+        (self.data, self.row_stride, self.col_stride)
+    }
+
     /// Rows `start..start + count`.
     pub(super) fn row_block(self, start: usize, count: usize) -> Self {
         assert!(start + count <= self.rows, "row block {start}+{count} of {} rows", self.rows);

@@ -4,6 +4,7 @@ use super::backward::{self, Start, TENSORS};
 use super::forward::{self, Activations};
 use super::matrix::View;
 use super::plan::{LayerPlan, Weights};
+use super::products::{Factors, Method, PackedWeights};
 use burn::backend::autodiff::checkpoint::base::Checkpointer;
 use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
 use burn::backend::autodiff::grads::Gradients;
@@ -61,6 +62,9 @@ pub(crate) trait FusedOps: Backend {
 
 type CpuTensor = FloatTensor<Flex>;
 
+/// The weights that are packed.
+const MATRICES: [usize; 4] = [backward::QKV, backward::ATTENTION_OUTPUT, backward::INNER, backward::OUTER];
+
 /// The tensors of a layer in contiguous memory.
 #[derive(Debug, Clone)]
 struct Contiguous([CpuTensor; TENSORS]);
@@ -97,6 +101,29 @@ impl Contiguous {
         }
     }
 
+    /// The layer without a trace. Weights are packed once and kept with the layer as long as they stay the same.
+    fn infer(&self, plan: &LayerPlan) -> Vec<f32> {
+        let weights = self.weights(plan);
+        let packed = match plan.method {
+            Method::Vectors => None,
+            Method::Tiles(planes) => {
+                let matrices = MATRICES.map(|tensor| &self.0[tensor]);
+                Some(plan.packed.get(matrices, planes, || PackedWeights::new(&weights, planes)))
+            }
+        };
+        forward::infer(plan, &weights, &Factors::new(&weights, packed.as_deref()), self.input())
+    }
+
+    /// The layer with what the backward pass needs. The weights change every step and are packed for this one.
+    fn train(&self, plan: &LayerPlan) -> (Vec<f32>, Activations) {
+        let weights = self.weights(plan);
+        let packed = match plan.method {
+            Method::Vectors => None,
+            Method::Tiles(planes) => Some(PackedWeights::new(&weights, planes)),
+        };
+        forward::train(plan, &weights, &Factors::new(&weights, packed.as_ref()), self.input())
+    }
+
     fn shape(&self, tensor: usize) -> Shape {
         self.0[tensor].layout().shape().clone()
     }
@@ -109,8 +136,7 @@ fn cpu_tensor(values: Vec<f32>, shape: Shape) -> CpuTensor {
 impl FusedOps for Flex {
     fn fused_layer(tensors: LayerTensors<Self>, plan: Arc<LayerPlan>) -> FloatTensor<Self> {
         let tensors = Contiguous::new(tensors.into_array());
-        let output = forward::infer(&plan, &tensors.weights(&plan), tensors.input());
-        cpu_tensor(output, tensors.shape(backward::INPUT))
+        cpu_tensor(tensors.infer(&plan), tensors.shape(backward::INPUT))
     }
 }
 
@@ -155,11 +181,11 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         let shape = tensors.shape(backward::INPUT);
         match LayerBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
-                let (output, kept) = forward::train(&plan, &tensors.weights(&plan), tensors.input());
+                let (output, kept) = tensors.train(&plan);
                 prep.finish(LayerState { plan, tensors, kept: Arc::new(kept) }, cpu_tensor(output, shape))
             }
             OpsKind::UnTracked(prep) => {
-                let output = forward::infer(&plan, &tensors.weights(&plan), tensors.input());
+                let output = tensors.infer(&plan);
                 prep.finish(cpu_tensor(output, shape))
             }
         }

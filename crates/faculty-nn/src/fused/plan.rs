@@ -1,6 +1,8 @@
 //! What one call of the fused layer computes, apart from its tensors.
 
 use super::matrix::View;
+use super::products::Method;
+use super::weight_cache::WeightCache;
 use crate::{Activation, SiteMask, Spans};
 use std::ops::Range;
 
@@ -20,6 +22,9 @@ pub(crate) struct LayerPlan {
     pub(super) attention_mask: Option<SiteMask>,
     pub(super) attention_output_mask: Option<SiteMask>,
     pub(super) output_mask: Option<SiteMask>,
+    pub(super) method: Method,
+    /// Packed weights of the layer, kept from call to call.
+    pub(super) packed: WeightCache,
     /// Groups of whole rows that one task computes from end to end.
     pub(super) chunks: Vec<Chunk>,
 }

@@ -97,12 +97,24 @@ multiversion! {
         if !before.is_empty() {
             before.copy_from_slice(values);
         }
-        match activation {
-            Activation::Gelu => map(values, |x| x * normal(x).0),
-            Activation::GeluNew => map(values, |x| 0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * GELU_CUBIC.mul_add(x * x * x, x)))),
-            Activation::Relu => map(values, |x| if x > 0.0 { x } else { 0.0 }),
-            Activation::Tanh => map(values, tanh),
+        apply(activation, values);
+    }
+
+    /// [`activate`] of a square of 32 x 32 values. `before`, unless empty, starts at the square's first element in a matrix
+    /// of `stride` columns and receives the first `width` values of every row that it has.
+    pub(super) fn activate_square(
+        activation: Activation, bias: &[f32; 32], square: &mut [f32; 1024], before: &mut [f32], stride: usize,
+        width: usize,
+    ) {
+        for values in square.as_chunks_mut::<32>().0 {
+            add_bias(bias, values);
         }
+        if !before.is_empty() {
+            for (values, before) in square.as_chunks::<32>().0.iter().zip(before.chunks_mut(stride)) {
+                before[..width].copy_from_slice(&values[..width]);
+            }
+        }
+        apply(activation, square);
     }
 
     /// Backward of [`activate`]: grad *= activation'(before); out = activation(before); adds the new `grad` to the
@@ -164,6 +176,18 @@ multiversion! {
         for i in 0..n {
             grad[i] = probabilities[i] * (grad[i] - mean);
         }
+    }
+}
+
+#[inline(always)]
+fn apply(activation: Activation, values: &mut [f32]) {
+    match activation {
+        Activation::Gelu => map(values, |x| x * normal(x).0),
+        Activation::GeluNew => {
+            map(values, |x| 0.5 * x * (1.0 + tanh(SQRT_2_OVER_PI * GELU_CUBIC.mul_add(x * x * x, x))))
+        }
+        Activation::Relu => map(values, |x| if x > 0.0 { x } else { 0.0 }),
+        Activation::Tanh => map(values, tanh),
     }
 }
 

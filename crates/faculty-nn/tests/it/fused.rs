@@ -4,7 +4,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::Stream;
 use faculty_nn::{
-    Activation, DropoutPlan, DropoutRates, EncoderLayer, LayerNorm, Linear, Precision, RowKeys, Spans, fused, fused::supports,
+    Activation, DropoutPlan, DropoutRates, EncoderLayer, LayerNorm, Linear, Precision, RowKeys, Spans, fused,
+    fused::supports,
 };
 
 /// What one comparison runs on.
@@ -68,6 +69,7 @@ impl Case {
             heads: self.heads,
             activation: self.activation,
             precision: Precision::F32,
+            packed: fused::WeightCache::default(),
         }
     }
 

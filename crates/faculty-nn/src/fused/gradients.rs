@@ -1,0 +1,84 @@
+//! Gradients of the weight matrices: products over all tokens of the batch.
+
+use super::backward::{ATTENTION_OUTPUT, Factors, INNER, OUTER, QKV, Start, TENSORS};
+use super::matrix::{View, multiply};
+use super::panels::{BLOCK, Panels, Planes, product};
+use super::products::{Method, store};
+use rayon::prelude::*;
+
+/// Elements of a weight gradient that one task computes, about.
+const TASK_ELEMENTS: usize = 384 * 384;
+
+/// Tokens, in tiles of 32, that a task sums before it goes on to the next ones: the tiles of a few rows of the left
+/// factor stay in the second-level cache meanwhile.
+const TOKEN_TILES: usize = 16;
+
+/// The four weight gradients x^T dy. Sums over tokens have one order, whatever the tasks.
+pub(super) fn weight_gradients(
+    start: &Start<'_>,
+    factors: &Factors,
+    wanted: [bool; TENSORS],
+    grads: &mut [Option<Vec<f32>>; TENSORS],
+) {
+    let Start { plan, kept, .. } = start;
+    let (tokens, width, inner) = (plan.spans.tokens(), plan.width, plan.inner);
+    let view = |data, columns| View::new(data, tokens, columns);
+    let input = if plan.spans.is_dense() { start.input } else { &kept.packed };
+    let products = [
+        (QKV, view(input, width), view(&factors.qkv_grad, 3 * width)),
+        (ATTENTION_OUTPUT, view(&kept.context, width), view(&factors.attention_output_grad, width)),
+        (INNER, view(&factors.middle, width), view(&factors.inner_grad, inner)),
+        (OUTER, view(&factors.activated, inner), view(&factors.outer_grad, width)),
+    ];
+    let products = products.into_iter().filter(|(tensor, ..)| wanted[*tensor]);
+    match plan.method {
+        Method::Vectors => by_vectors(products.collect(), grads),
+        Method::Tiles(planes) => {
+            for (tensor, x, dy) in products {
+                grads[tensor] = Some(by_tiles(x, dy, planes));
+            }
+        }
+    }
+}
+
+/// Rows of a gradient that one task computes, a multiple of `unit`.
+fn rows_a_task(rows: usize, columns: usize, unit: usize) -> usize {
+    rows.div_ceil((rows * columns).div_ceil(TASK_ELEMENTS)).next_multiple_of(unit)
+}
+
+fn by_vectors(products: Vec<(usize, View<'_>, View<'_>)>, grads: &mut [Option<Vec<f32>>; TENSORS]) {
+    let mut results: Vec<_> =
+        products.into_iter().map(|(tensor, x, dy)| (tensor, vec![0.0; x.cols() * dy.cols()], x.t(), dy)).collect();
+    let mut tasks = Vec::new();
+    for (_, result, x, dy) in &mut results {
+        let columns = dy.cols();
+        let block = rows_a_task(x.rows(), columns, 1);
+        for (index, out) in result.chunks_mut(block * columns).enumerate() {
+            let rows = out.len() / columns;
+            tasks.push((out, x.row_block(index * block, rows), *dy));
+        }
+    }
+    tasks.into_par_iter().for_each(|(out, x, dy)| multiply(out, x, dy, false));
+    for (tensor, result, ..) in results {
+        grads[tensor] = Some(result);
+    }
+}
+
+fn by_tiles(x: View<'_>, dy: View<'_>, planes: Planes) -> Vec<f32> {
+    let (rows, columns) = (x.cols(), dy.cols());
+    let (left, right) = (Panels::left_parallel(x.t(), planes), Panels::right(dy, planes));
+    let depth = left.depth_tiles();
+    let mut out = vec![0.0; rows * columns];
+    let block = rows_a_task(rows, columns, BLOCK);
+    out.par_chunks_mut(block * columns).enumerate().for_each(|(index, out)| {
+        let first_row = index * block;
+        let rows = first_row..first_row + out.len() / columns;
+        for first in (0..depth).step_by(TOKEN_TILES) {
+            let tiles = first..depth.min(first + TOKEN_TILES);
+            product(&left, &right, rows.clone(), 0..columns, tiles, |row, column, square| {
+                store(square, &mut out[(row - first_row) * columns..], columns, column, first > 0);
+            });
+        }
+    });
+    out
+}

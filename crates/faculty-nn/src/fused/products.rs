@@ -1,0 +1,156 @@
+//! Products with the weights of a layer, in either of two ways: by the `gemm` crate on f32 vectors, or on bfloat16 tiles.
+
+use super::cpu::{Bf16Level, bf16_level};
+use super::matrix::{View, multiply};
+use super::memory::Buffer;
+use super::panels::{BLOCK, Block, Panels, Planes, product};
+use super::plan::Weights;
+use super::rows::{activate_square, add};
+use crate::{Activation, Precision};
+
+/// How the products of a layer are computed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Method {
+    /// f32 vectors.
+    Vectors,
+    /// bfloat16 tiles.
+    Tiles(Planes),
+}
+
+impl Method {
+    /// The fastest way to a precision. f32 goes over tiles only where the processor multiplies them in hardware of their
+    /// own: six products a number are too many for vectors.
+    pub(super) fn of(precision: Precision) -> Self {
+        match precision {
+            Precision::Bf16 => Self::Tiles(Planes::One),
+            Precision::F32 if bf16_level() == Bf16Level::Amx => Self::Tiles(Planes::Three),
+            Precision::F32 => Self::Vectors,
+        }
+    }
+}
+
+/// A right factor.
+#[derive(Clone, Copy)]
+pub(super) enum Right<'a> {
+    Plain(View<'a>),
+    Tiles(&'a Panels),
+}
+
+/// The weights of a layer as right factors of tiles.
+#[derive(Debug)]
+pub(super) struct PackedWeights {
+    qkv: Panels,
+    attention_output: Panels,
+    inner: Panels,
+    outer: Panels,
+}
+
+impl PackedWeights {
+    pub(super) fn new(weights: &Weights<'_>, planes: Planes) -> Self {
+        Self {
+            qkv: Panels::right(weights.qkv, planes),
+            attention_output: Panels::right(weights.attention_output, planes),
+            inner: Panels::right(weights.inner, planes),
+            outer: Panels::right(weights.outer, planes),
+        }
+    }
+}
+
+/// The right factors of a forward pass.
+#[derive(Clone, Copy)]
+pub(super) struct Factors<'a> {
+    pub(super) qkv: Right<'a>,
+    pub(super) attention_output: Right<'a>,
+    pub(super) inner: Right<'a>,
+    pub(super) outer: Right<'a>,
+}
+
+impl<'a> Factors<'a> {
+    /// The packed weights, or the weights as they are.
+    pub(super) fn new(weights: &Weights<'a>, packed: Option<&'a PackedWeights>) -> Self {
+        match packed {
+            Some(packed) => Self {
+                qkv: Right::Tiles(&packed.qkv),
+                attention_output: Right::Tiles(&packed.attention_output),
+                inner: Right::Tiles(&packed.inner),
+                outer: Right::Tiles(&packed.outer),
+            },
+            None => Self {
+                qkv: Right::Plain(weights.qkv),
+                attention_output: Right::Plain(weights.attention_output),
+                inner: Right::Plain(weights.inner),
+                outer: Right::Plain(weights.outer),
+            },
+        }
+    }
+}
+
+/// out = left right, or out += left right if `accumulate`; `out` is row-major. Runs on the calling thread.
+pub(super) fn times(out: &mut [f32], left: View<'_>, right: Right<'_>, accumulate: bool) {
+    match right {
+        Right::Plain(right) => multiply(out, left, right, accumulate),
+        Right::Tiles(right) => tiles_times(out, &Panels::left(left, right.planes()), right, accumulate),
+    }
+}
+
+fn tiles_times(out: &mut [f32], left: &Panels, right: &Panels, accumulate: bool) {
+    let columns = right.lanes();
+    assert_eq!(out.len(), left.lanes() * columns, "size of a matrix product");
+    product(left, right, 0..left.lanes(), 0..columns, 0..left.depth_tiles(), |row, column, square| {
+        store(square, &mut out[row * columns..], columns, column, accumulate);
+    });
+}
+
+/// Writes (or adds) a square to the rows of `out` from `column` on; what does not fit is left out.
+pub(super) fn store(square: &Block, out: &mut [f32], columns: usize, column: usize, accumulate: bool) {
+    let width = BLOCK.min(columns - column);
+    for (values, out) in square.0.as_chunks::<BLOCK>().0.iter().zip(out.chunks_exact_mut(columns)) {
+        let out = &mut out[column..column + width];
+        if accumulate {
+            add(&values[..width], out);
+        } else if let Ok(out) = <&mut [f32; BLOCK]>::try_from(&mut *out) {
+            *out = *values;
+        } else {
+            out.copy_from_slice(&values[..width]);
+        }
+    }
+}
+
+/// Both feed-forward products: out = activation(x inner + bias) outer. `before`, unless empty, receives the values
+/// before the activation, `[rows of x, inner features]`.
+pub(super) fn feed_forward(
+    activation: Activation,
+    x: View<'_>,
+    factors: &Factors<'_>,
+    bias: &[f32],
+    before: &mut [f32],
+    out: &mut [f32],
+) {
+    let features = bias.len();
+    match (factors.inner, factors.outer) {
+        (Right::Tiles(inner), Right::Tiles(outer)) => {
+            let planes = inner.planes();
+            let left = Panels::left(x, planes);
+            let mut activated = Panels::left_to_fill(planes, x.rows(), features);
+            product(&left, inner, 0..x.rows(), 0..features, 0..left.depth_tiles(), |row, column, square| {
+                let width = BLOCK.min(features - column);
+                let mut biases = [0.0; BLOCK];
+                biases[..width].copy_from_slice(&bias[column..column + width]);
+                let before = if before.is_empty() { &mut [] } else { &mut before[row * features + column..] };
+                activate_square(activation, &biases, &mut square.0, before, features, width);
+                activated.write_square(row, column, square);
+            });
+            tiles_times(out, &activated, outer, false);
+        }
+        (inner, outer) => {
+            let mut values = Buffer::new(x.rows() * features);
+            times(&mut values, x, inner, false);
+            for (token, values) in values.chunks_exact_mut(features).enumerate() {
+                let before =
+                    if before.is_empty() { &mut [] } else { &mut before[token * features..(token + 1) * features] };
+                super::rows::activate(activation, bias, values, before);
+            }
+            times(out, View::new(&values, x.rows(), features), outer, false);
+        }
+    }
+}

@@ -1,8 +1,9 @@
-//! How fast encoder layers are: fused against plain, forward and forward + backward, alternated.
+//! How fast encoder layers are: fused in f32 and bf16 against plain Burn operations, alternated.
 //!
-//! `cargo run --release -p faculty-nn --example layer_speed [seconds per figure] [fused]` prints sequences a second
-//! and the matrix-product rate that this amounts to (backward counts twice the forward pass). Figures are the best of
-//! many short runs, because other work on the machine only ever makes a run slower.
+//! `cargo run -p faculty-nn --example layer_speed -- [--seconds S] [--width W --heads H --layers L] [--batch B]
+//! [--tokens T] [--only plain|f32|bf16] [--pass forward|backward|dropout]` prints sequences a second and the rate of
+//! matrix products that this amounts to (backward counts twice the forward pass). Figures are the best of many short
+//! runs, because other work on the machine only ever makes a run slower.
 
 #![allow(clippy::print_stdout)]
 
@@ -12,82 +13,114 @@ use faculty_core::Stream;
 use faculty_nn::{Activation, DropoutPlan, DropoutRates, EncoderLayer, LayerNorm, Linear, Precision, RowKeys, Spans};
 use std::time::{Duration, Instant};
 
-const LAYERS: usize = 3;
-const WIDTH: usize = 384;
-const HEADS: usize = 12;
-const INNER: usize = 1536;
-const BATCH: usize = 32;
-
-fn main() {
-    let mut seconds = 4.0;
-    let mut only_fused = false;
-    for argument in std::env::args().skip(1) {
-        match argument.parse() {
-            Ok(value) => seconds = value,
-            Err(_) => only_fused = argument == "fused",
-        }
-    }
-    println!("{LAYERS} layers, width {WIDTH}, {HEADS} heads, inner {INNER}, batch {BATCH}");
-    for tokens in [12, 128] {
-        for (backward, rate) in [(false, 0.0), (true, 0.0), (true, 0.1)] {
-            compare(tokens, backward, rate, seconds, only_fused);
-        }
-    }
+/// What is timed.
+struct Settings {
+    seconds: f64,
+    layers: usize,
+    width: usize,
+    heads: usize,
+    batch: usize,
+    tokens: Vec<usize>,
+    only: Option<String>,
+    passes: Vec<String>,
 }
 
-fn compare(tokens: usize, backward: bool, rate: f32, seconds: f64, only_fused: bool) {
-    let device = if backward { Device::flex().autodiff() } else { Device::flex() };
-    let layers: Vec<EncoderLayer> = (0..LAYERS).map(|index| layer(index as u64, &device)).collect();
-    let Ok(spans) = Spans::right_padded(&[tokens; BATCH], tokens) else { return };
-    let hidden = random(99, [BATCH, tokens, WIDTH], 1.0, &device);
-    let dropout = if rate == 0.0 {
-        DropoutPlan::Off
-    } else {
-        let identities: Vec<u64> = (0..BATCH as u64).collect();
-        let keys = RowKeys::for_pass(Stream::new(1, "dropout"), 0, &identities);
-        DropoutPlan::Sampled { rates: DropoutRates::uniform(rate), keys }
+fn main() -> Result<(), String> {
+    let mut settings = Settings {
+        seconds: 4.0,
+        layers: 3,
+        width: 384,
+        heads: 12,
+        batch: 32,
+        tokens: vec![12, 128],
+        only: None,
+        passes: ["forward", "backward", "dropout"].map(str::to_owned).to_vec(),
     };
-    let once = |fused: bool| {
+    let mut arguments = std::env::args().skip(1);
+    while let Some(flag) = arguments.next() {
+        let value = arguments.next().ok_or_else(|| format!("{flag} needs a value"))?;
+        let number = || value.parse::<usize>().map_err(|error| format!("{flag} {value}: {error}"));
+        match flag.as_str() {
+            "--seconds" => settings.seconds = value.parse().map_err(|error| format!("{flag} {value}: {error}"))?,
+            "--layers" => settings.layers = number()?,
+            "--width" => settings.width = number()?,
+            "--heads" => settings.heads = number()?,
+            "--batch" => settings.batch = number()?,
+            "--tokens" => settings.tokens = vec![number()?],
+            "--only" => settings.only = Some(value),
+            "--pass" => settings.passes = vec![value],
+            _ => return Err(format!("unknown flag {flag}")),
+        }
+    }
+    let Settings { layers, width, heads, batch, .. } = settings;
+    println!("{layers} layers, width {width}, {heads} heads, inner {}, batch {batch}", 4 * width);
+    for tokens in &settings.tokens {
+        for pass in &settings.passes {
+            compare(&settings, *tokens, pass);
+        }
+    }
+    Ok(())
+}
+
+const WAYS: [&str; 3] = ["plain", "f32", "bf16"];
+
+fn compare(settings: &Settings, tokens: usize, pass: &str) {
+    let Settings { layers, width, batch, .. } = *settings;
+    let backward = pass != "forward";
+    let device = if backward { Device::flex().autodiff() } else { Device::flex() };
+    let stack = |precision| -> Vec<EncoderLayer> {
+        (0..layers).map(|index| layer(settings, index as u64, precision, &device)).collect()
+    };
+    let stacks = [stack(Precision::F32), stack(Precision::F32), stack(Precision::Bf16)];
+    let Ok(spans) = Spans::right_padded(&vec![tokens; batch], tokens) else { return };
+    let hidden = random(99, [batch, tokens, width], 1.0, &device);
+    let dropout = if pass == "dropout" {
+        let identities: Vec<u64> = (0..batch as u64).collect();
+        let keys = RowKeys::for_pass(Stream::new(1, "dropout"), 0, &identities);
+        DropoutPlan::Sampled { rates: DropoutRates::uniform(0.1), keys }
+    } else {
+        DropoutPlan::Off
+    };
+    let once = |way: usize| {
         let mut states = hidden.clone();
-        for (index, layer) in layers.iter().enumerate() {
+        for (index, layer) in stacks[way].iter().enumerate() {
             let index = index as u32;
-            states = if fused {
-                layer.forward(index, states, &spans, &dropout)
-            } else {
+            states = if way == 0 {
                 layer.forward_plain(index, states, &spans, &dropout)
+            } else {
+                layer.forward(index, states, &spans, &dropout)
             };
         }
         if backward {
             let grads = states.sum().backward();
-            assert!(layers[0].qkv.weight.val().grad(&grads).is_some());
+            assert!(stacks[way][0].qkv.weight.val().grad(&grads).is_some());
         } else {
             let _ = states.into_data();
         }
     };
-    let mut best = [Duration::MAX; 2];
+    let mut best = [Duration::MAX; 3];
     let start = Instant::now();
-    while start.elapsed().as_secs_f64() < seconds {
-        for (which, best) in best.iter_mut().enumerate().skip(usize::from(only_fused)) {
-            let begin = Instant::now();
-            once(which == 1);
-            *best = begin.elapsed().min(*best);
+    while start.elapsed().as_secs_f64() < settings.seconds {
+        for (way, best) in best.iter_mut().enumerate() {
+            if settings.only.as_deref().is_none_or(|only| only == WAYS[way]) {
+                let begin = Instant::now();
+                once(way);
+                *best = begin.elapsed().min(*best);
+            }
         }
     }
-    let products = 2 * BATCH * tokens * (4 * WIDTH * WIDTH + 2 * WIDTH * INNER + 2 * tokens * WIDTH) * LAYERS;
+    let products = 2 * batch * tokens * (12 * width * width + 2 * tokens * width) * layers;
     let work = products as f64 * if backward { 3.0 } else { 1.0 };
-    let what = match (backward, rate > 0.0) {
-        (false, _) => "forward",
-        (true, false) => "forward + backward",
-        (true, true) => "forward + backward, dropout 0.1",
+    let what = match pass {
+        "forward" => "forward",
+        "dropout" => "forward + backward, dropout 0.1",
+        _ => "forward + backward",
     };
-    let figure = |time: Duration| {
-        if time == Duration::MAX {
-            return "-".to_string();
-        }
+    let figures = WAYS.iter().zip(best).filter(|(_, time)| *time < Duration::MAX).map(|(way, time)| {
         let seconds = time.as_secs_f64();
-        format!("{:.0} seq/s ({:.0} GF/s)", BATCH as f64 / seconds, work / seconds * 1e-9)
-    };
-    println!("{tokens:4} tokens, {what}: plain {}, fused {}", figure(best[0]), figure(best[1]));
+        format!("{way} {:.0} seq/s ({:.0} GF/s)", batch as f64 / seconds, work / seconds * 1e-9)
+    });
+    println!("{tokens:4} tokens, {what}: {}", figures.collect::<Vec<_>>().join(", "));
 }
 
 fn random<const D: usize>(seed: u64, shape: [usize; D], deviation: f64, device: &Device) -> Tensor<D> {
@@ -97,26 +130,27 @@ fn random<const D: usize>(seed: u64, shape: [usize; D], deviation: f64, device: 
     Tensor::from_data(TensorData::new(values, shape), device)
 }
 
-fn layer(seed: u64, device: &Device) -> EncoderLayer {
+fn layer(settings: &Settings, seed: u64, precision: Precision, device: &Device) -> EncoderLayer {
+    let (width, inner) = (settings.width, 4 * settings.width);
     let linear = |index: u64, rows: usize, columns: usize| Linear {
         weight: Param::from_tensor(random(100 * seed + index, [rows, columns], 0.02, device)),
         bias: Param::from_tensor(random(100 * seed + index + 1, [columns], 0.02, device)),
     };
     let norm = || LayerNorm {
-        gamma: Param::from_tensor(Tensor::ones([WIDTH], device)),
-        beta: Param::from_tensor(Tensor::zeros([WIDTH], device)),
+        gamma: Param::from_tensor(Tensor::ones([width], device)),
+        beta: Param::from_tensor(Tensor::zeros([width], device)),
         epsilon: 1e-12,
     };
     EncoderLayer {
-        qkv: linear(0, WIDTH, 3 * WIDTH),
-        attention_output: linear(2, WIDTH, WIDTH),
+        qkv: linear(0, width, 3 * width),
+        attention_output: linear(2, width, width),
         attention_norm: norm(),
-        feed_forward_in: linear(4, WIDTH, INNER),
-        feed_forward_out: linear(6, INNER, WIDTH),
+        feed_forward_in: linear(4, width, inner),
+        feed_forward_out: linear(6, inner, width),
         output_norm: norm(),
-        heads: HEADS,
+        heads: settings.heads,
         activation: Activation::Gelu,
-        precision: Precision::F32,
+        precision,
         packed: faculty_nn::fused::WeightCache::default(),
     }
 }

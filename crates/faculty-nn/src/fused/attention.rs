@@ -8,7 +8,7 @@ use super::mask::Draws;
 use super::math::LANES;
 use super::memory::Buffer;
 use super::plan::LayerPlan;
-use super::rows::{scale_by, softmax, softmax_again, softmax_backward};
+use super::rows::{exponentials, scale_by, softmax_again, softmax_backward};
 use super::simd::multiversion;
 use super::tile::{Operand, product};
 use std::ops::Range;
@@ -113,6 +113,19 @@ multiversion! {
         }
     }
 
+    /// The same with a factor of its own for every row: `factors[row * factor_stride]`.
+    fn scatter_scaled(
+        tile: &[f32], padded: usize, factors: &[f32], factor_stride: usize, out: &mut [f32], stride: usize, column: usize,
+        width: usize,
+    ) {
+        let factors = factors.iter().step_by(factor_stride);
+        for ((row, out), factor) in tile.chunks_exact(padded).zip(out.chunks_exact_mut(stride)).zip(factors) {
+            for (out, value) in out[column..column + width].iter_mut().zip(row) {
+                *out = value * factor;
+            }
+        }
+    }
+
     /// Transposes a wide tile `[tokens, padded width]` into a tall one `[padded width, padded tokens]`.
     fn transpose(tile: &[f32], padded_width: usize, out: &mut [f32], padded_tokens: usize) {
         let tokens = tile.len() / padded_width;
@@ -188,7 +201,7 @@ pub(super) fn forward(plan: &LayerPlan, input: &RowOf<'_>, tiles: &mut Tiles, co
         transpose(tile.key, padded, tile.key_t, padded_tokens);
         product(Operand::rows(tile.query, padded), head.width, tile.key_t, tile.scores, padded_tokens);
         for (query, range) in each_query(tokens, padded_tokens) {
-            let (maximum, inverse) = softmax(&mut tile.scores[range]);
+            let (maximum, inverse) = exponentials(&mut tile.scores[range]);
             let at = 2 * (query * plan.heads + index);
             stats[at] = maximum;
             stats[at + 1] = inverse;
@@ -199,7 +212,9 @@ pub(super) fn forward(plan: &LayerPlan, input: &RowOf<'_>, tiles: &mut Tiles, co
             }
         }
         product(Operand::rows(tile.scores, padded_tokens), tokens, tile.value, tile.output, padded);
-        scatter(tile.output, padded, 1.0, context, plan.width, head.first, head.width);
+        // The scores are exponentials so far: their sum divides the result, which has fewer numbers.
+        let inverses = &stats[2 * index + 1..];
+        scatter_scaled(tile.output, padded, inverses, 2 * plan.heads, context, plan.width, head.first, head.width);
     }
 }
 

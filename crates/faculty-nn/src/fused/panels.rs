@@ -29,6 +29,9 @@ const LANES: usize = 16;
 /// Numbers of a lane of a tile.
 const DEPTH: usize = 2 * PAIRS;
 
+/// Strips of 16 lanes that one task packs: where lanes lie side by side in memory, it reads 256 bytes of a row at once.
+const STRIPS: usize = 4;
+
 /// How many bfloat16 planes a factor is cut into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Planes {
@@ -82,9 +85,7 @@ impl Panels {
     pub(super) fn left(matrix: View<'_>, planes: Planes) -> Self {
         let mut panels = Self::sized(Side::Left, planes, matrix.rows(), matrix.cols());
         let group = panels.group();
-        for (index, tiles) in panels.tiles_mut().chunks_exact_mut(group).enumerate() {
-            pack::lanes(matrix, index * LANES, Side::Left, planes, tiles);
-        }
+        pack::lanes(matrix, 0, Side::Left, planes, group, panels.tiles_mut());
         panels
     }
 
@@ -102,8 +103,8 @@ impl Panels {
     fn parallel(matrix: View<'_>, side: Side, planes: Planes) -> Self {
         let mut panels = Self::sized(side, planes, matrix.rows(), matrix.cols());
         let group = panels.group();
-        panels.tiles_mut().par_chunks_exact_mut(group).enumerate().for_each(|(index, tiles)| {
-            pack::lanes(matrix, index * LANES, side, planes, tiles);
+        panels.tiles_mut().par_chunks_mut(STRIPS * group).enumerate().for_each(|(index, tiles)| {
+            pack::lanes(matrix, index * STRIPS * LANES, side, planes, group, tiles);
         });
         panels
     }
@@ -145,11 +146,8 @@ impl Panels {
             let tile = (row / LANES + half) * group + column / DEPTH * planes;
             match &mut self.tiles_mut()[tile..tile + planes] {
                 [only] => bf16::round_lanes(values, only),
-                tiles => {
-                    if let Ok(tiles) = tiles.try_into() {
-                        bf16::split_lanes(values, tiles);
-                    }
-                }
+                [first, second, third] => bf16::split_lanes(values, [first, second, third]),
+                _ => {}
             }
         }
     }

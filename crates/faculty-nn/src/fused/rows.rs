@@ -1,6 +1,6 @@
 //! Row kernels: residual + dropout + LayerNorm and bias + activation, forward and backward, one token a call.
 
-use super::math::{exp, normal, sum, tanh};
+use super::math::{LANES, exp, normal, sum, tanh};
 use super::simd::multiversion;
 use crate::Activation;
 
@@ -145,20 +145,27 @@ multiversion! {
         }
     }
 
-    /// Softmax of `scores` in place; returns (maximum, 1 / sum of exponentials).
-    pub(super) fn softmax(scores: &mut [f32]) -> (f32, f32) {
-        let n = scores.len();
+    /// Exponentials of `scores` minus their maximum, in place; returns (maximum, 1 / sum of exponentials).
+    pub(super) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
         let maximum = super::math::max(scores);
-        map(scores, |x| exp(x - maximum));
-        let inverse = 1.0 / sum(n, |i| scores[i]);
-        map(scores, |x| x * inverse);
-        (maximum, inverse)
+        let mut total = [0.0; LANES];
+        let (chunks, rest) = scores.as_chunks_mut::<LANES>();
+        for chunk in chunks {
+            for (total, score) in total.iter_mut().zip(chunk) {
+                *score = exp(*score - maximum);
+                *total += *score;
+            }
+        }
+        for (total, score) in total.iter_mut().zip(rest) {
+            *score = exp(*score - maximum);
+            *total += *score;
+        }
+        (maximum, 1.0 / sum(LANES, |i| total[i]))
     }
 
-    /// The same probabilities again from what [`softmax`] returned.
+    /// Softmax of `scores` in place, from what [`exponentials`] returned for them.
     pub(super) fn softmax_again(scores: &mut [f32], maximum: f32, inverse: f32) {
-        map(scores, |x| exp(x - maximum));
-        map(scores, |x| x * inverse);
+        map(scores, |x| exp(x - maximum) * inverse);
     }
 
     /// values *= factors.

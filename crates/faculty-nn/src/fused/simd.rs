@@ -83,7 +83,7 @@ pub(super) use multiversion;
 mod tests {
     use super::super::mask::Draws;
     use super::super::math::{exp, normal, tanh};
-    use super::super::rows::{activate, activate_backward, norm_backward, residual_norm, softmax};
+    use super::super::rows::{activate, activate_backward, exponentials, norm_backward, residual_norm, softmax_again};
     use super::super::tile::{Operand, product};
     use super::*;
     use crate::{Activation, DropoutPlan, DropoutRates, RowKeys, Site};
@@ -141,10 +141,11 @@ mod tests {
                 });
             }
             assert_levels_agree(|| {
-                let mut scores = x.clone();
-                let (maximum, inverse) = softmax(&mut scores);
-                assert!((scores.iter().sum::<f32>() - 1.0).abs() < 1e-5);
-                [scores, vec![maximum, inverse]].concat()
+                let (mut powers, mut probabilities) = (x.clone(), x.clone());
+                let (maximum, inverse) = exponentials(&mut powers);
+                softmax_again(&mut probabilities, maximum, inverse);
+                assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
+                [powers, probabilities, vec![maximum, inverse]].concat()
             });
             for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu, Activation::Tanh] {
                 assert_levels_agree(|| {

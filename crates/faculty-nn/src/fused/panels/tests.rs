@@ -171,12 +171,12 @@ fn three_planes_hold_every_bit() {
         let mut square = [0.0; 512];
         square[0] = value;
         let mut planes = [[[0; PAIRS]; PAIRS]; 3];
-        bf16::split_lanes(&square, &mut planes);
+        bf16::split_lanes(&square, planes.each_mut());
         let sum: f64 = planes.iter().map(|plane| f64::from(bf16::widen(plane[0][0]).0)).sum();
         assert_eq!(sum, f64::from(value));
     }
     let mut planes = [[[0; PAIRS]; PAIRS]; 3];
-    bf16::split_lanes(&[f32::NAN; 512], &mut planes);
+    bf16::split_lanes(&[f32::NAN; 512], planes.each_mut());
     assert!(bf16::widen(planes[0][3][4]).1.is_nan());
 }
 
@@ -188,5 +188,15 @@ fn rounding_is_to_the_nearest_even() {
         let mut tile = [[0; PAIRS]; PAIRS];
         bf16::round_lanes(&[value; 512], &mut tile);
         assert_eq!(bf16::widen(tile[2][3]), (expected, expected), "{value}");
+    }
+}
+
+#[test]
+fn transposition_is_the_same_on_every_unit() {
+    let from: bf16::Tile = std::array::from_fn(|row| std::array::from_fn(|column| (16 * row + column) as u32));
+    let mut to = [[0; PAIRS]; PAIRS];
+    bf16::transpose(&from, &mut to);
+    for (row, values) in to.iter().enumerate() {
+        assert_eq!(*values, std::array::from_fn(|column| (16 * column + row) as u32));
     }
 }

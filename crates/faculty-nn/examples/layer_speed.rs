@@ -1,7 +1,7 @@
 //! How fast encoder layers are: fused in f32 and bf16 against plain Burn operations, alternated.
 //!
 //! `cargo run -p faculty-nn --example layer_speed -- [--seconds S] [--width W --heads H --layers L] [--batch B]
-//! [--tokens T] [--only plain|f32|bf16] [--pass forward|backward|dropout]` prints sequences a second and the rate of
+//! [--tokens T] [--only plain|f32|bf16] [--pass forward|sample|backward|dropout]` prints sequences a second and the rate of
 //! matrix products that this amounts to (backward counts twice the forward pass). Figures are the best of many short
 //! runs, because other work on the machine only ever makes a run slower.
 
@@ -34,7 +34,7 @@ fn main() -> Result<(), String> {
         batch: 32,
         tokens: vec![12, 128],
         only: None,
-        passes: ["forward", "backward", "dropout"].map(str::to_owned).to_vec(),
+        passes: ["forward", "sample", "backward", "dropout"].map(str::to_owned).to_vec(),
     };
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {
@@ -66,7 +66,7 @@ const WAYS: [&str; 3] = ["plain", "f32", "bf16"];
 
 fn compare(settings: &Settings, tokens: usize, pass: &str) {
     let Settings { layers, width, batch, .. } = *settings;
-    let backward = pass != "forward";
+    let backward = matches!(pass, "backward" | "dropout");
     let device = if backward { Device::flex().autodiff() } else { Device::flex() };
     let stack = |precision| -> Vec<EncoderLayer> {
         (0..layers).map(|index| layer(settings, index as u64, precision, &device)).collect()
@@ -74,7 +74,7 @@ fn compare(settings: &Settings, tokens: usize, pass: &str) {
     let stacks = [stack(Precision::F32), stack(Precision::F32), stack(Precision::Bf16)];
     let Ok(spans) = Spans::right_padded(&vec![tokens; batch], tokens) else { return };
     let hidden = random(99, [batch, tokens, width], 1.0, &device);
-    let dropout = if pass == "dropout" {
+    let dropout = if matches!(pass, "sample" | "dropout") {
         let identities: Vec<u64> = (0..batch as u64).collect();
         let keys = RowKeys::for_pass(Stream::new(1, "dropout"), 0, &identities);
         DropoutPlan::Sampled { rates: DropoutRates::uniform(0.1), keys }
@@ -113,6 +113,7 @@ fn compare(settings: &Settings, tokens: usize, pass: &str) {
     let work = products as f64 * if backward { 3.0 } else { 1.0 };
     let what = match pass {
         "forward" => "forward",
+        "sample" => "forward, dropout 0.1",
         "dropout" => "forward + backward, dropout 0.1",
         _ => "forward + backward",
     };

@@ -58,42 +58,64 @@ pub(super) fn normal(x: f32) -> (f32, f32) {
 /// Lanes of the explicit partial sums: one 512-bit vector.
 pub(super) const LANES: usize = 16;
 
-/// Sum of `term(i)` over `0..n`, in 16 partial sums (so that it vectorises and its order is fixed).
+/// Sum of `term` over `values`, in 16 partial sums (so that it vectorises and its order is fixed).
 #[inline(always)]
-pub(super) fn sum(n: usize, term: impl Fn(usize) -> f32) -> f32 {
+pub(super) fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
     let mut lanes = [0.0_f32; LANES];
-    let whole = n / LANES * LANES;
-    let mut start = 0;
-    while start < whole {
-        for (lane, value) in lanes.iter_mut().enumerate() {
-            *value += term(start + lane);
-        }
-        start += LANES;
-    }
-    for (lane, index) in (whole..n).enumerate() {
-        lanes[lane] += term(index);
-    }
-    // Halves, then quarters: a fixed tree.
-    for half in [8, 4, 2, 1] {
-        for lane in 0..half {
-            lanes[lane] += lanes[lane + half];
+    let (chunks, rest) = values.as_chunks::<LANES>();
+    for chunk in chunks {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane += term(*value);
         }
     }
-    lanes[0]
+    for (lane, value) in lanes.iter_mut().zip(rest) {
+        *lane += term(*value);
+    }
+    total(lanes)
 }
 
-/// Largest of `values` (negative infinity if there is none).
+/// Sum of the products of two slices of one length, in the same order.
+#[inline(always)]
+pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut lanes = [0.0_f32; LANES];
+    let ((a_chunks, a_rest), (b_chunks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    for (a, b) in a_chunks.iter().zip(b_chunks) {
+        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
+            *lane += a * b;
+        }
+    }
+    for ((lane, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
+        *lane += a * b;
+    }
+    total(lanes)
+}
+
+/// Sum of 16 partial sums: halves, then quarters, a fixed tree.
+#[inline(always)]
+pub(super) fn total(lanes: [f32; LANES]) -> f32 {
+    fold(lanes, |a, b| a + b)
+}
+
+#[inline(always)]
+fn fold(lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+    let eight: [f32; 8] = std::array::from_fn(|i| join(lanes[i], lanes[i + 8]));
+    let four: [f32; 4] = std::array::from_fn(|i| join(eight[i], eight[i + 4]));
+    join(join(four[0], four[2]), join(four[1], four[3]))
+}
+
+/// Largest of `values` (negative infinity if there is none); NaN does not count.
 #[inline(always)]
 pub(super) fn max(values: &[f32]) -> f32 {
+    let larger = |best: f32, value: f32| if value > best { value } else { best };
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (chunks, rest) = values.as_chunks::<LANES>();
     for chunk in chunks {
         for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane = if *value > *lane { *value } else { *lane };
+            *lane = larger(*lane, *value);
         }
     }
     for (lane, value) in lanes.iter_mut().zip(rest) {
-        *lane = if *value > *lane { *value } else { *lane };
+        *lane = larger(*lane, *value);
     }
-    lanes.iter().fold(f32::NEG_INFINITY, |best, lane| best.max(*lane))
+    fold(lanes, larger)
 }

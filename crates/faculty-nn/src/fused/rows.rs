@@ -1,6 +1,6 @@
 //! Row kernels: residual + dropout + LayerNorm and bias + activation, forward and backward, one token a call.
 
-use super::math::{LANES, exp, normal, sum, tanh};
+use super::math::{LANES, dot, exp, normal, sum, tanh, total};
 use super::simd::multiversion;
 use crate::Activation;
 
@@ -28,8 +28,8 @@ multiversion! {
                 normalised[i] = (branch[i] + bias[i]).mul_add(keep[i], residual[i]);
             }
         }
-        let mean = sum(n, |i| normalised[i]) / n as f32;
-        let variance = sum(n, |i| (normalised[i] - mean) * (normalised[i] - mean)) / n as f32;
+        let mean = sum(normalised, |x| x) / n as f32;
+        let variance = sum(normalised, |x| (x - mean) * (x - mean)) / n as f32;
         let scale = 1.0 / (variance + epsilon).sqrt();
         for i in 0..n {
             let value = (normalised[i] - mean) * scale;
@@ -52,8 +52,8 @@ multiversion! {
             beta_grad[i] += grad[i];
             out[i] = grad[i] * gamma[i];
         }
-        let mean = sum(n, |i| out[i]) / n as f32;
-        let projection = sum(n, |i| out[i] * normalised[i]) / n as f32;
+        let mean = sum(out, |x| x) / n as f32;
+        let projection = dot(out, normalised) / n as f32;
         for i in 0..n {
             out[i] = scale * (out[i] - mean - normalised[i] * projection);
         }
@@ -148,19 +148,19 @@ multiversion! {
     /// Exponentials of `scores` minus their maximum, in place; returns (maximum, 1 / sum of exponentials).
     pub(super) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
         let maximum = super::math::max(scores);
-        let mut total = [0.0; LANES];
+        let mut sums = [0.0; LANES];
         let (chunks, rest) = scores.as_chunks_mut::<LANES>();
         for chunk in chunks {
-            for (total, score) in total.iter_mut().zip(chunk) {
+            for (sum, score) in sums.iter_mut().zip(chunk) {
                 *score = exp(*score - maximum);
-                *total += *score;
+                *sum += *score;
             }
         }
-        for (total, score) in total.iter_mut().zip(rest) {
+        for (sum, score) in sums.iter_mut().zip(rest) {
             *score = exp(*score - maximum);
-            *total += *score;
+            *sum += *score;
         }
-        (maximum, 1.0 / sum(LANES, |i| total[i]))
+        (maximum, 1.0 / total(sums))
     }
 
     /// Softmax of `scores` in place, from what [`exponentials`] returned for them.
@@ -179,7 +179,7 @@ multiversion! {
     pub(super) fn softmax_backward(probabilities: &[f32], grad: &mut [f32]) {
         let n = grad.len();
         let probabilities = &probabilities[..n];
-        let mean = sum(n, |i| probabilities[i] * grad[i]);
+        let mean = dot(probabilities, grad);
         for i in 0..n {
             grad[i] = probabilities[i] * (grad[i] - mean);
         }

@@ -20,6 +20,7 @@ mod matrix;
 mod memory;
 mod ops;
 mod plan;
+mod replay;
 mod row_gradient;
 mod rows;
 mod simd;

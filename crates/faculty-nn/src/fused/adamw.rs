@@ -77,13 +77,13 @@ pub(super) fn tensor<const D: usize>(tensor: CpuTensor) -> Tensor<D> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Factors {
     pub(super) shrink: f32,
-    beta1: f32,
+    pub(super) beta1: f32,
     rest1: f32,
-    beta2: f32,
+    pub(super) beta2: f32,
     rest2: f32,
     inverse_root: f32,
     pub(super) eps: f32,
-    step: f32,
+    pub(super) step: f32,
 }
 
 impl Factors {
@@ -144,11 +144,17 @@ multiversion! {
     }
 }
 
+/// The moments of one element.
+#[inline(always)]
+pub(super) fn moments(grad: f32, m: &mut f32, v: &mut f32, factors: &Factors) {
+    *m = factors.beta1 * *m + factors.rest1 * grad;
+    *v = factors.beta2 * *v + factors.rest2 * grad * grad;
+}
+
 /// One element. [`super::SparseAdamW`] repeats these operations later, so they are in one place.
 #[inline(always)]
 pub(super) fn element(param: &mut f32, grad: f32, m: &mut f32, v: &mut f32, factors: &Factors) {
-    *m = factors.beta1 * *m + factors.rest1 * grad;
-    *v = factors.beta2 * *v + factors.rest2 * grad * grad;
+    moments(grad, m, v, factors);
     let denominator = v.sqrt() * factors.inverse_root + factors.eps;
     *param = *param * factors.shrink - factors.step * (*m / denominator);
 }

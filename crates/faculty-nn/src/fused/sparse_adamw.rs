@@ -5,10 +5,9 @@
 //! read again: the same operations in the same order, on values that stay in registers meanwhile. A step then reads and
 //! writes the rows of its batch in place of the whole table, its gradient and its moments.
 
-use super::AdamWConfig;
-use super::adamw::{Factors, cpu, element, tensor, update, whole};
+use super::adamw::{AdamWConfig, Factors, cpu, tensor, update, whole};
+use super::replay::{History, fade, shrink};
 use super::row_gradient::RowGradient;
-use super::simd::multiversion;
 use burn::tensor::Tensor;
 use faculty_core::{Error, Result};
 use rayon::prelude::*;
@@ -17,7 +16,7 @@ use rayon::prelude::*;
 /// [`refresh`](Self::refresh) before some rows are read, and [`finish`](Self::finish) before the whole table is.
 ///
 /// Memory: two floats an element like every AdamW (but zeroed pages that no gradient reached are never touched), eight
-/// bytes a row, and 32 bytes a step.
+/// bytes a row, and 40 bytes a step.
 #[derive(Debug, Clone)]
 pub struct SparseAdamW {
     config: AdamWConfig,
@@ -26,9 +25,7 @@ pub struct SparseAdamW {
     v: Vec<f32>,
     progress: Vec<Progress>,
     /// Every step so far.
-    steps: Vec<Factors>,
-    /// True once a step shrank its parameters.
-    decayed: bool,
+    history: History,
 }
 
 /// How far a row is.
@@ -56,12 +53,12 @@ impl SparseAdamW {
     pub fn new(config: AdamWConfig, rows: usize, width: usize) -> Self {
         let zeros = || vec![0.0; rows * width];
         let progress = vec![Progress::default(); rows];
-        Self { config, width, m: zeros(), v: zeros(), progress, steps: Vec::new(), decayed: false }
+        Self { config, width, m: zeros(), v: zeros(), progress, history: History::default() }
     }
 
     /// Steps taken.
     pub fn steps(&self) -> usize {
-        self.steps.len()
+        self.history.len()
     }
 
     /// The table with `rows` (ascending, without repeats) up to date.
@@ -70,10 +67,8 @@ impl SparseAdamW {
     /// Fails if the table is not the one of [`SparseAdamW::new`] or not f32 on the CPU, or rows lie outside of it.
     pub fn refresh(&mut self, table: Tensor<2>, rows: &[u32]) -> Result<Tensor<2>> {
         self.on_table(table, |this, params| {
-            let (steps, decayed) = (std::mem::take(&mut this.steps), this.decayed);
-            let work = this.rows(params, rows)?;
-            work.into_par_iter().with_min_len(TASK_ROWS).for_each(|row| row.catch_up(&steps, decayed));
-            this.steps = steps;
+            let (work, history) = this.rows(params, rows)?;
+            work.into_par_iter().with_min_len(TASK_ROWS).for_each(|row| row.catch_up(history));
             Ok(())
         })
     }
@@ -89,17 +84,11 @@ impl SparseAdamW {
         }
         let width = self.width.max(1);
         self.on_table(table, |this, params| {
-            let before = std::mem::take(&mut this.steps);
-            let (decayed, time) = (this.decayed, before.len() + 1);
-            let factors = Factors::new(&this.config.at(lr, time));
-            let work = this.rows(params, gradient.rows())?;
+            let factors = Factors::new(&this.config.at(lr, this.steps() + 1));
+            let (work, history) = this.rows(params, gradient.rows())?;
             let work = work.into_par_iter().zip(gradient.values().par_chunks_exact(width));
-            work.with_min_len(TASK_ROWS).for_each(|(row, grad)| {
-                row.step(&before, decayed, grad, factors);
-            });
-            this.steps = before;
-            this.steps.push(factors);
-            this.decayed |= factors.shrink != 1.0;
+            work.with_min_len(TASK_ROWS).for_each(|(row, grad)| row.step(history, grad, factors));
+            this.history.push(factors);
             Ok(())
         })
     }
@@ -111,10 +100,10 @@ impl SparseAdamW {
     pub fn finish(&mut self, table: Tensor<2>) -> Result<Tensor<2>> {
         let width = self.width.max(1);
         self.on_table(table, |this, params| {
-            let (steps, decayed) = (&this.steps, this.decayed);
+            let history = &this.history;
             let moments = this.m.par_chunks_exact_mut(width).zip(this.v.par_chunks_exact_mut(width));
             let rows = params.par_chunks_exact_mut(width).zip(moments).zip(&mut this.progress);
-            rows.for_each(|((param, (m, v)), progress)| Row { param, m, v, progress }.catch_up(steps, decayed));
+            rows.for_each(|((param, (m, v)), progress)| Row { param, m, v, progress }.catch_up(history));
             Ok(())
         })
     }
@@ -138,8 +127,8 @@ impl SparseAdamW {
         Ok(tensor(table))
     }
 
-    /// The given rows, each to be changed by a task of its own.
-    fn rows<'a>(&'a mut self, params: &'a mut [f32], rows: &[u32]) -> Result<Vec<Row<'a>>> {
+    /// The given rows, each to be changed by a task of its own, and the steps so far.
+    fn rows<'a>(&'a mut self, params: &'a mut [f32], rows: &[u32]) -> Result<(Vec<Row<'a>>, &'a History)> {
         let width = self.width;
         let (mut params, mut m, mut v, mut progress) =
             (params, &mut self.m[..], &mut self.v[..], &mut self.progress[..]);
@@ -158,7 +147,7 @@ impl SparseAdamW {
             });
             next = *row as usize + 1;
         }
-        Ok(taken)
+        Ok((taken, &self.history))
     }
 }
 
@@ -171,71 +160,21 @@ fn take<'a, T>(rest: &mut &'a mut [T], skipped: usize, size: usize) -> &'a mut [
 
 impl Row<'_> {
     /// Makes up for the steps that the row missed, all without a gradient.
-    fn catch_up(self, steps: &[Factors], decayed: bool) {
-        let missed = &steps[self.progress.steps as usize..];
-        let Some(last) = missed.last() else { return };
-        if self.progress.touched || last.eps <= 0.0 {
-            fade(self.param, self.m, self.v, missed);
-        } else if decayed {
-            // With moments 0 the step subtracts 0 / eps = 0.
-            shrink(self.param, missed);
+    fn catch_up(self, history: &History) {
+        let from = self.progress.steps as usize;
+        if self.progress.touched || !history.rests_at_zero() {
+            fade(self.param, self.m, self.v, history, from);
+        } else if history.decays() {
+            shrink(self.param, history, from);
         }
-        self.progress.steps = steps.len() as u32;
+        self.progress.steps = history.len() as u32;
     }
 
-    /// The step behind `before`, with a gradient.
-    fn step(self, before: &[Factors], decayed: bool, grad: &[f32], factors: Factors) {
+    /// The step behind `history`, with a gradient.
+    fn step(self, history: &History, grad: &[f32], factors: Factors) {
         let Row { param, m, v, progress } = self;
-        Row { param: &mut *param, m: &mut *m, v: &mut *v, progress: &mut *progress }.catch_up(before, decayed);
+        Row { param: &mut *param, m: &mut *m, v: &mut *v, progress: &mut *progress }.catch_up(history);
         update(param, grad, m, v, factors);
-        *progress = Progress { steps: before.len() as u32 + 1, touched: true };
-    }
-}
-
-/// Elements that go through all steps together: two 512-bit vectors of each of the three arrays, so that they stay in
-/// registers and the latency of one division hides behind the other.
-const BLOCK: usize = 32;
-
-multiversion! {
-    /// Steps whose gradient is 0, all of them on one block after the other.
-    fn fade(param: &mut [f32], m: &mut [f32], v: &mut [f32], steps: &[Factors]) {
-        let n = param.len();
-        let (m, v) = (&mut m[..n], &mut v[..n]);
-        let (params, param_rest) = param.as_chunks_mut::<BLOCK>();
-        let (ms, m_rest) = m.as_chunks_mut::<BLOCK>();
-        let (vs, v_rest) = v.as_chunks_mut::<BLOCK>();
-        for ((param, m), v) in params.iter_mut().zip(ms).zip(vs) {
-            let (mut p, mut first, mut second) = (*param, *m, *v);
-            for factors in steps {
-                for i in 0..BLOCK {
-                    element(&mut p[i], 0.0, &mut first[i], &mut second[i], factors);
-                }
-            }
-            (*param, *m, *v) = (p, first, second);
-        }
-        for ((param, m), v) in param_rest.iter_mut().zip(m_rest).zip(v_rest) {
-            for factors in steps {
-                element(param, 0.0, m, v, factors);
-            }
-        }
-    }
-
-    /// The same where both moments are 0: weight decay alone.
-    fn shrink(param: &mut [f32], steps: &[Factors]) {
-        let (params, rest) = param.as_chunks_mut::<BLOCK>();
-        for param in params {
-            let mut p = *param;
-            for factors in steps {
-                for value in &mut p {
-                    *value *= factors.shrink;
-                }
-            }
-            *param = p;
-        }
-        for param in rest {
-            for factors in steps {
-                *param *= factors.shrink;
-            }
-        }
+        *progress = Progress { steps: history.len() as u32 + 1, touched: true };
     }
 }

@@ -107,7 +107,12 @@ fn trajectories_have_the_bits_of_the_dense_ones() {
 
 #[test]
 fn moments_that_fade_below_the_normal_numbers_keep_their_bits() {
-    // 0.5^150 and 0.9^1200 lie below the normal numbers of f32.
+    // 0.5^150 and 0.9^1200 lie below the normal numbers of f32. Long before that, the moments stop changing parameters.
+    let slow = AdamWConfig { epsilon: 1e-3, weight_decay: 0.0, ..AdamWConfig::default() };
+    assert_equal(slow, 100, 64, 700);
+    // Steps so large that parameters shrink to nothing, or change their sign.
+    assert_equal(AdamWConfig { weight_decay: 60.0, ..AdamWConfig::default() }, 60, 64, 300);
+    assert_equal(AdamWConfig { weight_decay: 130.0, ..AdamWConfig::default() }, 60, 64, 300);
     assert_equal(AdamWConfig { beta1: 0.5, beta2: 0.6, ..AdamWConfig::default() }, 60, 40, 300);
     assert_equal(AdamWConfig::default(), 600, 3, 1300);
 }

@@ -35,7 +35,7 @@ impl SequenceClassifier {
 
     /// Stochastic passes `passes` of one batch, computed together: `[passes, batch, classes]`.
     ///
-    /// Ids are embedded once; the passes then run as one batch of `passes * batch` rows. Row `i`'s masks depend on
+    /// The passes run as one batch of `passes * batch` rows. Row `i`'s masks depend on
     /// (stream, pass, `identities[i]`) alone, so neither the batch a text is in nor its padding changes its passes.
     pub fn sample(
         &self,
@@ -47,9 +47,9 @@ impl SequenceClassifier {
     ) -> Tensor<3> {
         let count = passes.len();
         let dropout = DropoutPlan::Sampled { rates, keys: RowKeys::for_passes(stream, passes, identities) };
-        let embedded = self.encoder.embeddings.embed(input).repeat_dim(0, count);
         let spans = input.spans().repeat(count);
-        let hidden = self.encoder.forward_embedded(embedded, &spans, &dropout, &Taps::None).last;
+        let embedded = self.encoder.embeddings.forward(input, &spans, &dropout);
+        let hidden = self.encoder.forward_from(0, embedded, &spans, &dropout, &Taps::None).last;
         let logits = self.head.forward(hidden, &spans, &dropout);
         let classes = logits.dims()[1];
         logits.reshape([count, identities.len(), classes])

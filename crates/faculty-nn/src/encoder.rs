@@ -47,7 +47,8 @@ pub struct Encoder {
 impl Encoder {
     /// Runs the whole encoder.
     pub fn forward(&self, input: &TokenInput, dropout: &DropoutPlan, taps: &Taps) -> EncoderOutput {
-        self.forward_embedded(self.embeddings.embed(input), input.spans(), dropout, taps)
+        let hidden = self.embeddings.forward(input, input.spans(), dropout);
+        self.forward_from(0, hidden, input.spans(), dropout, taps)
     }
 
     /// Continues from normalised embeddings `[batch, tokens, embedding]`, as [`Embeddings::embed`] or

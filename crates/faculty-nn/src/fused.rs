@@ -1,4 +1,5 @@
-//! Fused CPU kernels: a whole encoder layer as one operation with a hand-written backward pass, and a one-pass AdamW.
+//! Fused CPU kernels: the embeddings and a whole encoder layer as one operation each with a hand-written backward pass,
+//! and a one-pass AdamW, also for a table of which few rows are touched.
 //!
 //! Burn's CPU backend computes a layer as some fifty operations, each of which writes a fresh tensor on one thread; the
 //! matrix products are a fifth of the time. Here a task takes some rows of the batch through the whole layer, without
@@ -11,6 +12,8 @@ mod attention;
 mod backward;
 mod bf16;
 mod cpu;
+mod embedding;
+mod embedding_op;
 mod forward;
 mod gradients;
 mod mask;
@@ -21,8 +24,11 @@ mod ops;
 mod panels;
 mod plan;
 mod products;
+mod replay;
+mod row_gradient;
 mod rows;
 mod simd;
+mod sparse_adamw;
 mod tile;
 mod transposed;
 mod weight_cache;
@@ -30,6 +36,10 @@ mod weight_cache;
 pub use adamw::{AdamW, AdamWConfig, AdamWStep, adamw};
 pub use cpu::{bf16_is_fast, features};
 pub use weight_cache::WeightCache;
+pub use embedding_op::supports_embeddings;
+pub(crate) use embedding_op::{embed, embed_soft};
+pub use row_gradient::{RowGradient, RowGradients};
+pub use sparse_adamw::SparseAdamW;
 
 use crate::{DropoutPlan, EncoderLayer, Site, Spans};
 use burn::backend::{Dispatch, DispatchDevice};
@@ -40,11 +50,15 @@ use std::sync::Arc;
 
 /// True where [`encoder_layer`] has kernels: f32 layers on the CPU backend, with or without autodiff.
 pub fn supports(device: &Device, layer: &EncoderLayer) -> bool {
-    let on_cpu = match device.as_dispatch() {
+    on_cpu(device) && layer.qkv.weight.val().dtype() == DType::F32
+}
+
+/// True for the CPU backend, with or without autodiff.
+fn on_cpu(device: &Device) -> bool {
+    match device.as_dispatch() {
         DispatchDevice::Autodiff(device) => matches!(device.clone().inner(), DispatchDevice::Flex(_)),
         device => matches!(device, DispatchDevice::Flex(_)),
-    };
-    on_cpu && layer.qkv.weight.val().dtype() == DType::F32
+    }
 }
 
 /// Hidden states after layer `index` from those before it, `[batch, tokens, width]` both: what

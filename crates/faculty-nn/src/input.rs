@@ -1,8 +1,10 @@
 //! Token ids of a padded batch, on a device.
 
+use crate::fused::RowGradients;
 use crate::{EncoderConfig, Spans};
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use faculty_core::{Error, Result};
+use std::sync::Arc;
 
 /// A padded batch of token ids, ready for an encoder.
 #[derive(Debug, Clone)]
@@ -13,7 +15,19 @@ pub struct TokenInput {
     pub(crate) type_ids: Option<Tensor<2, Int>>,
     /// `[batch, tokens]`.
     pub(crate) positions: Tensor<2, Int>,
+    /// The same three in host memory.
+    pub(crate) host: Arc<HostTokens>,
+    /// Where the gradient of the word table goes.
+    pub(crate) collector: Option<RowGradients>,
     spans: Spans,
+}
+
+/// What is looked up for every token, row-major `[batch, tokens]`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct HostTokens {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) positions: Vec<u32>,
+    pub(crate) types: Option<Vec<u32>>,
 }
 
 impl TokenInput {
@@ -49,28 +63,56 @@ impl TokenInput {
                 .expected(format!("at most {} tokens", config.max_tokens()))
                 .help("truncate with --max-length"));
         }
-        let mut positions = vec![0i32; ids.len()];
+        let mut positions = vec![0u32; ids.len()];
         for (row, out) in positions.chunks_mut(width).enumerate() {
             let range = spans.range(row);
             if config.family.is_roberta() {
-                out.fill(config.pad_token_id as i32);
+                out.fill(config.pad_token_id);
                 for (offset, position) in out[range].iter_mut().enumerate() {
-                    *position = (config.position_offset() + offset) as i32;
+                    *position = (config.position_offset() + offset) as u32;
                 }
             } else {
                 for position in range {
-                    out[position] = position as i32;
+                    out[position] = position as u32;
                 }
             }
         }
-        let int = |values: Vec<i32>| Tensor::<2, Int>::from_data(TensorData::new(values, [rows, width]), device);
+        let int = |values: &[u32]| {
+            let values: Vec<i32> = values.iter().map(|&value| value as i32).collect();
+            Tensor::<2, Int>::from_data(TensorData::new(values, [rows, width]), device)
+        };
         let type_limit = config.type_vocab_size as u32;
+        let types = (type_limit > 0).then(|| type_ids.iter().map(|&id| id.min(type_limit - 1)).collect::<Vec<_>>());
         Ok(Self {
-            ids: int(ids.iter().map(|&id| id as i32).collect()),
-            type_ids: (type_limit > 0).then(|| int(type_ids.iter().map(|&id| id.min(type_limit - 1) as i32).collect())),
-            positions: int(positions),
+            ids: int(ids),
+            type_ids: types.as_deref().map(int),
+            positions: int(&positions),
+            host: Arc::new(HostTokens { ids: ids.to_vec(), positions, types }),
+            collector: None,
             spans,
         })
+    }
+
+    /// Sends the gradient of the word table to `collector` as the rows it touches, where the table itself does not
+    /// require a gradient and the embeddings are one fused operation (f32 on the CPU). Nothing arrives if no other
+    /// parameter of the embeddings requires a gradient, since there is then no backward step.
+    #[must_use]
+    pub fn collecting(mut self, collector: &RowGradients) -> Self {
+        self.collector = Some(collector.clone());
+        self
+    }
+
+    /// The rows of the word table that the texts (not the padding) read: ascending, without repeats.
+    pub fn word_rows(&self) -> Vec<u32> {
+        let width = self.spans.width();
+        let ranges = self.spans.ranges().iter().enumerate();
+        let mut rows: Vec<u32> = ranges
+            .flat_map(|(row, range)| &self.host.ids[row * width + range.start..row * width + range.end])
+            .copied()
+            .collect();
+        rows.sort_unstable();
+        rows.dedup();
+        rows
     }
 
     /// Where the text is.

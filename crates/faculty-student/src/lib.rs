@@ -13,6 +13,7 @@ mod build;
 mod card;
 mod spec;
 mod train;
+mod words;
 
 pub use build::{MINILM_L3, StudentOrigin, build_student, resolve_model};
 pub use card::{ModelCard, TeacherEntry};

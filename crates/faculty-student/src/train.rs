@@ -1,5 +1,6 @@
 //! The training loop: any objective over logits, AdamW with linear warm-up and decay, streams for everything random.
 
+use crate::words::Words;
 use burn::module::{Module, ParamGroup};
 use burn::optim::{GradientsParams, ModuleOptimizer};
 use burn::tensor::Tensor;
@@ -28,7 +29,7 @@ pub struct TrainSettings {
     pub weight_decay: f32,
     /// Dropout rates in training; `None` = the checkpoint's.
     pub dropout: Option<DropoutRates>,
-    /// Keeps the token-embedding table as it is: no dense gradient and no optimizer pass over it.
+    /// Keeps the token-embedding table as it is: no gradient of it and no optimizer step over it.
     pub freeze_embeddings: bool,
     /// Longest text in tokens; `None` = the model's limit.
     pub max_length: Option<usize>,
@@ -199,12 +200,18 @@ fn train_planned(
         let words = network.encoder.embeddings.words.clone();
         network.encoder.embeddings.words = words.set_require_grad(false);
     }
-    let mut optimizer = optimizer(settings);
+    let decayed = AdamWConfig { weight_decay: f64::from(settings.weight_decay), ..AdamWConfig::default() };
+    let mut optimizer = optimizer(decayed);
+    let mut words;
+    (network, words) = Words::take(network, decayed);
     let mut report = TrainReport::default();
     for epoch in 0..settings.epochs {
         for rows in plan(epoch as u64) {
             observer.check()?;
-            let input = tokens.batch(&rows, &classifier.config, &device)?;
+            let mut input = tokens.batch(&rows, &classifier.config, &device)?;
+            if let Some(words) = &mut words {
+                (network, input) = words.before(network, input)?;
+            }
             let step_stream = dropout_stream.fork(report.steps as u64);
             let identities: Vec<u64> = rows.iter().map(|&row| row as u64).collect();
             let dropout = DropoutPlan::Sampled { rates, keys: RowKeys::for_pass(step_stream, 0, &identities) };
@@ -212,7 +219,11 @@ fn train_planned(
             let loss = objective.loss(logits, &rows)?;
             let mut gradients = loss.total.backward();
             let gradients = GradientsParams::from_module(&mut gradients, &network);
-            network = optimizer.step(settings.rate_at(report.steps, steps), network, gradients);
+            let rate = settings.rate_at(report.steps, steps);
+            network = optimizer.step(rate, network, gradients);
+            if let Some(words) = &mut words {
+                network = words.step(rate, network)?;
+            }
 
             report.steps += 1;
             report.texts += rows.len();
@@ -229,14 +240,16 @@ fn train_planned(
         let words = network.encoder.embeddings.words.clone();
         network.encoder.embeddings.words = words.set_require_grad(true);
     }
+    if let Some(words) = words {
+        network = words.give_back(network)?;
+    }
     classifier.network = network.valid();
     classifier.hash.clear();
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)
 }
 
-fn optimizer(settings: &TrainSettings) -> ModuleOptimizer {
-    let config = AdamWConfig { weight_decay: f64::from(settings.weight_decay), ..AdamWConfig::default() };
+fn optimizer(config: AdamWConfig) -> ModuleOptimizer {
     let undecayed = AdamWConfig { weight_decay: 0.0, ..config };
     ModuleOptimizer::from(config.build()).with_group(
         ParamGroup::from_any_predicates(vec!["bias", "gamma", "beta"]),

@@ -56,7 +56,7 @@ pub fn adamw<const D: usize>(
 type CpuTensor = FloatTensor<Flex>;
 
 /// The CPU tensor inside, or the tensor itself if it lies elsewhere or is not f32.
-fn cpu<const D: usize>(tensor: Tensor<D>) -> Result<CpuTensor, Box<Tensor<D>>> {
+pub(super) fn cpu<const D: usize>(tensor: Tensor<D>) -> Result<CpuTensor, Box<Tensor<D>>> {
     if tensor.dtype() != DType::F32 {
         return Err(Box::new(tensor));
     }
@@ -66,7 +66,7 @@ fn cpu<const D: usize>(tensor: Tensor<D>) -> Result<CpuTensor, Box<Tensor<D>>> {
     }
 }
 
-fn tensor<const D: usize>(tensor: CpuTensor) -> Tensor<D> {
+pub(super) fn tensor<const D: usize>(tensor: CpuTensor) -> Tensor<D> {
     Tensor::from_dispatch(DispatchTensor {
         kind: DispatchTensorKind::Flex(BackendTensor::Float(tensor)),
         autodiff: DispatchAutodiffContext::Disabled,
@@ -74,20 +74,20 @@ fn tensor<const D: usize>(tensor: CpuTensor) -> Tensor<D> {
 }
 
 /// [`AdamWStep`] as the loop uses it.
-#[derive(Clone, Copy)]
-struct Factors {
-    shrink: f32,
-    beta1: f32,
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Factors {
+    pub(super) shrink: f32,
+    pub(super) beta1: f32,
     rest1: f32,
-    beta2: f32,
+    pub(super) beta2: f32,
     rest2: f32,
     inverse_root: f32,
-    eps: f32,
-    step: f32,
+    pub(super) eps: f32,
+    pub(super) step: f32,
 }
 
 impl Factors {
-    fn new(hyper: &AdamWStep) -> Self {
+    pub(super) fn new(hyper: &AdamWStep) -> Self {
         Self {
             shrink: (1.0 - hyper.lr * hyper.weight_decay) as f32,
             beta1: hyper.beta1 as f32,
@@ -117,6 +117,11 @@ fn on_slices(
     {
         let grads: &[f32] = grad.storage();
         let (params, ms, vs) = (param.storage_mut::<f32>(), m.storage_mut::<f32>(), v.storage_mut::<f32>());
+        if params.len() <= TASK {
+            // Waking other threads would take longer than the work.
+            update(params, grads, ms, vs, *factors);
+            return (param, m, v);
+        }
         let tasks = params.par_chunks_mut(TASK).zip(grads.par_chunks(TASK));
         tasks.zip(ms.par_chunks_mut(TASK)).zip(vs.par_chunks_mut(TASK)).for_each(|(((param, grad), m), v)| {
             update(param, grad, m, v, *factors);
@@ -126,20 +131,32 @@ fn on_slices(
 }
 
 /// True if the tensor is exactly its memory, in order.
-fn whole(tensor: &CpuTensor) -> bool {
+pub(super) fn whole(tensor: &CpuTensor) -> bool {
     let elements = tensor.layout().num_elements();
     tensor.is_contiguous() && tensor.layout().start_offset() == 0 && tensor.storage::<f32>().len() == elements
 }
 
 multiversion! {
-    fn update(param: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], factors: Factors) {
+    pub(super) fn update(param: &mut [f32], grad: &[f32], m: &mut [f32], v: &mut [f32], factors: Factors) {
         for (((param, grad), m), v) in param.iter_mut().zip(grad).zip(m).zip(v) {
-            *m = factors.beta1 * *m + factors.rest1 * grad;
-            *v = factors.beta2 * *v + factors.rest2 * grad * grad;
-            let denominator = v.sqrt() * factors.inverse_root + factors.eps;
-            *param = *param * factors.shrink - factors.step * (*m / denominator);
+            element(param, *grad, m, v, &factors);
         }
     }
+}
+
+/// The moments of one element.
+#[inline(always)]
+pub(super) fn moments(grad: f32, m: &mut f32, v: &mut f32, factors: &Factors) {
+    *m = factors.beta1 * *m + factors.rest1 * grad;
+    *v = factors.beta2 * *v + factors.rest2 * grad * grad;
+}
+
+/// One element. [`super::SparseAdamW`] repeats these operations later, so they are in one place.
+#[inline(always)]
+pub(super) fn element(param: &mut f32, grad: f32, m: &mut f32, v: &mut f32, factors: &Factors) {
+    moments(grad, m, v, factors);
+    let denominator = v.sqrt() * factors.inverse_root + factors.eps;
+    *param = *param * factors.shrink - factors.step * (*m / denominator);
 }
 
 fn with_operations<const D: usize>(
@@ -182,6 +199,21 @@ impl AdamWConfig {
     pub fn build(&self) -> AdamW {
         AdamW { config: *self }
     }
+
+    /// The numbers of step `time` (from 1).
+    pub(super) fn at(&self, lr: f64, time: usize) -> AdamWStep {
+        let Self { beta1, beta2, epsilon, weight_decay } = *self;
+        let exponent = i32::try_from(time).unwrap_or(i32::MAX);
+        AdamWStep {
+            lr,
+            beta1,
+            beta2,
+            eps: epsilon,
+            weight_decay,
+            bias_correction1: 1.0 - beta1.powi(exponent),
+            bias_correction2: 1.0 - beta2.powi(exponent),
+        }
+    }
 }
 
 /// AdamW for Burn's `ModuleOptimizer`, by [`adamw`].
@@ -204,18 +236,7 @@ impl Optimizer for AdamW {
             Some(state) => (state.time + 1, Some(state.moment_1), Some(state.moment_2)),
             None => (1, None, None),
         };
-        let AdamWConfig { beta1, beta2, epsilon, weight_decay } = self.config;
-        let exponent = i32::try_from(time).unwrap_or(i32::MAX);
-        let hyper = AdamWStep {
-            lr,
-            beta1,
-            beta2,
-            eps: epsilon,
-            weight_decay,
-            bias_correction1: 1.0 - beta1.powi(exponent),
-            bias_correction2: 1.0 - beta2.powi(exponent),
-        };
-        let (tensor, moment_1, moment_2) = adamw(tensor, grad, m, v, hyper);
+        let (tensor, moment_1, moment_2) = adamw(tensor, grad, m, v, self.config.at(lr, time));
         (tensor, Some(AdaptiveMomentumState::new(time, moment_1, moment_2)))
     }
 

@@ -3,3 +3,5 @@
 
 mod fused;
 mod fused_adamw;
+mod fused_embedding;
+mod sparse_adamw;

@@ -4,3 +4,4 @@
 mod card;
 mod start;
 mod training;
+mod words;

@@ -23,7 +23,7 @@ const TEXTS: [&str; 12] = [
 ];
 
 /// Squared distance of the logits to one-hot targets: enough to see a loop learn.
-struct OneHot;
+pub struct OneHot;
 
 impl Objective for OneHot {
     fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
@@ -43,7 +43,7 @@ impl Objective for NotFinite {
     }
 }
 
-fn model() -> (tempfile::TempDir, Classifier, Tokens) {
+pub fn model() -> (tempfile::TempDir, Classifier, Tokens) {
     let dir = tempfile::tempdir().unwrap();
     tiny_classifier_dir(dir.path(), &TinySpec::new(["balance", "flight", "recipe"]));
     let classifier = Classifier::open(dir.path(), &Device::flex()).unwrap();
@@ -55,7 +55,7 @@ fn settings() -> TrainSettings {
     TrainSettings { learning_rate: 2e-3, batch_size: 5, epochs: 30, ..TrainSettings::default() }
 }
 
-fn weights(classifier: &Classifier) -> Vec<NamedTensor> {
+pub fn weights(classifier: &Classifier) -> Vec<NamedTensor> {
     classifier.network.export(&classifier.config).unwrap()
 }
 

@@ -1,11 +1,8 @@
 //! A sequence classifier: encoder and head.
 
-use crate::DropoutRates;
-use crate::{ClassificationHead, DropoutPlan, Encoder, EncoderOutput, Precision, RowKeys, Taps, TokenInput};
+use crate::{ClassificationHead, DropoutPlan, Encoder, EncoderOutput, Precision, Taps, TokenInput};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use faculty_core::Stream;
-use std::ops::Range;
 
 /// An encoder with its classification head.
 #[derive(Module, Debug)]
@@ -31,28 +28,6 @@ impl SequenceClassifier {
         let encoder = self.encoder.forward(input, dropout, taps);
         let logits = self.head.forward(encoder.last.clone(), input.spans(), dropout);
         ClassifierOutput { logits, encoder }
-    }
-
-    /// Stochastic passes `passes` of one batch, computed together: `[passes, batch, classes]`.
-    ///
-    /// Ids are embedded once; the passes then run as one batch of `passes * batch` rows. Row `i`'s masks depend on
-    /// (stream, pass, `identities[i]`) alone, so neither the batch a text is in nor its padding changes its passes.
-    pub fn sample(
-        &self,
-        input: &TokenInput,
-        rates: DropoutRates,
-        stream: Stream,
-        passes: Range<u32>,
-        identities: &[u64],
-    ) -> Tensor<3> {
-        let count = passes.len();
-        let dropout = DropoutPlan::Sampled { rates, keys: RowKeys::for_passes(stream, passes, identities) };
-        let embedded = self.encoder.embeddings.embed(input).repeat_dim(0, count);
-        let spans = input.spans().repeat(count);
-        let hidden = self.encoder.forward_embedded(embedded, &spans, &dropout, &Taps::None).last;
-        let logits = self.head.forward(hidden, &spans, &dropout);
-        let classes = logits.dims()[1];
-        logits.reshape([count, identities.len(), classes])
     }
 
     /// Sets the arithmetic of the layers' matrix products. It takes effect on the CPU; other devices compute in f32.

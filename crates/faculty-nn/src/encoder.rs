@@ -50,6 +50,16 @@ impl Encoder {
         self.forward_embedded(self.embeddings.embed(input), input.spans(), dropout, taps)
     }
 
+    /// Hidden states behind layer `layer`, `[batch, tokens, hidden]`, without dropout: what [`Encoder::forward_from`]
+    /// continues from.
+    pub fn forward_to(&self, layer: usize, input: &TokenInput) -> Tensor<3> {
+        let hidden = self.embeddings.enter(self.embeddings.embed(input), input.spans(), &DropoutPlan::Off);
+        let below = self.layers.iter().take(layer).enumerate();
+        below.fold(hidden, |hidden, (index, block)| {
+            block.forward(index as u32, hidden, input.spans(), &DropoutPlan::Off)
+        })
+    }
+
     /// Continues from normalised embeddings `[batch, tokens, embedding]`, as [`Embeddings::embed`] or
     /// [`Embeddings::embed_soft`] returns them.
     pub fn forward_embedded(

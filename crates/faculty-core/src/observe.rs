@@ -19,6 +19,13 @@ pub enum Event<'a> {
         /// A short live figure, or empty.
         note: &'a str,
     },
+    /// `units` more need no work now, for example because an earlier run did it: they are done and say nothing of the rate.
+    Skip {
+        /// Units.
+        units: u64,
+        /// Why, in a few words ("from the cache").
+        reason: &'a str,
+    },
     /// The stage ended; `summary` is one line worth keeping.
     End {
         /// One line worth keeping, or empty.

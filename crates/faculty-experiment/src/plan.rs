@@ -169,8 +169,8 @@ impl Plan {
             let _ = match &ask.passes {
                 Some(passes) => writeln!(
                     text,
-                    "  logits and K = {} Monte-Carlo passes, hidden dropout {}",
-                    passes.count,
+                    "  logits and Monte-Carlo passes, {}, hidden dropout rate {}",
+                    passes.describe(),
                     passes.hidden_rate.unwrap_or_default()
                 ),
                 None => writeln!(text, "  logits"),
@@ -197,8 +197,8 @@ fn asks(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Vec<Ask>
     let plain = Ask { max_length: experiment.scan.max_length, ..Ask::default() };
     let mut asks: Vec<Ask> = Vec::new();
     for (index, row) in experiment.rows.iter().enumerate() {
-        if let (true, Some((count, rate))) = (chosen(index), row.method.passes()) {
-            let ask = ask_for(experiment, count, rate);
+        if let (true, Some(passes)) = (chosen(index), row.method.passes(experiment.scan.seed)) {
+            let ask = ask_for(experiment, passes);
             if !asks.contains(&ask) {
                 asks.push(ask);
             }
@@ -210,13 +210,9 @@ fn asks(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Vec<Ask>
     asks
 }
 
-/// The ask of a row that wants `count` passes at hidden dropout `rate`.
-pub(crate) fn ask_for(experiment: &ExperimentFile, count: u32, rate: f32) -> Ask {
-    Ask {
-        kept: None,
-        max_length: experiment.scan.max_length,
-        passes: Some(Passes { count, hidden_rate: Some(rate), seed: experiment.scan.seed }),
-    }
+/// The ask of a row that wants these passes.
+pub(crate) fn ask_for(experiment: &ExperimentFile, passes: Passes) -> Ask {
+    Ask { kept: None, max_length: experiment.scan.max_length, passes: Some(passes) }
 }
 
 /// Rows without training first; then seed by seed, so that an interrupted run has whole seeds to compare.

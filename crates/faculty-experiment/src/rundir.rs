@@ -9,6 +9,7 @@
 //!   teachers/<name>-<key>/    fine-tuned teachers, reused by later runs
 //!   scans/                    teacher outputs, a row a text
 //!   cells/<row>/seed-<n>/     {metrics.jsonl, result.json, student/, commit.json}
+//!   run.lock                  held by the process that works here
 //! ```
 //!
 //! A cell directory is filled under a temporary name and renamed when it is whole; `commit.json` is its last file.
@@ -19,15 +20,22 @@ use crate::raw::CellRecord;
 use crate::schema::ExperimentFile;
 use faculty_core::{Error, Result, StagedDir, write_atomically};
 use serde::{Deserialize, Serialize};
+use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Keys that may change between invocations: they determine no cell.
 const FREE_KEYS: [&str; 3] = ["table.title", "table.seeds", "reference"];
 
-/// A run directory that fits the configuration.
+/// The file whose lock keeps two processes out of one run directory.
+const LOCK: &str = "run.lock";
+
+/// A run directory that fits the configuration, held by this process until the last clone is dropped.
 #[derive(Debug, Clone)]
 pub struct RunDir {
     root: PathBuf,
+    /// Open as long as the directory is held; nothing reads it.
+    _lock: Arc<File>,
 }
 
 /// `config.resolved.toml`: the experiment and what else determines the results.
@@ -52,13 +60,22 @@ impl RunDir {
     /// Opens or starts the run directory, and sweeps what an interrupted run left half-written.
     ///
     /// # Errors
-    /// Fails if it holds another configuration (the differences are listed), is no run directory, or cannot be written.
+    /// Fails if it holds another configuration (the differences are listed), is no run directory, another process works in
+    /// it, or it cannot be written.
     pub fn open(root: &Path, resolved: &Resolved, overwrite: bool) -> Result<Self> {
         let config = root.join("config.resolved.toml");
         let now = toml::to_string(resolved)
             .map_err(|error| Error::internal("the resolved configuration cannot be written").source(error))?;
+        if !config.is_file() && entries(root).iter().any(|entry| !entry.ends_with(LOCK)) {
+            return Err(Error::input("is not empty, and no run directory (no config.resolved.toml)")
+                .file(root)
+                .help("choose another --out"));
+        }
+        let lock = hold(root)?;
         if overwrite && config.is_file() {
-            std::fs::remove_dir_all(root).map_err(|error| Error::io("remove", root, error))?;
+            for entry in entries(root).iter().filter(|entry| !entry.ends_with(LOCK)) {
+                remove(entry)?;
+            }
         }
         if config.is_file() {
             let before = std::fs::read_to_string(&config).map_err(|error| Error::io("read", &config, error))?;
@@ -71,13 +88,9 @@ impl RunDir {
                 .file(root)
                 .help("undo the change, pass --overwrite to start anew, or choose another --out"));
             }
-        } else if root.read_dir().is_ok_and(|mut entries| entries.next().is_some()) {
-            return Err(Error::input("is not empty, and no run directory (no config.resolved.toml)")
-                .file(root)
-                .help("choose another --out"));
         }
         write_atomically(&config, now.as_bytes())?;
-        let dir = Self { root: root.to_path_buf() };
+        let dir = Self { root: root.to_path_buf(), _lock: Arc::new(lock) };
         dir.sweep()?;
         Ok(dir)
     }
@@ -139,9 +152,7 @@ impl RunDir {
                 let uncommitted = dir.starts_with(&cells) && entry.is_dir() && !entry.join("commit.json").is_file();
                 if temporary || uncommitted {
                     tracing::debug!(path = %entry.display(), "sweep");
-                    let removed =
-                        if entry.is_dir() { std::fs::remove_dir_all(&entry) } else { std::fs::remove_file(&entry) };
-                    removed.map_err(|error| Error::io("remove", &entry, error))?;
+                    remove(&entry)?;
                 }
             }
         }
@@ -221,6 +232,28 @@ pub(crate) fn slug(name: &str) -> String {
             format!("{cut}-{}", &faculty_core::hash_bytes(name.as_bytes())[..8]).trim_start_matches('-').to_owned()
         }
     }
+}
+
+/// Takes the lock of a run directory. The system releases it when the process ends, however it ends.
+fn hold(root: &Path) -> Result<File> {
+    std::fs::create_dir_all(root).map_err(|error| Error::io("create directory", root, error))?;
+    let path = root.join(LOCK);
+    let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(|error| Error::io("open", &path, error))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::input("another process works in this run directory")
+            .file(root)
+            .help("wait for it, or choose another --runs-dir")),
+        // Some network file systems have no locks.
+        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => Ok(file),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", &path, error)),
+    }
+}
+
+fn remove(path: &Path) -> Result<()> {
+    let removed = if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+    removed.map_err(|error| Error::io("remove", path, error))
 }
 
 fn entries(dir: &Path) -> Vec<PathBuf> {

@@ -1,6 +1,8 @@
 //! The methods, as configuration. Every default names its source.
 
 use faculty_core::{Error, Result};
+use faculty_nn::PassSites;
+use faculty_teacher::Passes;
 use serde::{Deserialize, Serialize};
 
 /// What data a method may read.
@@ -43,6 +45,10 @@ pub struct MukiSpec {
     pub passes: u32,
     /// Hidden dropout rate of the passes: 0.1 (`models/monte_carlo.py`).
     pub dropout: f32,
+    /// Where the passes drop: everywhere (`models/monte_carlo.py`). The last layers or the head alone cost less and are
+    /// another estimator, so they are named wherever the method is.
+    #[serde(skip_serializing_if = "PassSites::is_all")]
+    pub pass_sites: PassSites,
     /// Weighs every text by the margin between its two best scores: true in the released script.
     pub margin: bool,
     /// Divides the margins by their mean, so that they do not scale the learning rate. Off in the released code.
@@ -59,10 +65,17 @@ impl Default for MukiSpec {
             gate_temperature: 0.2,
             passes: 16,
             dropout: 0.1,
+            pass_sites: PassSites::All,
             margin: true,
             normalise_margin: false,
             single_pass: false,
         }
+    }
+}
+
+impl MukiSpec {
+    fn passes(&self, seed: u64) -> Passes {
+        Passes { count: self.passes, hidden_rate: Some(self.dropout), seed, sites: self.pass_sites }
     }
 }
 
@@ -160,7 +173,11 @@ impl MethodSpec {
                 if muki.single_pass {
                     return format!("MUKI {vote}{margin} without Monte-Carlo dropout (single-pass entropy)");
                 }
-                format!("MUKI {vote}{margin} as in the authors' code, dropout fixed, K = {}", muki.passes)
+                let passes = muki.passes(0).describe();
+                match muki.pass_sites {
+                    PassSites::All => format!("MUKI {vote}{margin} as in the authors' code, dropout fixed, {passes}"),
+                    _ => format!("MUKI {vote}{margin}, {passes} (the authors' code: everywhere)"),
+                }
             }
         }
     }
@@ -179,10 +196,10 @@ impl MethodSpec {
         !matches!(self, Self::Teacher { .. } | Self::Concat {})
     }
 
-    /// Monte-Carlo passes the method needs, with their hidden dropout rate.
-    pub fn passes(&self) -> Option<(u32, f32)> {
+    /// Monte-Carlo passes the method needs, their streams seeded by `seed`.
+    pub fn passes(&self, seed: u64) -> Option<Passes> {
         match self {
-            Self::Muki(muki) if !muki.single_pass => Some((muki.passes, muki.dropout)),
+            Self::Muki(muki) if !muki.single_pass => Some(muki.passes(seed)),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use crate::{Classifier, Tokens};
 use faculty_core::{Event, Observer, Result};
-use faculty_nn::{DropoutPlan, Taps, host_values};
+use faculty_nn::{DropoutPlan, host_values};
 use faculty_text::plan_in_length_order;
 
 /// How large an inference batch may grow.
@@ -34,7 +34,7 @@ impl Classifier {
         for rows in plan_in_length_order(&tokens.lengths(), limits.rows, limits.tokens) {
             observer.check()?;
             let input = tokens.batch(&rows, &self.config, &self.device)?;
-            let batch = self.network.forward(&input, &DropoutPlan::Off, &Taps::None).logits;
+            let batch = self.network.logits(&input, &DropoutPlan::Off);
             let values = host_values(batch)?;
             for (row, values) in rows.iter().zip(values.chunks_exact(classes)) {
                 logits[row * classes..(row + 1) * classes].copy_from_slice(values);

@@ -1,11 +1,8 @@
 //! A sequence classifier: encoder and head.
 
-use crate::DropoutRates;
-use crate::{ClassificationHead, DropoutPlan, Encoder, EncoderOutput, Precision, RowKeys, Taps, TokenInput};
+use crate::{ClassificationHead, DropoutPlan, Encoder, EncoderOutput, Precision, Taps, TokenInput};
 use burn::module::Module;
 use burn::tensor::Tensor;
-use faculty_core::Stream;
-use std::ops::Range;
 
 /// An encoder with its classification head.
 #[derive(Module, Debug)]
@@ -33,26 +30,11 @@ impl SequenceClassifier {
         ClassifierOutput { logits, encoder }
     }
 
-    /// Stochastic passes `passes` of one batch, computed together: `[passes, batch, classes]`.
-    ///
-    /// The passes run as one batch of `passes * batch` rows. Row `i`'s masks depend on
-    /// (stream, pass, `identities[i]`) alone, so neither the batch a text is in nor its padding changes its passes.
-    pub fn sample(
-        &self,
-        input: &TokenInput,
-        rates: DropoutRates,
-        stream: Stream,
-        passes: Range<u32>,
-        identities: &[u64],
-    ) -> Tensor<3> {
-        let count = passes.len();
-        let dropout = DropoutPlan::Sampled { rates, keys: RowKeys::for_passes(stream, passes, identities) };
-        let spans = input.spans().repeat(count);
-        let embedded = self.encoder.embeddings.forward(input, &spans, &dropout);
-        let hidden = self.encoder.forward_from(0, embedded, &spans, &dropout, &Taps::None).last;
-        let logits = self.head.forward(hidden, &spans, &dropout);
-        let classes = logits.dims()[1];
-        logits.reshape([count, identities.len(), classes])
+    /// Logits `[batch, classes]` alone. Cheaper than [`forward`](Self::forward): what the last layer would compute of other
+    /// tokens than the first is left out, because the head does not read it.
+    pub fn logits(&self, input: &TokenInput, dropout: &DropoutPlan) -> Tensor<2> {
+        let hidden = self.encoder.embeddings.forward(input, input.spans(), dropout);
+        self.head.from_first(self.encoder.forward_first(0, hidden, input.spans(), dropout), dropout)
     }
 
     /// Sets the arithmetic of the layers' matrix products. It takes effect on the CPU; other devices compute in f32.

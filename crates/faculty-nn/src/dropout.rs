@@ -57,18 +57,43 @@ pub enum DropoutPlan {
         /// One key a row.
         keys: RowKeys,
     },
+    /// Sampled masks in the upper layers and the head; everything below is deterministic.
+    SampledFrom {
+        /// The first layer that drops, from 0; the number of layers = the head alone.
+        first_layer: u32,
+        /// The rates.
+        rates: DropoutRates,
+        /// One key a row.
+        keys: RowKeys,
+    },
 }
 
 impl DropoutPlan {
     /// The mask of one site, or `None` if nothing is dropped there.
     pub fn site(&self, site: Site) -> Option<SiteMask> {
-        let Self::Sampled { rates, keys } = self else { return None };
+        let (first_layer, rates, keys) = match self {
+            Self::Off => return None,
+            Self::Sampled { rates, keys } => (None, rates, keys),
+            Self::SampledFrom { first_layer, rates, keys } => (Some(*first_layer), rates, keys),
+        };
+        if first_layer.is_some_and(|first| site.is_below(first)) {
+            return None;
+        }
         let rate = match site {
             Site::Attention(_) => rates.attention,
             Site::Classifier(_) => rates.classifier,
             Site::Embeddings | Site::AttentionOutput(_) | Site::FeedForwardOutput(_) => rates.hidden,
         };
         SiteMask::new(rate, keys.clone(), site)
+    }
+
+    /// The first place where a network of `layers` layers drops anything; what comes before it is deterministic.
+    pub fn first_site(&self, layers: u32) -> Option<Site> {
+        let of_layer = |layer| [Site::Attention(layer), Site::AttentionOutput(layer), Site::FeedForwardOutput(layer)];
+        std::iter::once(Site::Embeddings)
+            .chain((0..layers).flat_map(of_layer))
+            .chain([Site::Classifier(0), Site::Classifier(1)])
+            .find(|&site| self.site(site).is_some())
     }
 }
 
@@ -110,6 +135,15 @@ pub enum Site {
 }
 
 impl Site {
+    /// True if the site comes before layer `layer`.
+    fn is_below(self, layer: u32) -> bool {
+        match self {
+            Self::Embeddings => true,
+            Self::Attention(index) | Self::AttentionOutput(index) | Self::FeedForwardOutput(index) => index < layer,
+            Self::Classifier(_) => false,
+        }
+    }
+
     fn number(self) -> u64 {
         match self {
             Self::Embeddings => 1,

@@ -1,6 +1,6 @@
 //! The encoder: embeddings and layers, with every hidden state within reach.
 
-use crate::{DropoutPlan, Embeddings, EncoderLayer, Spans, TokenInput};
+use crate::{DropoutPlan, Embeddings, EncoderLayer, Spans, TokenInput, first_tokens};
 use burn::module::Module;
 use burn::tensor::Tensor;
 
@@ -49,6 +49,30 @@ impl Encoder {
     pub fn forward(&self, input: &TokenInput, dropout: &DropoutPlan, taps: &Taps) -> EncoderOutput {
         let hidden = self.embeddings.forward(input, input.spans(), dropout);
         self.forward_from(0, hidden, input.spans(), dropout, taps)
+    }
+
+    /// Hidden states behind layer `layer`, `[batch, tokens, hidden]`, without dropout: what [`Encoder::forward_from`]
+    /// continues from.
+    pub fn forward_to(&self, layer: usize, input: &TokenInput) -> Tensor<3> {
+        let hidden = self.embeddings.enter(self.embeddings.embed(input), input.spans(), &DropoutPlan::Off);
+        let below = self.layers.iter().take(layer).enumerate();
+        below.fold(hidden, |hidden, (index, block)| {
+            block.forward(index as u32, hidden, input.spans(), &DropoutPlan::Off)
+        })
+    }
+
+    /// Like [`Encoder::forward_from`], for the last hidden states of the rows' first text tokens alone, `[batch, hidden]`: all
+    /// that a classification head reads. The last layer then computes keys and values of all tokens and everything else of
+    /// the first ones.
+    pub fn forward_first(&self, layer: usize, hidden: Tensor<3>, spans: &Spans, dropout: &DropoutPlan) -> Tensor<2> {
+        let mut hidden = hidden;
+        for (index, block) in self.layers.iter().enumerate().skip(layer) {
+            if index + 1 == self.layers.len() {
+                return block.forward_first(index as u32, hidden, spans, dropout);
+            }
+            hidden = block.forward(index as u32, hidden, spans, dropout);
+        }
+        first_tokens(hidden, spans)
     }
 
     /// Continues from normalised embeddings `[batch, tokens, embedding]`, as [`Embeddings::embed`] or

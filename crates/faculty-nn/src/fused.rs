@@ -45,7 +45,7 @@ use crate::{DropoutPlan, EncoderLayer, Site, Spans};
 use burn::backend::{Dispatch, DispatchDevice};
 use burn::tensor::{DType, Device, Tensor};
 use ops::{FusedOps, LayerTensors};
-use plan::LayerPlan;
+use plan::{LayerPlan, Queries};
 use std::sync::Arc;
 
 /// True where [`encoder_layer`] has kernels: f32 layers on the CPU backend, with or without autodiff.
@@ -70,11 +70,43 @@ pub fn encoder_layer(
     spans: &Spans,
     dropout: &DropoutPlan,
 ) -> Tensor<3> {
-    let [batch, tokens, width] = hidden.dims();
-    let fits = batch == spans.rows() && tokens == spans.width() && batch > 0 && width.is_multiple_of(layer.heads);
-    if !fits || hidden.dtype() != DType::F32 || !supports(&hidden.device(), layer) {
+    if !fits(layer, &hidden, spans) {
         return layer.forward_plain(index, hidden, spans, dropout);
     }
+    run(layer, index, hidden, spans, dropout, Queries::All)
+}
+
+/// [`encoder_layer`] for the first text token of every row alone, `[batch, width]`.
+pub(crate) fn first_tokens_of_layer(
+    layer: &EncoderLayer,
+    index: u32,
+    hidden: Tensor<3>,
+    spans: &Spans,
+    dropout: &DropoutPlan,
+) -> Tensor<2> {
+    let [batch, _, width] = hidden.dims();
+    if !fits(layer, &hidden, spans) {
+        return crate::first_tokens(layer.forward_plain(index, hidden, spans, dropout), spans);
+    }
+    run(layer, index, hidden, spans, dropout, Queries::First).reshape([batch, width])
+}
+
+fn fits(layer: &EncoderLayer, hidden: &Tensor<3>, spans: &Spans) -> bool {
+    let [batch, tokens, width] = hidden.dims();
+    let shapes = batch == spans.rows() && tokens == spans.width() && batch > 0 && width.is_multiple_of(layer.heads);
+    shapes && hidden.dtype() == DType::F32 && supports(&hidden.device(), layer)
+}
+
+/// The output `[batch, tokens, width]`, or `[batch, 1, width]` for the first tokens.
+fn run(
+    layer: &EncoderLayer,
+    index: u32,
+    hidden: Tensor<3>,
+    spans: &Spans,
+    dropout: &DropoutPlan,
+    queries: Queries,
+) -> Tensor<3> {
+    let width = hidden.dims()[2];
     let inner = layer.feed_forward_in.weight.val();
     let plan = LayerPlan {
         heads: layer.heads,
@@ -87,6 +119,7 @@ pub fn encoder_layer(
         attention_mask: dropout.site(Site::Attention(index)),
         attention_output_mask: dropout.site(Site::AttentionOutput(index)),
         output_mask: dropout.site(Site::FeedForwardOutput(index)),
+        queries,
         method: products::Method::of(layer.precision),
         packed: layer.packed.clone(),
         chunks: plan::chunks(spans),

@@ -22,11 +22,22 @@ pub struct ClassificationHead {
 impl ClassificationHead {
     /// Logits `[batch, classes]` from the last hidden states `[batch, tokens, hidden]`.
     pub fn forward(&self, hidden: Tensor<3>, spans: &Spans, dropout: &DropoutPlan) -> Tensor<2> {
-        let mut first = first_tokens(hidden, spans);
-        if self.drop_before_dense {
-            first = drop_rows(first, dropout.site(Site::Classifier(0)));
-        }
-        let pooled = self.activation.apply(self.dense.forward_rows(first));
+        self.from_first(first_tokens(hidden, spans), dropout)
+    }
+
+    /// Logits `[batch, classes]` from the last hidden states of the rows' first tokens, `[batch, hidden]`.
+    pub fn from_first(&self, first: Tensor<2>, dropout: &DropoutPlan) -> Tensor<2> {
+        self.classify(self.pooled(first, dropout), dropout)
+    }
+
+    /// The activated dense layer over first tokens, `[batch, hidden]` both.
+    pub(crate) fn pooled(&self, first: Tensor<2>, dropout: &DropoutPlan) -> Tensor<2> {
+        let mask = if self.drop_before_dense { dropout.site(Site::Classifier(0)) } else { None };
+        self.activation.apply(self.dense.forward_rows(drop_rows(first, mask)))
+    }
+
+    /// Logits from [`ClassificationHead::pooled`].
+    pub(crate) fn classify(&self, pooled: Tensor<2>, dropout: &DropoutPlan) -> Tensor<2> {
         self.output.forward_rows(drop_rows(pooled, dropout.site(Site::Classifier(1))))
     }
 }

@@ -1,7 +1,7 @@
 //! One post-norm transformer layer, as BERT, DistilBERT, RoBERTa and ELECTRA share it.
 
 use crate::fused;
-use crate::{Activation, DropoutPlan, LayerNorm, Linear, Precision, Site, SiteMask, Spans};
+use crate::{Activation, DropoutPlan, LayerNorm, Linear, Precision, Site, SiteMask, Spans, first_tokens};
 use burn::module::Module;
 use burn::tensor::{Tensor, TensorData, activation};
 use rayon::prelude::*;
@@ -45,6 +45,14 @@ impl EncoderLayer {
             return fused::encoder_layer(self, index, hidden, spans, dropout);
         }
         self.forward_plain(index, hidden, spans, dropout)
+    }
+
+    /// [`EncoderLayer::forward`] for the first text token of every row alone, `[batch, hidden]`.
+    pub fn forward_first(&self, index: u32, hidden: Tensor<3>, spans: &Spans, dropout: &DropoutPlan) -> Tensor<2> {
+        if fused::supports(&hidden.device(), self) {
+            return fused::first_tokens_of_layer(self, index, hidden, spans, dropout);
+        }
+        first_tokens(self.forward_plain(index, hidden, spans, dropout), spans)
     }
 
     /// The same in plain Burn operations: the path of every device without fused kernels, and their reference.

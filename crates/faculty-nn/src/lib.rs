@@ -34,7 +34,9 @@ mod layer;
 mod linear;
 mod load;
 mod names;
+mod pass_sites;
 mod precision;
+mod sample;
 mod spans;
 mod views;
 
@@ -51,6 +53,8 @@ pub use input::TokenInput;
 pub use layer::EncoderLayer;
 pub use linear::{LayerNorm, Linear};
 pub use load::{HeadSource, LoadReport};
+pub use pass_sites::PassSites;
 pub use precision::{Precision, PrecisionChoice};
+pub use sample::{PassPlan, SampledLogits};
 pub use spans::Spans;
 pub use views::{Gate, PassSummary, StudentView, TeacherView};

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use faculty_core::{Error, Event, Observer, Result, Stream};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::fused::AdamWConfig;
-use faculty_nn::{DropoutPlan, DropoutRates, RowKeys, Taps, host_values};
+use faculty_nn::{DropoutPlan, DropoutRates, RowKeys, host_values};
 use faculty_text::plan_shuffled;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -215,7 +215,7 @@ fn train_planned(
             let step_stream = dropout_stream.fork(report.steps as u64);
             let identities: Vec<u64> = rows.iter().map(|&row| row as u64).collect();
             let dropout = DropoutPlan::Sampled { rates, keys: RowKeys::for_pass(step_stream, 0, &identities) };
-            let logits = network.forward(&input, &dropout, &Taps::None).logits;
+            let logits = network.logits(&input, &dropout);
             let loss = objective.loss(logits, &rows)?;
             let mut gradients = loss.total.backward();
             let gradients = GradientsParams::from_module(&mut gradients, &network);

@@ -1,6 +1,7 @@
 //! What is asked of a teacher.
 
-use faculty_nn::DropoutRates;
+use faculty_core::{Error, Result};
+use faculty_nn::{DropoutRates, PassSites};
 use serde::{Deserialize, Serialize};
 
 /// What is asked of a teacher for every text. Part of the cache key.
@@ -23,18 +24,38 @@ pub struct Passes {
     pub hidden_rate: Option<f32>,
     /// Seed of the dropout streams.
     pub seed: u64,
+    /// Where dropout acts.
+    #[serde(default, skip_serializing_if = "PassSites::is_all")]
+    pub sites: PassSites,
 }
 
 impl Ask {
     /// Adds `count` passes at a hidden dropout rate of 0.1 (lancopku/MUKI, `models/monte_carlo.py`).
     #[must_use]
     pub fn with_passes(mut self, count: u32, seed: u64) -> Self {
-        self.passes = (count > 0).then_some(Passes { count, hidden_rate: Some(0.1), seed });
+        self.passes = (count > 0).then_some(Passes { count, hidden_rate: Some(0.1), seed, sites: PassSites::All });
         self
     }
 }
 
 impl Passes {
+    /// The passes in a few words: "K = 16", "K = 16, dropout in the head alone".
+    pub fn describe(&self) -> String {
+        match self.sites {
+            PassSites::All => format!("K = {}", self.count),
+            sites => format!("K = {}, dropout in {}", self.count, sites.describe()),
+        }
+    }
+
+    /// # Errors
+    /// Fails if there is no pass, or a network of `layers` layers lacks the dropout sites.
+    pub fn check(&self, layers: usize) -> Result<()> {
+        if self.count == 0 {
+            return Err(Error::input("is 0").key("passes").expected("at least 1"));
+        }
+        self.sites.check(layers as u32)
+    }
+
     /// The rates of the passes for a model whose checkpoint says `checkpoint`. The classifier's rate follows an
     /// overridden hidden rate where the checkpoint does not set one of its own.
     pub fn rates(&self, checkpoint: DropoutRates) -> DropoutRates {

@@ -2,35 +2,47 @@
 //!
 //! A file holds the rows of one (teacher, settings) pair. Rows are found by the hash of their text, so that a shuffled,
 //! shortened or extended text set reuses what is there, and a changed text, teacher or setting never does.
+//!
+//! Missing texts are asked in blocks, and every block is on disk before the next one begins: a scan that was interrupted or
+//! killed goes on where it stopped.
 
-use crate::{Ask, PassArrays, Teacher, TeacherOutputs};
-use faculty_core::{ContentHash, Error, Observer, Result, hash_bytes, hash_text, short_hash, write_atomically};
-use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use crate::journal::{Journal, Layout, Rows};
+use crate::{Ask, Teacher, TeacherOutputs};
+use faculty_core::{ContentHash, Error, Event, Observer, Result, hash_bytes, hash_text, short_hash};
+use std::collections::HashSet;
+use std::path::PathBuf;
 
-/// First bytes of a cache file; the number changes with the layout or with anything that changes computed values.
-const MAGIC: &[u8; 8] = b"FACTO\x00\x00\x01";
-const HASH_BYTES: usize = 32;
-const CHECKSUM_BYTES: usize = 64;
+/// Bytes of text times forward passes that one block holds: some seconds of a small encoder on a laptop, and still many
+/// batches of texts of one length.
+const BLOCK_WORK: usize = 1 << 20;
 
 /// A directory of teacher outputs.
 #[derive(Debug, Clone)]
 pub struct TeacherCache {
     dir: PathBuf,
+    block_work: usize,
 }
 
 impl TeacherCache {
     /// A cache in `dir`, which is created when something is stored.
     pub fn new(dir: impl Into<PathBuf>) -> Self {
-        Self { dir: dir.into() }
+        Self { dir: dir.into(), block_work: BLOCK_WORK }
     }
 
-    /// Outputs of `teacher` for `texts`: known rows from disk, the others computed and stored.
+    /// Stores after so many bytes of text times forward passes (deterministic and Monte-Carlo).
+    #[must_use]
+    pub fn with_block_work(mut self, work: usize) -> Self {
+        self.block_work = work;
+        self
+    }
+
+    /// Outputs of `teacher` for `texts`: known rows from disk, the others computed and stored block by block.
     ///
-    /// A damaged or foreign cache file counts as absent and is replaced.
+    /// What is damaged in a cache file counts as absent. While another process fills the same file, this one waits and then
+    /// uses its rows. Known rows are reported as one [`Event::Skip`].
     ///
     /// # Errors
-    /// Fails if the teacher fails or the file cannot be written.
+    /// Fails if the teacher fails, the file cannot be written, or the user interrupted; finished blocks are kept.
     pub fn outputs(
         &self,
         teacher: &dyn Teacher,
@@ -47,55 +59,75 @@ impl TeacherCache {
         let key = hash_bytes(format!("{fingerprint}\n{settings}").as_bytes());
         let classes = ask.kept.as_ref().map_or(teacher.labels().len(), Vec::len);
         let width = classes + ask.passes.as_ref().map_or(0, |_| classes + 2);
-        let path = self.dir.join(format!("{}-{}.rows", short_hash(&fingerprint), short_hash(&key)));
-        let mut rows = read_rows(&path, &key, width);
+        let path =
+            self.dir.join(format!("{}-{}.rows", short_hash(&hash_bytes(fingerprint.as_bytes())), short_hash(&key)));
+        let layout = Layout::new(key, width);
 
         let hashes: Vec<ContentHash> = texts.iter().map(|text| hash_text(text)).collect();
-        let mut missing: Vec<usize> = Vec::new();
-        let mut asked = std::collections::HashSet::new();
-        for (row, hash) in hashes.iter().enumerate() {
-            if !rows.contains_key(hash) && asked.insert(*hash) {
-                missing.push(row);
-            }
-        }
-        let known = texts.len() - missing.len();
-        if known > 0 {
-            observer.on(faculty_core::Event::Advance { units: known as u64, note: "from the cache" });
-        }
+        let mut rows = layout.read(&path);
         let mut truncated = 0;
-        if !missing.is_empty() {
-            let new_texts: Vec<String> = missing.iter().map(|&row| texts[row].clone()).collect();
-            let new = teacher.outputs(&new_texts, ask, observer)?;
-            truncated = new.truncated;
-            for (position, &row) in missing.iter().enumerate() {
-                rows.insert(hashes[row], pack(&new, position));
+        if !hashes.iter().all(|hash| rows.contains_key(hash)) {
+            let (mut journal, known) = Journal::open(&path, layout, observer)?;
+            rows = known;
+            let missing = missing(texts, &hashes, &rows);
+            skip(texts.len() - missing.len(), observer);
+            for block in blocks(texts, &missing, self.block_work, ask) {
+                let asked: Vec<String> = block.iter().map(|&row| texts[row].clone()).collect();
+                let new = teacher.outputs(&asked, ask, observer)?;
+                truncated += new.truncated;
+                let packed: Vec<Vec<f32>> = (0..block.len()).map(|position| pack(&new, position)).collect();
+                journal.append(block.iter().map(|&row| &hashes[row]).zip(packed.iter().map(Vec::as_slice)))?;
+                rows.extend(block.iter().map(|&row| hashes[row]).zip(packed));
             }
-            write_rows(&path, &key, &rows)?;
+        } else {
+            skip(texts.len(), observer);
         }
-        let mut out = TeacherOutputs {
-            classes,
-            logits: Vec::with_capacity(texts.len() * classes),
-            passes: ask.passes.as_ref().map(|_| PassArrays {
-                mean_probabilities: Vec::with_capacity(texts.len() * classes),
-                mean_entropy: Vec::with_capacity(texts.len()),
-                variance: Vec::with_capacity(texts.len()),
-            }),
-            truncated,
-        };
-        for hash in &hashes {
+        let mut out = TeacherOutputs::zeroed(texts.len(), classes, ask.passes.is_some());
+        out.truncated = truncated;
+        for (text, hash) in hashes.iter().enumerate() {
             let row =
                 rows.get(hash).ok_or_else(|| Error::internal("a teacher row was computed and not found again"))?;
-            out.logits.extend_from_slice(&row[..classes]);
-            if let Some(passes) = &mut out.passes {
-                passes.mean_probabilities.extend_from_slice(&row[classes..2 * classes]);
-                passes.mean_entropy.push(row[2 * classes]);
-                passes.variance.push(row[2 * classes + 1]);
-            }
+            unpack(row, text, &mut out);
         }
         Ok(out)
     }
 }
 
+fn skip(known: usize, observer: &dyn Observer) {
+    if known > 0 {
+        observer.on(Event::Skip { units: known as u64, reason: "from the cache" });
+    }
+}
+
+/// The texts without a row, each once, short ones first: texts of a block then have one length, and the blocks of a scan that
+/// goes on are those of a scan that was never interrupted.
+fn missing(texts: &[String], hashes: &[ContentHash], rows: &Rows) -> Vec<usize> {
+    let mut asked = HashSet::new();
+    let mut missing: Vec<usize> =
+        (0..texts.len()).filter(|&row| !rows.contains_key(&hashes[row]) && asked.insert(hashes[row])).collect();
+    missing.sort_by_key(|&row| (texts[row].len(), row));
+    missing
+}
+
+/// Cuts texts into blocks of `work` bytes times passes, at least one text each.
+fn blocks<'a>(texts: &[String], missing: &'a [usize], work: usize, ask: &Ask) -> Vec<&'a [usize]> {
+    let passes = 1 + ask.passes.as_ref().map_or(0, |passes| passes.count as usize);
+    let (mut blocks, mut start, mut filled) = (Vec::new(), 0, 0);
+    for (position, &row) in missing.iter().enumerate() {
+        let cost = texts[row].len().max(1) * passes;
+        if position > start && filled + cost > work {
+            blocks.push(&missing[start..position]);
+            (start, filled) = (position, 0);
+        }
+        filled += cost;
+    }
+    if start < missing.len() {
+        blocks.push(&missing[start..]);
+    }
+    blocks
+}
+
+/// The row of one text: logits, then mean probabilities, mean entropy and variance of the passes.
 fn pack(outputs: &TeacherOutputs, row: usize) -> Vec<f32> {
     let span = row * outputs.classes..(row + 1) * outputs.classes;
     let mut values = outputs.logits[span.clone()].to_vec();
@@ -107,42 +139,13 @@ fn pack(outputs: &TeacherOutputs, row: usize) -> Vec<f32> {
     values
 }
 
-type Rows = HashMap<ContentHash, Vec<f32>>;
-
-/// The rows of a cache file, or none if it is absent, damaged, or made under another key.
-fn read_rows(path: &Path, key: &str, width: usize) -> Rows {
-    std::fs::read(path).ok().and_then(|bytes| parse_rows(&bytes, key, width)).unwrap_or_default()
-}
-
-fn parse_rows(bytes: &[u8], key: &str, width: usize) -> Option<Rows> {
-    let (body, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_BYTES)?)?;
-    let head = body.strip_prefix(MAGIC)?;
-    let records = head.strip_prefix(key.as_bytes())?;
-    if hash_bytes(body).as_bytes() != checksum {
-        return None;
+fn unpack(values: &[f32], row: usize, out: &mut TeacherOutputs) {
+    let classes = out.classes;
+    let span = row * classes..(row + 1) * classes;
+    out.logits[span.clone()].copy_from_slice(&values[..classes]);
+    if let Some(passes) = &mut out.passes {
+        passes.mean_probabilities[span].copy_from_slice(&values[classes..2 * classes]);
+        passes.mean_entropy[row] = values[2 * classes];
+        passes.variance[row] = values[2 * classes + 1];
     }
-    let size = HASH_BYTES + 4 * width;
-    records.len().is_multiple_of(size).then_some(())?;
-    records
-        .chunks_exact(size)
-        .map(|record| {
-            let (hash, values) = record.split_at(HASH_BYTES);
-            let values = values.as_chunks::<4>().0.iter().map(|value| f32::from_le_bytes(*value)).collect();
-            Some((hash.try_into().ok()?, values))
-        })
-        .collect()
-}
-
-fn write_rows(path: &Path, key: &str, rows: &Rows) -> Result<()> {
-    let mut hashes: Vec<&ContentHash> = rows.keys().collect();
-    hashes.sort_unstable();
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(key.as_bytes());
-    for hash in hashes {
-        bytes.extend_from_slice(hash);
-        bytes.extend(rows[hash].iter().flat_map(|value| value.to_le_bytes()));
-    }
-    let checksum = hash_bytes(&bytes);
-    bytes.extend_from_slice(checksum.as_bytes());
-    write_atomically(path, &bytes)
 }

@@ -14,7 +14,9 @@
 
 mod ask;
 mod cache;
+mod journal;
 mod outputs;
+mod summary;
 mod teacher;
 
 pub use ask::{Ask, Passes};

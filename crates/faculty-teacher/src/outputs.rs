@@ -29,6 +29,20 @@ pub struct PassArrays {
 }
 
 impl TeacherOutputs {
+    /// Room for `texts` texts.
+    pub(crate) fn zeroed(texts: usize, classes: usize, with_passes: bool) -> Self {
+        Self {
+            classes,
+            logits: vec![0.0; texts * classes],
+            passes: with_passes.then(|| PassArrays {
+                mean_probabilities: vec![0.0; texts * classes],
+                mean_entropy: vec![0.0; texts],
+                variance: vec![0.0; texts],
+            }),
+            truncated: 0,
+        }
+    }
+
     /// Number of texts.
     pub fn len(&self) -> usize {
         self.logits.len() / self.classes.max(1)

@@ -44,6 +44,12 @@ fn notes(prepared: &Prepared) -> Vec<String> {
     if matches!(student.init, StudentStart::Teacher(_)) {
         notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
     }
+    for row in &experiment.rows {
+        let passes = row.method.passes(experiment.scan.seed).filter(|passes| !passes.sites.is_all());
+        if let Some(passes) = passes {
+            notes.push(format!("{}: Monte-Carlo {} (the authors' code: everywhere)", row.name, passes.describe()));
+        }
+    }
     if experiment.data.evaluate_on == EvaluateOn::Dev {
         notes.push("measured on the development split: for choosing settings, not for publication".to_owned());
     }

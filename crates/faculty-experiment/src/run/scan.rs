@@ -52,14 +52,15 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             };
             let mut look = |what: &str, texts: &[String], ask: &Ask| -> Result<TeacherOutputs> {
                 let stage = match &ask.passes {
-                    Some(passes) => format!("scan {what} texts: {}, K = {}", ready.name, passes.count),
+                    Some(passes) => format!("scan {what} texts: {}, {}", ready.name, passes.describe()),
                     None => format!("scan {what} texts: {}", ready.name),
                 };
                 work.observer.on(Event::Start { stage: &stage, total: texts.len() as u64, unit: "texts" });
                 let start = Instant::now();
-                let outputs = cache.outputs(&teacher, texts, ask, work.observer)?;
-                scan.seconds +=
-                    recorded_seconds(&work.dir.scan_path(), ready, ask, texts, start.elapsed().as_secs_f64())?;
+                let outputs = cache.outputs(&teacher, texts, ask, work.observer);
+                let time = start.elapsed().as_secs_f64();
+                scan.seconds += recorded_seconds(&work.dir.scan_path(), ready, ask, texts, time, outputs.is_ok())?;
+                let outputs = outputs?;
                 work.observer.on(Event::End { summary: "" });
                 if outputs.truncated > 0 {
                     let text = format!("teacher {}: {} {what} texts were truncated", ready.name, outputs.truncated);
@@ -87,9 +88,9 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
 impl Scan {
     /// What the teachers said to a row: with the passes it wants, or whatever holds plain logits.
     pub(super) fn for_method(&self, experiment: &ExperimentFile, method: &MethodSpec) -> Option<&Answers> {
-        match method.passes() {
-            Some((count, rate)) => {
-                let ask = ask_for(experiment, count, rate);
+        match method.passes(experiment.scan.seed) {
+            Some(passes) => {
+                let ask = ask_for(experiment, passes);
                 self.answers.iter().find(|answers| answers.ask == ask)
             }
             None => self.answers.first(),
@@ -127,21 +128,38 @@ fn own_slice(outputs: &TeacherOutputs, labels: &[usize], to_union: &[usize]) -> 
     (texts > 0).then(|| right as f64 / texts as f64)
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Default, Serialize, Deserialize)]
 struct ScanTime {
     seconds: f64,
+    /// False while an interrupted scan is not finished.
+    #[serde(default = "yes")]
+    whole: bool,
 }
 
-/// The seconds of the scan when it took place: a later run, which finds its rows in the cache, reports the same cost.
-fn recorded_seconds(dir: &Path, teacher: &ReadyTeacher, ask: &Ask, texts: &[String], measured: f64) -> Result<f64> {
+const fn yes() -> bool {
+    true
+}
+
+/// The seconds of the scan when it took place: a later run, which finds its rows in the cache, reports the same cost. The
+/// parts of an interrupted scan (not of a killed one) are added up.
+fn recorded_seconds(
+    dir: &Path,
+    teacher: &ReadyTeacher,
+    ask: &Ask,
+    texts: &[String],
+    measured: f64,
+    whole: bool,
+) -> Result<f64> {
     let mut key = teacher.record.sha256.clone().into_bytes();
     key.extend(serde_json::to_vec(ask).unwrap_or_default());
     key.extend(texts.iter().flat_map(|text| hash_text(text)));
     let path = dir.join(format!("time-{}.json", faculty_core::short_hash(&hash_bytes(&key))));
     let known: Option<ScanTime> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-    if let Some(known) = known {
+    let known = known.unwrap_or_default();
+    if known.whole {
         return Ok(known.seconds);
     }
-    write_json(&path, &ScanTime { seconds: measured })?;
-    Ok(measured)
+    let seconds = known.seconds + measured;
+    write_json(&path, &ScanTime { seconds, whole })?;
+    Ok(seconds)
 }

@@ -101,7 +101,7 @@ fn set_overrides_after_tier_and_environment() {
     assert_eq!(changed.student.train.epochs, 9);
     assert_eq!(changed.table.seeds, [4, 5]);
     assert_eq!(changed.student.init.to_string(), "fresh:2x64");
-    assert_eq!(with(&set("row[1].method.passes=2")).unwrap().rows[1].method.passes().unwrap().0, 2);
+    assert_eq!(with(&set("row[1].method.passes=2")).unwrap().rows[1].method.passes(1).unwrap().count, 2);
     assert_eq!(with(&set("data.test_texts_per_class=all")).unwrap().data.test_texts_per_class, Limit::All);
     for wrong in ["student.train.epoch=3", "student.train.epochs=1.5", "student.train.epochs=many", "epochs"] {
         let error = with(&set(wrong)).unwrap_err().to_string();

@@ -62,6 +62,21 @@ fn a_committed_cell_is_finished_under_its_hash_alone() {
 }
 
 #[test]
+fn a_run_directory_is_held_by_one_process_at_a_time() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = open(root.path(), SMALL).unwrap();
+    dir.stage(&cell("a")).unwrap().commit(&record("a", CellStatus::Ok)).unwrap();
+    for overwrite in [false, true] {
+        let error = RunDir::open(root.path(), &resolved(SMALL), overwrite).unwrap_err().to_string();
+        assert!(error.contains("another process"), "{error}");
+    }
+    assert!(dir.finished(&cell("a")).is_some(), "a refused --overwrite removes nothing");
+    drop(dir);
+    let again = open(root.path(), SMALL).unwrap();
+    assert!(again.finished(&cell("a")).is_some());
+}
+
+#[test]
 fn a_failed_cell_is_tried_again() {
     let root = tempfile::tempdir().unwrap();
     let dir = open(root.path(), SMALL).unwrap();
@@ -86,6 +101,7 @@ fn a_dropped_cell_leaves_nothing_and_a_killed_one_is_swept() {
         std::fs::create_dir_all(path).unwrap();
         std::fs::write(path.join("metrics.jsonl"), "{}\n").unwrap();
     }
+    drop(dir);
     open(root.path(), SMALL).unwrap();
     assert!(killed.iter().all(|path| !path.exists()));
 }
@@ -118,6 +134,7 @@ fn overwrite_starts_anew_but_never_in_a_foreign_directory() {
     let root = tempfile::tempdir().unwrap();
     let dir = open(root.path(), SMALL).unwrap();
     dir.stage(&cell("a")).unwrap().commit(&record("a", CellStatus::Ok)).unwrap();
+    drop(dir);
     let dir = RunDir::open(root.path(), &resolved(&SMALL.replace("epochs = 2", "epochs = 3")), true).unwrap();
     assert!(dir.finished(&cell("a")).is_none());
 

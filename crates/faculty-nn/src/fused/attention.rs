@@ -150,6 +150,7 @@ pub(super) struct RowOf<'a> {
 }
 
 impl RowOf<'_> {
+    /// Fills a tile with the queries (0), keys (1) or values (2) of a head, as many tokens as it has rows.
     fn gather(&self, part: usize, head: Head, plan: &LayerPlan, factor: f32, tile: &mut [f32], padded: usize) {
         let column = part * plan.width + head.first;
         gather(
@@ -174,51 +175,55 @@ fn score_factor(plan: &LayerPlan) -> f32 {
     (1.0 / (plan.head_width() as f64).sqrt()) as f32
 }
 
-/// Writes multipliers of the attention probabilities of `head`, `[tokens, tokens]` without padding: elements as
+/// Writes multipliers of the attention probabilities of `head`, `[queries, tokens]` without padding: elements as
 /// [`crate::EncoderLayer`] counts them.
 fn fill_keep(plan: &LayerPlan, draws: &mut Draws, row: usize, head: usize, tokens: usize, keep: &mut [f32]) -> bool {
     let Some(mask) = &plan.attention_mask else { return false };
-    let size = tokens * tokens;
-    draws.fill(mask, row, head * size, &mut keep[..size]);
+    draws.fill(mask, row, head * tokens * tokens, keep);
     true
 }
 
-fn each_query(tokens: usize, padded: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
-    (0..tokens).map(move |query| (query, query * padded..query * padded + tokens))
+/// The scores of every query: ranges of a tile of `padded` columns.
+fn each_query(queries: usize, tokens: usize, padded: usize) -> impl Iterator<Item = (usize, Range<usize>)> {
+    (0..queries).map(move |query| (query, query * padded..query * padded + tokens))
 }
 
-/// context = dropout(softmax(q k^T / sqrt(head width))) v of one row of the batch, `[tokens, width]`.
+/// context = dropout(softmax(q k^T / sqrt(head width))) v of one row of the batch, `[queries, width]`, where the queries are
+/// the first tokens (or all).
 ///
-/// `stats` receives (maximum, 1 / sum) of every query and head, `[tokens, heads, 2]`.
+/// `stats` receives (maximum, 1 / sum) of every query and head, `[queries, heads, 2]`.
 pub(super) fn forward(plan: &LayerPlan, input: &RowOf<'_>, tiles: &mut Tiles, context: &mut [f32], stats: &mut [f32]) {
-    let tokens = context.len() / plan.width;
+    let (queries, tokens) = (context.len() / plan.width, input.qkv.len() / (3 * plan.width));
     let (tile, draws, padded_tokens, padded) = tiles.split(tokens);
+    let (query_tile, output) = (&mut tile.query[..queries * padded], &mut tile.output[..queries * padded]);
+    let scores = &mut tile.scores[..queries * padded_tokens];
+    let keep = &mut tile.keep[..queries * tokens];
     let factor = score_factor(plan);
     for (index, head) in heads(plan) {
-        input.gather(0, head, plan, factor, tile.query, padded);
+        input.gather(0, head, plan, factor, query_tile, padded);
         input.gather(1, head, plan, 1.0, tile.key, padded);
         input.gather(2, head, plan, 1.0, tile.value, padded);
         transpose(tile.key, padded, tile.key_t, padded_tokens);
-        product(Operand::rows(tile.query, padded), head.width, tile.key_t, tile.scores, padded_tokens);
-        for (query, range) in each_query(tokens, padded_tokens) {
-            let (maximum, inverse) = exponentials(&mut tile.scores[range]);
+        product(Operand::rows(query_tile, padded), head.width, tile.key_t, scores, padded_tokens);
+        for (query, range) in each_query(queries, tokens, padded_tokens) {
+            let (maximum, inverse) = exponentials(&mut scores[range]);
             let at = 2 * (query * plan.heads + index);
             stats[at] = maximum;
             stats[at + 1] = inverse;
         }
-        if fill_keep(plan, draws, input.row, index, tokens, tile.keep) {
-            for (query, range) in each_query(tokens, padded_tokens) {
-                scale_by(&tile.keep[query * tokens..], &mut tile.scores[range]);
+        if fill_keep(plan, draws, input.row, index, tokens, keep) {
+            for (query, range) in each_query(queries, tokens, padded_tokens) {
+                scale_by(&keep[query * tokens..], &mut scores[range]);
             }
         }
-        product(Operand::rows(tile.scores, padded_tokens), tokens, tile.value, tile.output, padded);
+        product(Operand::rows(scores, padded_tokens), tokens, tile.value, output, padded);
         // The scores are exponentials so far: their sum divides the result, which has fewer numbers.
         let inverses = &stats[2 * index + 1..];
-        scatter_scaled(tile.output, padded, inverses, 2 * plan.heads, context, plan.width, head.first, head.width);
+        scatter_scaled(output, padded, inverses, 2 * plan.heads, context, plan.width, head.first, head.width);
     }
 }
 
-/// Gradient of queries, keys and values `[tokens, 3 width]` from that of the context `[tokens, width]`.
+/// Gradient of queries, keys and values `[tokens, 3 width]` from that of the context `[queries, width]`.
 pub(super) fn backward(
     plan: &LayerPlan,
     input: &RowOf<'_>,
@@ -228,46 +233,55 @@ pub(super) fn backward(
     qkv_grad: &mut [f32],
 ) {
     let width = plan.width;
-    let tokens = context_grad.len() / width;
+    let (queries, tokens) = (context_grad.len() / width, input.qkv.len() / (3 * width));
+    if queries < tokens {
+        // Queries without an output have no gradient.
+        qkv_grad.fill(0.0);
+    }
     let (tile, draws, padded_tokens, padded) = tiles.split(tokens);
+    let query_tile = &mut tile.query[..queries * padded];
+    let scores = &mut tile.scores[..queries * padded_tokens];
+    let score_grads = &mut tile.score_grads[..queries * padded_tokens];
+    let keep = &mut tile.keep[..queries * tokens];
     let factor = score_factor(plan);
     for (index, head) in heads(plan) {
-        input.gather(0, head, plan, factor, tile.query, padded);
+        input.gather(0, head, plan, factor, query_tile, padded);
         input.gather(1, head, plan, 1.0, tile.key, padded);
         input.gather(2, head, plan, 1.0, tile.value, padded);
         transpose(tile.key, padded, tile.key_t, padded_tokens);
         transpose(tile.value, padded, tile.value_t, padded_tokens);
-        product(Operand::rows(tile.query, padded), head.width, tile.key_t, tile.scores, padded_tokens);
-        for (query, range) in each_query(tokens, padded_tokens) {
+        product(Operand::rows(query_tile, padded), head.width, tile.key_t, scores, padded_tokens);
+        for (query, range) in each_query(queries, tokens, padded_tokens) {
             let at = 2 * (query * plan.heads + index);
-            softmax_again(&mut tile.scores[range], stats[at], stats[at + 1]);
+            softmax_again(&mut scores[range], stats[at], stats[at + 1]);
         }
         // From here `value` holds the gradient of the context, and `output` each result in turn.
-        let context = &mut *tile.value;
+        let context = &mut tile.value[..queries * padded];
         gather(context_grad, width, head.first, head.width, &[], 1.0, context, padded);
-        product(Operand::rows(context, padded), head.width, tile.value_t, tile.score_grads, padded_tokens);
-        let dropped = fill_keep(plan, draws, input.row, index, tokens, tile.keep);
+        product(Operand::rows(context, padded), head.width, tile.value_t, score_grads, padded_tokens);
+        let dropped = fill_keep(plan, draws, input.row, index, tokens, keep);
         if dropped {
-            for (query, range) in each_query(tokens, padded_tokens) {
-                let keep = &mut tile.keep[query * tokens..(query + 1) * tokens];
-                scale_by(keep, &mut tile.score_grads[range.clone()]);
+            for (query, range) in each_query(queries, tokens, padded_tokens) {
+                let keep = &mut keep[query * tokens..(query + 1) * tokens];
+                scale_by(keep, &mut score_grads[range.clone()]);
                 // `keep` becomes the dropped probabilities, which the gradient of the values needs.
-                scale_by(&tile.scores[range], keep);
+                scale_by(&scores[range], keep);
             }
         }
         let used = if dropped {
-            Operand::columns(&tile.keep[..tokens * tokens], tokens, tokens)
+            Operand::columns(keep, tokens, tokens)
         } else {
-            Operand::columns(tile.scores, padded_tokens, tokens)
+            Operand::columns(scores, padded_tokens, tokens)
         };
-        product(used, tokens, context, tile.output, padded);
+        product(used, queries, context, tile.output, padded);
         scatter(tile.output, padded, 1.0, qkv_grad, 3 * width, 2 * width + head.first, head.width);
-        for (_, range) in each_query(tokens, padded_tokens) {
-            softmax_backward(&tile.scores[range.clone()], &mut tile.score_grads[range]);
+        for (_, range) in each_query(queries, tokens, padded_tokens) {
+            softmax_backward(&scores[range.clone()], &mut score_grads[range]);
         }
-        product(Operand::rows(tile.score_grads, padded_tokens), tokens, tile.key, tile.output, padded);
-        scatter(tile.output, padded, factor, qkv_grad, 3 * width, head.first, head.width);
-        product(Operand::columns(tile.score_grads, padded_tokens, tokens), tokens, tile.query, tile.output, padded);
+        product(Operand::columns(score_grads, padded_tokens, tokens), queries, query_tile, tile.output, padded);
         scatter(tile.output, padded, 1.0, qkv_grad, 3 * width, width + head.first, head.width);
+        let output = &mut tile.output[..queries * padded];
+        product(Operand::rows(score_grads, padded_tokens), tokens, tile.key, output, padded);
+        scatter(output, padded, factor, qkv_grad, 3 * width, head.first, head.width);
     }
 }

@@ -137,10 +137,10 @@ struct FactorSlices<'a> {
 
 impl Factors {
     fn new(plan: &LayerPlan, reach: &Reach) -> Self {
-        let tokens = plan.spans.tokens();
-        let buffer = |wanted: bool, per_token: usize| Buffer::new(if wanted { tokens * per_token } else { 0 });
+        let (tokens, queries) = (plan.spans.tokens(), plan.total_queries());
+        let buffer = |wanted: bool, per_query: usize| Buffer::new(if wanted { queries * per_query } else { 0 });
         Self {
-            qkv_grad: buffer(reach.attention, 3 * plan.width),
+            qkv_grad: Buffer::new(if reach.attention { tokens * 3 * plan.width } else { 0 }),
             attention_output_grad: buffer(reach.attention_output, plan.width),
             middle: buffer(reach.inner, plan.width),
             inner_grad: buffer(reach.outer, plan.inner),
@@ -155,11 +155,11 @@ impl Factors {
         let (width, inner) = (plan.width, plan.inner);
         let mut qkv_grad = split_tokens(chunks, &mut self.qkv_grad, size(reach.attention, 3 * width)).into_iter();
         let mut attention_output_grad =
-            split_tokens(chunks, &mut self.attention_output_grad, size(reach.attention_output, width)).into_iter();
-        let mut middle = split_tokens(chunks, &mut self.middle, size(reach.inner, width)).into_iter();
-        let mut inner_grad = split_tokens(chunks, &mut self.inner_grad, size(reach.outer, inner)).into_iter();
-        let mut activated = split_tokens(chunks, &mut self.activated, size(reach.outer, inner)).into_iter();
-        let mut outer_grad = split_tokens(chunks, &mut self.outer_grad, size(reach.outer, width)).into_iter();
+            plan.split_queries(&mut self.attention_output_grad, size(reach.attention_output, width)).into_iter();
+        let mut middle = plan.split_queries(&mut self.middle, size(reach.inner, width)).into_iter();
+        let mut inner_grad = plan.split_queries(&mut self.inner_grad, size(reach.outer, inner)).into_iter();
+        let mut activated = plan.split_queries(&mut self.activated, size(reach.outer, inner)).into_iter();
+        let mut outer_grad = plan.split_queries(&mut self.outer_grad, size(reach.outer, width)).into_iter();
         std::iter::from_fn(|| {
             Some(FactorSlices {
                 qkv_grad: qkv_grad.next()?,
@@ -234,34 +234,33 @@ fn chunk_backward(
 ) {
     let Start { plan, weights, kept, .. } = start;
     let (width, inner) = (plan.width, plan.inner);
-    let tokens = chunk.tokens.len();
-    let part = |buffer: &'_ [f32], per_token: usize| -> std::ops::Range<usize> {
-        debug_assert!(buffer.len() >= chunk.tokens.end * per_token);
-        chunk.tokens.start * per_token..chunk.tokens.end * per_token
+    let (tokens, queries) = (chunk.tokens.len(), plan.queries_of(chunk).len());
+    let of_tokens = |per_token: usize| chunk.tokens.start * per_token..chunk.tokens.end * per_token;
+    let of_queries = |per_query: usize| {
+        let queries = plan.queries_of(chunk);
+        queries.start * per_query..queries.end * per_query
     };
-    let at = |token: usize| token * width..(token + 1) * width;
+    let at = |query: usize| query * width..(query + 1) * width;
     let mut mask = RowMask::new(width);
 
     // Second LayerNorm and the dropout before it. `residual` is the gradient that also goes around the branch.
-    let mut residual = Buffer::new(tokens * width);
-    let normalised = &kept.output_normalised[part(&kept.output_normalised, width)];
-    let scales = &kept.output_scale[chunk.tokens.clone()];
-    plan.for_rows(chunk, |range, row, positions| {
-        let first = (row * plan.spans.width() + positions.start) * width;
-        for (position, token) in range.enumerate() {
-            let grad = &start.output_grad[first + position * width..first + (position + 1) * width];
+    let mut residual = Buffer::new(queries * width);
+    let normalised = &kept.output_normalised[of_queries(width)];
+    let scales = &kept.output_scale[of_queries(1)];
+    plan.for_rows(chunk, |part| {
+        for (position, query) in part.queries.clone().enumerate() {
             norm_backward(
-                grad,
-                &normalised[at(token)],
-                scales[token],
+                &start.output_grad[at(part.output + position)],
+                &normalised[at(query)],
+                scales[query],
                 weights.output_gamma,
                 sums.output_gamma,
                 sums.output_beta,
-                &mut residual[at(token)],
+                &mut residual[at(query)],
             );
             if reach.outer {
-                let keep = mask.token(plan.output_mask.as_ref(), row, position);
-                drop_backward(&residual[at(token)], keep, sums.outer_bias, &mut out.outer_grad[at(token)]);
+                let keep = mask.token(plan.output_mask.as_ref(), part.row, position);
+                drop_backward(&residual[at(query)], keep, sums.outer_bias, &mut out.outer_grad[at(query)]);
             }
         }
     });
@@ -271,47 +270,47 @@ fn chunk_backward(
 
     // Feed-forward.
     if reach.inner {
-        times(out.inner_grad, View::new(out.outer_grad, tokens, width), transposed.outer(weights), false);
+        times(out.inner_grad, View::new(out.outer_grad, queries, width), transposed.outer(weights), false);
     } else {
         out.inner_grad.fill(0.0);
     }
-    let before = &kept.inner[part(&kept.inner, inner)];
-    for token in 0..tokens {
-        let at = token * inner..(token + 1) * inner;
+    let before = &kept.inner[of_queries(inner)];
+    for query in 0..queries {
+        let at = query * inner..(query + 1) * inner;
         let grad = &mut out.inner_grad[at.clone()];
         activate_backward(plan.activation, &before[at.clone()], grad, &mut out.activated[at], sums.inner_bias);
     }
     if !reach.inner {
         return;
     }
-    let normalised = &kept.attention_normalised[part(&kept.attention_normalised, width)];
-    for token in 0..tokens {
-        let middle = &mut out.middle[at(token)];
-        affine(&normalised[at(token)], weights.attention_gamma, weights.attention_beta, middle);
+    let normalised = &kept.attention_normalised[of_queries(width)];
+    for query in 0..queries {
+        let middle = &mut out.middle[at(query)];
+        affine(&normalised[at(query)], weights.attention_gamma, weights.attention_beta, middle);
     }
     if !reach.attention_norm {
         return;
     }
-    times(&mut residual, View::new(out.inner_grad, tokens, inner), transposed.inner(weights), true);
+    times(&mut residual, View::new(out.inner_grad, queries, inner), transposed.inner(weights), true);
 
     // First LayerNorm and the dropout before it.
-    let mut grad = Buffer::new(tokens * width);
-    let scales = &kept.attention_scale[chunk.tokens.clone()];
-    plan.for_rows(chunk, |range, row, _| {
-        for (position, token) in range.enumerate() {
+    let mut grad = Buffer::new(queries * width);
+    let scales = &kept.attention_scale[of_queries(1)];
+    plan.for_rows(chunk, |part| {
+        for (position, query) in part.queries.clone().enumerate() {
             norm_backward(
-                &residual[at(token)],
-                &normalised[at(token)],
-                scales[token],
+                &residual[at(query)],
+                &normalised[at(query)],
+                scales[query],
                 weights.attention_gamma,
                 sums.attention_gamma,
                 sums.attention_beta,
-                &mut grad[at(token)],
+                &mut grad[at(query)],
             );
             if reach.attention_output {
-                let keep = mask.token(plan.attention_output_mask.as_ref(), row, position);
-                let branch = &mut out.attention_output_grad[at(token)];
-                drop_backward(&grad[at(token)], keep, sums.attention_output_bias, branch);
+                let keep = mask.token(plan.attention_output_mask.as_ref(), part.row, position);
+                let branch = &mut out.attention_output_grad[at(query)];
+                drop_backward(&grad[at(query)], keep, sums.attention_output_bias, branch);
             }
         }
     });
@@ -320,16 +319,17 @@ fn chunk_backward(
     }
 
     // Attention. `residual` is free again and takes the gradient of the context.
-    let branch = View::new(out.attention_output_grad, tokens, width);
+    let branch = View::new(out.attention_output_grad, queries, width);
     times(&mut residual, branch, transposed.attention_output(weights), false);
     let mut tiles = Tiles::new(plan, longest(plan, chunk));
-    let qkv = &kept.qkv[part(&kept.qkv, 3 * width)];
-    let stats = &kept.stats[part(&kept.stats, 2 * plan.heads)];
-    plan.for_rows(chunk, |range, row, _| {
-        let part = |per_token: usize| range.start * per_token..range.end * per_token;
-        let row = RowOf { qkv: &qkv[part(3 * width)], bias: weights.qkv_bias, row };
-        let qkv_grad = &mut out.qkv_grad[part(3 * width)];
-        attention::backward(plan, &row, &mut tiles, &stats[part(2 * plan.heads)], &residual[part(width)], qkv_grad);
+    let qkv = &kept.qkv[of_tokens(3 * width)];
+    let stats = &kept.stats[of_queries(2 * plan.heads)];
+    plan.for_rows(chunk, |part| {
+        let tokens = part.tokens.start * 3 * width..part.tokens.end * 3 * width;
+        let queries = |per_query: usize| part.queries.start * per_query..part.queries.end * per_query;
+        let row = RowOf { qkv: &qkv[tokens.clone()], bias: weights.qkv_bias, row: part.row };
+        let stats = &stats[queries(2 * plan.heads)];
+        attention::backward(plan, &row, &mut tiles, stats, &residual[queries(width)], &mut out.qkv_grad[tokens]);
     });
     for qkv_grad in out.qkv_grad.chunks_exact(3 * width) {
         add(qkv_grad, sums.qkv_bias);
@@ -337,10 +337,15 @@ fn chunk_backward(
     if !reach.input {
         return;
     }
-    times(&mut grad, View::new(out.qkv_grad, tokens, 3 * width), transposed.qkv(weights), true);
-    plan.for_rows(chunk, |range, row, positions| {
-        let first = ((row - chunk.rows.start) * plan.spans.width() + positions.start) * width;
-        let size = range.len() * width;
-        input_grad[first..first + size].copy_from_slice(&grad[range.start * width..range.end * width]);
+    let mut branch = Buffer::new(tokens * width);
+    times(&mut branch, View::new(out.qkv_grad, tokens, 3 * width), transposed.qkv(weights), false);
+    plan.for_rows(chunk, |part| {
+        let positions = plan.spans.range(part.row);
+        let first = ((part.row - chunk.rows.start) * plan.spans.width() + positions.start) * width;
+        let input_grad = &mut input_grad[first..first + positions.len() * width];
+        input_grad.copy_from_slice(&branch[part.tokens.start * width..part.tokens.end * width]);
+        // What went around the attention, of the tokens that did.
+        let around = &grad[part.queries.start * width..part.queries.end * width];
+        add(around, &mut input_grad[..around.len()]);
     });
 }

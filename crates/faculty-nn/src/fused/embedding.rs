@@ -162,8 +162,8 @@ multiversion! {
                 normalised[i] += kind[i];
             }
         }
-        let mean = sum(n, |i| normalised[i]) / n as f32;
-        let variance = sum(n, |i| (normalised[i] - mean) * (normalised[i] - mean)) / n as f32;
+        let mean = sum(normalised, |x| x) / n as f32;
+        let variance = sum(normalised, |x| (x - mean) * (x - mean)) / n as f32;
         let scale = 1.0 / (variance + epsilon).sqrt();
         for i in 0..n {
             let value = (normalised[i] - mean) * scale;

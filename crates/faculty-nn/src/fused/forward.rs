@@ -17,40 +17,40 @@ pub(super) struct Activations {
     pub(super) packed: Buffer,
     /// Queries, keys and values without bias, `[tokens, 3 width]`.
     pub(super) qkv: Buffer,
-    /// Softmax maximum and 1 / sum, `[tokens, heads, 2]`.
+    /// Softmax maximum and 1 / sum, `[queries, heads, 2]`.
     pub(super) stats: Buffer,
-    /// Attention result before the output projection, `[tokens, width]`.
+    /// Attention result before the output projection, `[queries, width]`.
     pub(super) context: Buffer,
-    /// Normalised values of the first LayerNorm, `[tokens, width]`.
+    /// Normalised values of the first LayerNorm, `[queries, width]`.
     pub(super) attention_normalised: Buffer,
-    /// 1 / standard deviation of the first LayerNorm, `[tokens]`.
+    /// 1 / standard deviation of the first LayerNorm, `[queries]`.
     pub(super) attention_scale: Buffer,
-    /// Feed-forward values before the activation, `[tokens, inner]`.
+    /// Feed-forward values before the activation, `[queries, inner]`.
     pub(super) inner: Buffer,
-    /// Normalised values of the second LayerNorm, `[tokens, width]`.
+    /// Normalised values of the second LayerNorm, `[queries, width]`.
     pub(super) output_normalised: Buffer,
-    /// 1 / standard deviation of the second LayerNorm, `[tokens]`.
+    /// 1 / standard deviation of the second LayerNorm, `[queries]`.
     pub(super) output_scale: Buffer,
 }
 
 impl Activations {
     fn new(plan: &LayerPlan) -> Self {
-        Self::sized(plan, plan.spans.tokens(), !plan.spans.is_dense(), true)
+        Self::sized(plan, plan.spans.tokens(), plan.total_queries(), true)
     }
 
-    /// Buffers for `tokens` tokens; those that only a backward pass reads are empty if not `training`.
-    fn sized(plan: &LayerPlan, tokens: usize, packed: bool, training: bool) -> Self {
-        let wide = tokens * plan.width;
+    /// Buffers for so many tokens and queries; those that only a backward pass reads are empty if not `training`.
+    fn sized(plan: &LayerPlan, tokens: usize, queries: usize, training: bool) -> Self {
+        let wide = queries * plan.width;
         Self {
-            packed: Buffer::new(if packed { wide } else { 0 }),
-            qkv: Buffer::new(3 * wide),
-            stats: Buffer::new(2 * tokens * plan.heads),
+            packed: Buffer::new(if plan.spans.is_dense() { 0 } else { tokens * plan.width }),
+            qkv: Buffer::new(3 * tokens * plan.width),
+            stats: Buffer::new(2 * queries * plan.heads),
             context: Buffer::new(wide),
             attention_normalised: Buffer::new(wide),
-            attention_scale: Buffer::new(tokens),
-            inner: Buffer::new(if training { tokens * plan.inner } else { 0 }),
+            attention_scale: Buffer::new(queries),
+            inner: Buffer::new(if training { queries * plan.inner } else { 0 }),
             output_normalised: Buffer::new(wide),
-            output_scale: Buffer::new(tokens),
+            output_scale: Buffer::new(queries),
         }
     }
 
@@ -75,13 +75,13 @@ impl Activations {
         let packed_width = if self.packed.is_empty() { 0 } else { width };
         let mut packed = split_tokens(chunks, &mut self.packed, packed_width).into_iter();
         let mut qkv = split_tokens(chunks, &mut self.qkv, 3 * width).into_iter();
-        let mut stats = split_tokens(chunks, &mut self.stats, 2 * plan.heads).into_iter();
-        let mut context = split_tokens(chunks, &mut self.context, width).into_iter();
-        let mut attention_normalised = split_tokens(chunks, &mut self.attention_normalised, width).into_iter();
-        let mut attention_scale = split_tokens(chunks, &mut self.attention_scale, 1).into_iter();
-        let mut inner = split_tokens(chunks, &mut self.inner, plan.inner).into_iter();
-        let mut output_normalised = split_tokens(chunks, &mut self.output_normalised, width).into_iter();
-        let mut output_scale = split_tokens(chunks, &mut self.output_scale, 1).into_iter();
+        let mut stats = plan.split_queries(&mut self.stats, 2 * plan.heads).into_iter();
+        let mut context = plan.split_queries(&mut self.context, width).into_iter();
+        let mut attention_normalised = plan.split_queries(&mut self.attention_normalised, width).into_iter();
+        let mut attention_scale = plan.split_queries(&mut self.attention_scale, 1).into_iter();
+        let mut inner = plan.split_queries(&mut self.inner, plan.inner).into_iter();
+        let mut output_normalised = plan.split_queries(&mut self.output_normalised, width).into_iter();
+        let mut output_scale = plan.split_queries(&mut self.output_scale, 1).into_iter();
         std::iter::from_fn(|| {
             Some(Slices {
                 packed: packed.next()?,
@@ -112,12 +112,14 @@ struct Slices<'a> {
     output_scale: &'a mut [f32],
 }
 
-/// Output `[batch, tokens, width]` (0 at padding) of the layer on `input` of the same shape.
+/// Output of the layer on `input` `[batch, tokens, width]`: of the same shape and 0 at padding, or `[batch, width]` where only
+/// the first tokens are wanted.
 pub(super) fn infer(plan: &LayerPlan, weights: &Weights<'_>, factors: &Factors<'_>, input: &[f32]) -> Vec<f32> {
-    let mut output = vec![0.0; input.len()];
-    let outputs = split_rows(&plan.chunks, &mut output, plan.spans.width() * plan.width);
+    let per_row = plan.outputs_a_row() * plan.width;
+    let mut output = vec![0.0; plan.spans.rows() * per_row];
+    let outputs = split_rows(&plan.chunks, &mut output, per_row);
     plan.chunks.par_iter().zip(outputs).for_each(|(chunk, output)| {
-        let mut scratch = Activations::sized(plan, chunk.tokens.len(), !plan.spans.is_dense(), false);
+        let mut scratch = Activations::sized(plan, chunk.tokens.len(), plan.queries_of(chunk).len(), false);
         run(plan, weights, factors, chunk, input, scratch.slices(), output);
     });
     output
@@ -130,9 +132,10 @@ pub(super) fn train(
     factors: &Factors<'_>,
     input: &[f32],
 ) -> (Vec<f32>, Activations) {
-    let mut output = vec![0.0; input.len()];
+    let per_row = plan.outputs_a_row() * plan.width;
+    let mut output = vec![0.0; plan.spans.rows() * per_row];
     let mut kept = Activations::new(plan);
-    let outputs = split_rows(&plan.chunks, &mut output, plan.spans.width() * plan.width);
+    let outputs = split_rows(&plan.chunks, &mut output, per_row);
     plan.chunks.par_iter().zip(kept.split(plan)).zip(outputs).for_each(|((chunk, slices), output)| {
         run(plan, weights, factors, chunk, input, slices, output);
     });
@@ -150,31 +153,31 @@ fn run(
     output: &mut [f32],
 ) {
     let width = plan.width;
-    let tokens = chunk.tokens.len();
+    let (tokens, queries) = (chunk.tokens.len(), plan.queries_of(chunk).len());
     let input = pack(plan, chunk, input, keep.packed);
-    let view = |data, columns| View::new(data, tokens, columns);
 
-    times(keep.qkv, view(input, width), factors.qkv, false);
+    times(keep.qkv, View::new(input, tokens, width), factors.qkv, false);
     let mut tiles = Tiles::new(plan, longest(plan, chunk));
-    plan.for_rows(chunk, |range, row, _| {
-        let part = |per_token: usize| range.start * per_token..range.end * per_token;
-        let row = RowOf { qkv: &keep.qkv[part(3 * width)], bias: weights.qkv_bias, row };
-        let stats = &mut keep.stats[part(2 * plan.heads)];
-        attention::forward(plan, &row, &mut tiles, &mut keep.context[part(width)], stats);
+    plan.for_rows(chunk, |part| {
+        let of_tokens = part.tokens.start * 3 * width..part.tokens.end * 3 * width;
+        let of_queries = |per_query: usize| part.queries.start * per_query..part.queries.end * per_query;
+        let row = RowOf { qkv: &keep.qkv[of_tokens], bias: weights.qkv_bias, row: part.row };
+        let stats = &mut keep.stats[of_queries(2 * plan.heads)];
+        attention::forward(plan, &row, &mut tiles, &mut keep.context[of_queries(width)], stats);
     });
 
-    let mut branch = Buffer::new(tokens * width);
-    let mut middle = Buffer::new(tokens * width);
+    let mut branch = Buffer::new(queries * width);
+    let mut middle = Buffer::new(queries * width);
     let mut mask = RowMask::new(width);
-    times(&mut branch, view(keep.context, width), factors.attention_output, false);
-    plan.for_rows(chunk, |range, row, _| {
-        for (position, token) in range.enumerate() {
-            let at = token * width..(token + 1) * width;
-            keep.attention_scale[token] = residual_norm(
-                &input[at.clone()],
+    times(&mut branch, View::new(keep.context, queries, width), factors.attention_output, false);
+    plan.for_rows(chunk, |part| {
+        for (position, (query, token)) in part.queries.clone().zip(part.tokens.clone()).enumerate() {
+            let at = query * width..(query + 1) * width;
+            keep.attention_scale[query] = residual_norm(
+                &input[token * width..(token + 1) * width],
                 &branch[at.clone()],
                 weights.attention_output_bias,
-                mask.token(plan.attention_output_mask.as_ref(), row, position),
+                mask.token(plan.attention_output_mask.as_ref(), part.row, position),
                 weights.attention_gamma,
                 weights.attention_beta,
                 plan.attention_epsilon,
@@ -184,18 +187,18 @@ fn run(
         }
     });
 
-    let middle_view = view(&middle, width);
+    let middle_view = View::new(&middle, queries, width);
     feed_forward(plan.activation, middle_view, factors, weights.inner_bias, keep.inner, &mut branch);
-    plan.for_rows(chunk, |range, row, positions| {
-        let first = ((row - chunk.rows.start) * plan.spans.width() + positions.start) * width;
-        for (position, token) in range.enumerate() {
-            let at = token * width..(token + 1) * width;
-            let out = first + position * width;
-            keep.output_scale[token] = residual_norm(
+    let first_output = chunk.rows.start * plan.outputs_a_row();
+    plan.for_rows(chunk, |part| {
+        for (position, query) in part.queries.clone().enumerate() {
+            let at = query * width..(query + 1) * width;
+            let out = (part.output - first_output + position) * width;
+            keep.output_scale[query] = residual_norm(
                 &middle[at.clone()],
                 &branch[at.clone()],
                 weights.outer_bias,
-                mask.token(plan.output_mask.as_ref(), row, position),
+                mask.token(plan.output_mask.as_ref(), part.row, position),
                 weights.output_gamma,
                 weights.output_beta,
                 plan.output_epsilon,
@@ -217,9 +220,10 @@ pub(super) fn pack<'a>(plan: &LayerPlan, chunk: &Chunk, input: &'a [f32], packed
     if plan.spans.is_dense() {
         return &input[chunk.tokens.start * width..chunk.tokens.end * width];
     }
-    plan.for_rows(chunk, |range, row, positions| {
-        let first = (row * plan.spans.width() + positions.start) * width;
-        packed[range.start * width..range.end * width].copy_from_slice(&input[first..first + range.len() * width]);
+    plan.for_rows(chunk, |part| {
+        let tokens = &part.tokens;
+        let first = (part.row * plan.spans.width() + plan.spans.range(part.row).start) * width;
+        packed[tokens.start * width..tokens.end * width].copy_from_slice(&input[first..first + tokens.len() * width]);
     });
     packed
 }

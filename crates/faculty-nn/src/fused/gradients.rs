@@ -21,14 +21,15 @@ pub(super) fn weight_gradients(
     grads: &mut [Option<Vec<f32>>; TENSORS],
 ) {
     let Start { plan, kept, .. } = start;
-    let (tokens, width, inner) = (plan.spans.tokens(), plan.width, plan.inner);
-    let view = |data, columns| View::new(data, tokens, columns);
+    let (width, inner) = (plan.width, plan.inner);
+    let of_tokens = |data, columns| View::new(data, plan.spans.tokens(), columns);
+    let of_queries = |data, columns| View::new(data, plan.total_queries(), columns);
     let input = if plan.spans.is_dense() { start.input } else { &kept.packed };
     let products = [
-        (QKV, view(input, width), view(&factors.qkv_grad, 3 * width)),
-        (ATTENTION_OUTPUT, view(&kept.context, width), view(&factors.attention_output_grad, width)),
-        (INNER, view(&factors.middle, width), view(&factors.inner_grad, inner)),
-        (OUTER, view(&factors.activated, inner), view(&factors.outer_grad, width)),
+        (QKV, of_tokens(input, width), of_tokens(&factors.qkv_grad, 3 * width)),
+        (ATTENTION_OUTPUT, of_queries(&kept.context, width), of_queries(&factors.attention_output_grad, width)),
+        (INNER, of_queries(&factors.middle, width), of_queries(&factors.inner_grad, inner)),
+        (OUTER, of_queries(&factors.activated, inner), of_queries(&factors.outer_grad, width)),
     ];
     let products = products.into_iter().filter(|(tensor, ..)| wanted[*tensor]);
     match plan.method {

@@ -136,7 +136,7 @@ fn cpu_tensor(values: Vec<f32>, shape: Shape) -> CpuTensor {
 impl FusedOps for Flex {
     fn fused_layer(tensors: LayerTensors<Self>, plan: Arc<LayerPlan>) -> FloatTensor<Self> {
         let tensors = Contiguous::new(tensors.into_array());
-        cpu_tensor(tensors.infer(&plan), tensors.shape(backward::INPUT))
+        cpu_tensor(tensors.infer(&plan), plan.output_shape())
     }
 }
 
@@ -178,7 +178,7 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         let tensors = tensors.into_array();
         let nodes = tensors.each_ref().map(|tensor| tensor.node());
         let tensors = Contiguous::new(tensors.map(|tensor| tensor.into_primitive()));
-        let shape = tensors.shape(backward::INPUT);
+        let shape = plan.output_shape();
         match LayerBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
                 let (output, kept) = tensors.train(&plan);

@@ -4,6 +4,7 @@ use super::matrix::View;
 use super::products::Method;
 use super::weight_cache::WeightCache;
 use crate::{Activation, SiteMask, Spans};
+use burn::tensor::Shape;
 use std::ops::Range;
 
 /// Shapes, masks and the split into tasks.
@@ -22,11 +23,33 @@ pub(crate) struct LayerPlan {
     pub(super) attention_mask: Option<SiteMask>,
     pub(super) attention_output_mask: Option<SiteMask>,
     pub(super) output_mask: Option<SiteMask>,
+    pub(super) queries: Queries,
     pub(super) method: Method,
     /// Packed weights of the layer, kept from call to call.
     pub(super) packed: WeightCache,
     /// Groups of whole rows that one task computes from end to end.
     pub(super) chunks: Vec<Chunk>,
+}
+
+/// Of which tokens a layer computes its output; keys and values are those of all tokens in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Queries {
+    /// All: the output is `[batch, tokens, width]`.
+    All,
+    /// The first of every row: the output is `[batch, width]`.
+    First,
+}
+
+/// One row of the batch inside a chunk.
+pub(super) struct RowPart {
+    /// The row of the batch.
+    pub(super) row: usize,
+    /// Its tokens, counted from the start of the chunk.
+    pub(super) tokens: Range<usize>,
+    /// Its queries (the tokens with an output), counted from the start of the chunk.
+    pub(super) queries: Range<usize>,
+    /// Where its first output is in the (padded) output of the batch, in vectors of the layer's width.
+    pub(super) output: usize,
 }
 
 /// Rows of the batch and their tokens, counted without padding.
@@ -71,15 +94,53 @@ impl LayerPlan {
         self.width / self.heads
     }
 
-    /// Calls `visit(packed tokens, row, positions)` for every row of a chunk, where the tokens count from the start of
-    /// the chunk and the positions are those of the padded row.
-    pub(super) fn for_rows(&self, chunk: &Chunk, mut visit: impl FnMut(Range<usize>, usize, Range<usize>)) {
-        let mut token = 0;
+    /// Calls `visit` for every row of a chunk, in order.
+    pub(super) fn for_rows(&self, chunk: &Chunk, mut visit: impl FnMut(&RowPart)) {
+        let (mut token, mut query) = (0, 0);
         for row in chunk.rows.clone() {
-            let range = self.spans.range(row);
-            visit(token..token + range.len(), row, range.clone());
-            token += range.len();
+            let positions = self.spans.range(row);
+            let (queries, output) = match self.queries {
+                Queries::All => (positions.len(), row * self.spans.width() + positions.start),
+                Queries::First => (1, row),
+            };
+            visit(&RowPart { row, tokens: token..token + positions.len(), queries: query..query + queries, output });
+            token += positions.len();
+            query += queries;
         }
+    }
+
+    /// Queries of a chunk, counted over the batch.
+    pub(super) fn queries_of(&self, chunk: &Chunk) -> Range<usize> {
+        match self.queries {
+            Queries::All => chunk.tokens.clone(),
+            Queries::First => chunk.rows.clone(),
+        }
+    }
+
+    /// Queries of the batch.
+    pub(super) fn total_queries(&self) -> usize {
+        match self.queries {
+            Queries::All => self.spans.tokens(),
+            Queries::First => self.spans.rows(),
+        }
+    }
+
+    /// Outputs of a row, padding included, in vectors of the layer's width.
+    pub(super) fn outputs_a_row(&self) -> usize {
+        match self.queries {
+            Queries::All => self.spans.width(),
+            Queries::First => 1,
+        }
+    }
+
+    /// Shape of the output.
+    pub(super) fn output_shape(&self) -> Shape {
+        Shape::new([self.spans.rows(), self.outputs_a_row(), self.width])
+    }
+
+    /// Cuts `buffer`, which holds `per_query` floats for every query, into one slice a chunk.
+    pub(super) fn split_queries<'a>(&self, buffer: &'a mut [f32], per_query: usize) -> Vec<&'a mut [f32]> {
+        split(self.chunks.iter().map(|chunk| self.queries_of(chunk).len() * per_query), buffer)
     }
 }
 

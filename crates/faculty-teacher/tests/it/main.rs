@@ -3,4 +3,5 @@
 
 mod cache;
 mod outputs;
+mod resume;
 mod support;

@@ -2,8 +2,8 @@
 
 use crate::support::{teacher, texts};
 use faculty_core::Silent;
-use faculty_nn::DropoutRates;
-use faculty_teacher::{Ask, Passes, Teacher};
+use faculty_nn::{DropoutRates, PassSites, Precision};
+use faculty_teacher::{Ask, ClassifierTeacher, Passes, Teacher};
 
 #[test]
 fn logits_are_those_of_the_classifier_in_the_order_of_the_texts() {
@@ -33,7 +33,7 @@ fn passes_vary_with_dropout_and_their_mean_is_a_distribution() {
 #[test]
 fn at_rate_zero_the_passes_are_the_deterministic_pass_and_an_experiment_is_told() {
     let (_dir, teacher) = teacher(1, 0.0);
-    let passes = Passes { count: 8, hidden_rate: Some(0.0), seed: 1 };
+    let passes = Passes { count: 8, hidden_rate: Some(0.0), seed: 1, sites: PassSites::All };
     let outputs = teacher.outputs(&texts(), &Ask { passes: Some(passes), ..Ask::default() }, &Silent).unwrap();
     let passes = outputs.passes.as_ref().unwrap();
     assert!(passes.variance.iter().all(|&variance| variance == 0.0));
@@ -50,7 +50,7 @@ fn at_rate_zero_the_passes_are_the_deterministic_pass_and_an_experiment_is_told(
 
 #[test]
 fn a_hidden_rate_is_overridden_and_the_attention_rate_kept() {
-    let passes = Passes { count: 1, hidden_rate: Some(0.3), seed: 0 };
+    let passes = Passes { count: 1, hidden_rate: Some(0.3), seed: 0, sites: PassSites::All };
     let checkpoint = DropoutRates { hidden: 0.1, attention: 0.05, classifier: 0.1 };
     assert_eq!(passes.rates(checkpoint), DropoutRates { hidden: 0.3, attention: 0.05, classifier: 0.3 });
     let own = DropoutRates { classifier: 0.2, ..checkpoint };
@@ -70,4 +70,62 @@ fn excluded_labels_leave_a_distribution_over_the_kept_ones() {
     for row in kept.passes.unwrap().mean_probabilities.chunks(2) {
         assert!((row.iter().sum::<f32>() - 1.0).abs() < 1e-5);
     }
+}
+
+fn ask_at(sites: PassSites) -> Ask {
+    let passes = Passes { count: 16, hidden_rate: Some(0.1), seed: 1, sites };
+    Ask { passes: Some(passes), ..Ask::default() }
+}
+
+#[test]
+fn every_choice_of_sites_has_passes_that_differ_and_the_same_logits() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    let plain = teacher.outputs(&texts(), &Ask::default(), &Silent).unwrap();
+    let mut seen = Vec::new();
+    for sites in [PassSites::All, PassSites::LastLayers(1), PassSites::LastLayers(0)] {
+        let outputs = teacher.outputs(&texts(), &ask_at(sites), &Silent).unwrap();
+        let close = outputs.logits.iter().zip(&plain.logits).all(|(a, b)| (a - b).abs() < 2e-6);
+        assert!(close, "{sites}");
+        let passes = outputs.passes.unwrap();
+        assert!(passes.variance.iter().all(|&variance| variance > 0.0), "{sites}");
+        assert!(!seen.contains(&passes.mean_probabilities), "{sites}");
+        seen.push(passes.mean_probabilities);
+    }
+}
+
+#[test]
+fn more_layers_than_a_teacher_has_are_refused() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    let layers = teacher.classifier().network.encoder.layers.len() as u32;
+    let error = teacher.outputs(&texts(), &ask_at(PassSites::LastLayers(layers + 1)), &Silent).unwrap_err().to_string();
+    assert!(error.contains("tiny") && error.contains("pass_sites"), "{error}");
+}
+
+#[test]
+fn a_text_meets_the_same_passes_in_any_company() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    for sites in [PassSites::All, PassSites::LastLayers(1), PassSites::LastLayers(0)] {
+        let ask = ask_at(sites);
+        let together = teacher.outputs(&texts(), &ask, &Silent).unwrap();
+        for (row, text) in texts().into_iter().enumerate() {
+            let alone = teacher.outputs(&[text], &ask, &Silent).unwrap();
+            let span = row * 3..row * 3 + 3;
+            let means = &together.passes.as_ref().unwrap().mean_probabilities[span.clone()];
+            let passes = alone.passes.unwrap();
+            assert!(passes.mean_probabilities.iter().zip(means).all(|(a, b)| (a - b).abs() < 2e-6), "{sites}");
+            assert!(alone.logits.iter().zip(&together.logits[span]).all(|(a, b)| (a - b).abs() < 2e-6), "{sites}");
+        }
+    }
+}
+
+#[test]
+fn another_arithmetic_is_another_teacher() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    let mut classifier = teacher.classifier().clone();
+    assert_eq!(teacher.fingerprint(), classifier.hash);
+    classifier.network.set_precision(Precision::Bf16);
+    let rounded = ClassifierTeacher::new("tiny", classifier.clone());
+    assert_ne!(rounded.fingerprint(), teacher.fingerprint());
+    classifier.hash.clear();
+    assert_eq!(ClassifierTeacher::new("tiny", classifier).fingerprint(), "");
 }

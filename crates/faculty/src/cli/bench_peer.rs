@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use faculty_core::{Error, LabelSpace, Result, Silent, Stream};
 use faculty_methods::fine_tune_batches;
 use faculty_model::{Classifier, Parts, Tokens};
-use faculty_nn::{DropoutPlan, DropoutRates, Taps, host_values};
+use faculty_nn::{DropoutPlan, DropoutRates, host_values};
 use faculty_student::{TrainSettings, resolve_model};
 use faculty_text::{Corpus, ReadOptions};
 use std::io::BufRead;
@@ -155,7 +155,7 @@ fn infer(bench: &Bench, batches: &[Vec<usize>]) -> Result<f64> {
     let mut sum = 0.0;
     for rows in batches {
         let input = tokens.batch(rows, &classifier.config, &classifier.device)?;
-        let logits = classifier.network.forward(&input, &DropoutPlan::Off, &Taps::None).logits;
+        let logits = classifier.network.logits(&input, &DropoutPlan::Off);
         sum += host_values(logits)?.into_iter().map(f64::from).sum::<f64>();
     }
     Ok(sum)

@@ -43,6 +43,15 @@ impl BarView {
                     }
                 }
             }
+            Event::Skip { units, reason } => {
+                if let Some((stage, bar)) = &mut self.current {
+                    stage.skip(*units, reason);
+                    bar.inc(*units);
+                    // The jump says nothing of the time that is left.
+                    bar.reset_eta();
+                    bar.set_message(format!("{units} {reason}"));
+                }
+            }
             Event::End { summary } => self.close(summary),
             Event::Note { text } | Event::Warning { text } => self.above(text),
         }

@@ -37,6 +37,12 @@ impl LineView {
                     running.advance(*units, note);
                 }
             }
+            Event::Skip { units, reason } => {
+                if let Some(running) = &mut self.current {
+                    running.stage.skip(*units, reason);
+                    running.note = format!("{units} {reason}");
+                }
+            }
             Event::End { summary } => self.close(summary),
             Event::Note { text } | Event::Warning { text } => print_line(text),
         }

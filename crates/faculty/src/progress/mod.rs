@@ -94,32 +94,47 @@ struct Stage {
     unit: String,
     total: u64,
     done: u64,
+    /// Units among `done` that needed no work.
+    skipped: u64,
+    reason: String,
     start: Instant,
 }
 
 impl Stage {
     fn new(name: &str, total: u64, unit: &str) -> Self {
-        Self { name: name.to_owned(), unit: unit.to_owned(), total, done: 0, start: Instant::now() }
+        Self {
+            name: name.to_owned(),
+            unit: unit.to_owned(),
+            total,
+            done: 0,
+            skipped: 0,
+            reason: String::new(),
+            start: Instant::now(),
+        }
     }
 
-    /// Units a second so far.
+    fn skip(&mut self, units: u64, reason: &str) {
+        self.done += units;
+        self.skipped += units;
+        reason.clone_into(&mut self.reason);
+    }
+
+    /// Units a second so far, of those that needed work.
     fn rate(&self) -> f64 {
-        self.done as f64 / self.start.elapsed().as_secs_f64().max(1e-6)
+        (self.done - self.skipped) as f64 / self.start.elapsed().as_secs_f64().max(1e-6)
     }
 
     /// The line worth keeping.
     fn closing_line(&self, summary: &str) -> String {
-        let seconds = self.start.elapsed().as_secs_f64();
+        let Self { name, unit, done, skipped, reason, .. } = self;
         let summary = if summary.is_empty() { String::new() } else { format!("; {summary}") };
-        format!(
-            "{}: {} {} in {} ({} {}/s){summary}",
-            self.name,
-            self.done,
-            self.unit,
-            human_duration(Duration::from_secs_f64(seconds)),
-            human_rate(self.rate()),
-            self.unit
-        )
+        if *done > 0 && skipped == done {
+            // A rate would say how fast a file was read.
+            return format!("{name}: {done} {unit} {reason}{summary}");
+        }
+        let skipped = if *skipped > 0 { format!("{skipped} {reason}; ") } else { String::new() };
+        let time = human_duration(self.start.elapsed());
+        format!("{name}: {done} {unit} in {time} ({skipped}{} {unit}/s){summary}", human_rate(self.rate()))
     }
 }
 
@@ -138,4 +153,22 @@ pub fn human_duration(duration: Duration) -> String {
 
 fn human_rate(rate: f64) -> String {
     if rate < 10.0 { format!("{rate:.1}") } else { format!("{rate:.0}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_needed_no_work_is_no_part_of_the_rate() {
+        let mut stage = Stage::new("teacher a", 60, "texts");
+        stage.skip(60, "from the cache");
+        assert_eq!(stage.closing_line(""), "teacher a: 60 texts from the cache");
+        let mut stage = Stage::new("teacher a", 60, "texts");
+        stage.skip(40, "from the cache");
+        stage.done += 20;
+        stage.start -= Duration::from_secs(10);
+        let line = stage.closing_line("");
+        assert_eq!(line, "teacher a: 60 texts in 10 s (40 from the cache; 2.0 texts/s)");
+    }
 }

@@ -97,6 +97,60 @@ fn what_teachers_said_is_asked_once() {
 }
 
 #[test]
+fn a_scan_from_the_cache_shows_no_rate() {
+    let place = place_with_teachers();
+    let command = TRAINED.replace("--epochs 20", "--epochs 1");
+    let first = place.faculty(&format!("{command} --out one")).good().stderr;
+    let line = |text: &str| text.lines().rfind(|line| line.starts_with("teacher bank (K = 4)")).unwrap().to_owned();
+    assert!(line(&first).contains("texts/s"), "{first}");
+    let second = place.faculty(&format!("{command} --out two")).good().stderr;
+    assert_eq!(line(&second), "teacher bank (K = 4): 60 texts from the cache");
+    // Other sites are another question, and are named wherever the result is.
+    let sites = place.faculty(&format!("{command} --pass-sites head --out three")).good().stderr;
+    assert!(sites.contains("teacher bank (K = 4, dropout in the head alone): 60 texts in"), "{sites}");
+    let manifest = place.json("three/faculty.json");
+    assert_eq!(manifest["configuration"]["method"]["pass_sites"], "head");
+    assert!(manifest["method"].as_str().unwrap().contains("dropout in the head alone"), "{manifest}");
+    let card = std::fs::read_to_string(place.path("three/README.md")).unwrap();
+    assert!(card.contains("dropout in the head alone") && card.contains("pass_sites = \"head\""), "{card}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_killed_scan_goes_on_where_it_stopped() {
+    let place = place_with_teachers();
+    let texts: String = (0..300).map(|index| format!("pay bill {index} and book a flight\n")).collect();
+    place.write("many.txt", texts);
+    let command = "amalgamate --teacher teachers/bank --teacher teachers/travel --text many.txt --student encoder \
+                   --epochs 1 --batch-size 8 --passes 400";
+    let killed = format!("{command} --out student");
+    let mut child = place.command().args(killed.split_whitespace()).spawn().unwrap();
+    let cache = place.path("cache/teacher-outputs");
+    let rows = |cache: &std::path::Path| -> u64 {
+        let entries = cache.read_dir().into_iter().flatten();
+        entries.map(|entry| entry.unwrap().metadata().unwrap().len()).sum()
+    };
+    // Longer than a header: at least one block is there.
+    while rows(&cache) < 1000 {
+        assert!(child.try_wait().unwrap().is_none(), "the scan ended before it was killed");
+        std::thread::sleep(std::time::Duration::from_millis(2));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let kept = rows(&cache);
+    assert!(!place.path("student").exists());
+    let run = place.faculty(&killed).good();
+    assert!(run.stderr.contains("from the cache"), "{}", run.stderr);
+    assert!(rows(&cache) > kept);
+    let mut other = place.command();
+    other.env("FACULTY_CACHE", place.path("other-cache"));
+    let whole = format!("{command} --out whole");
+    crate::workplace::run(other.args(whole.split_whitespace())).good();
+    let weights = |out: &str| std::fs::read(place.path(out).join("model.safetensors")).unwrap();
+    assert_eq!(weights("student"), weights("whole"));
+}
+
+#[test]
 fn every_method_trains_a_student() {
     let place = place_with_teachers();
     let common = "amalgamate --teacher teachers/bank --teacher teachers/travel --text texts.txt --epochs 1";
@@ -179,6 +233,9 @@ fn what_has_no_meaning_is_refused() {
         ("--method mukki", vec!["mukki", "did you mean `muki`?"]),
         ("--method uhc --passes 4", vec!["passes", "uhc"]),
         ("--method muki --single-pass --passes 4", vec!["single_pass"]),
+        ("--method uhc --pass-sites head", vec!["pass_sites", "uhc"]),
+        ("--method muki --pass-sites tail", vec!["tail", "last-N"]),
+        ("--method muki --pass-sites last-9", vec!["pass_sites", "last-9", "layers"]),
         ("--method muki --gate-temperature 0", vec!["gate_temperature", "positive"]),
         ("--teacher x=one --teacher x=two", vec!["two teachers are called `x`"]),
         ("--student-layers 9", vec!["9 layers"]),

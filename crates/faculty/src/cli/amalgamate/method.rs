@@ -3,6 +3,7 @@
 use clap::Args;
 use faculty_core::{Error, Result, nearest};
 use faculty_methods::{MethodSpec, MukiSpec, Vote};
+use faculty_nn::PassSites;
 use serde::{Deserialize, Serialize};
 
 /// The methods that train a student without labels.
@@ -23,6 +24,11 @@ pub struct MethodOptions {
     /// muki: hidden dropout rate of the passes [default: 0.1]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Method")]
     pub dropout: Option<f64>,
+    /// muki: where the passes drop: all (as the authors' code), last-N (the last N layers and the head) or head. Layers
+    /// below are computed once for all passes, so fewer sites cost less; it is another estimator, and named in every
+    /// result [default: all]
+    #[arg(long, value_name = "SITES", help_heading = "Method")]
+    pub pass_sites: Option<PassSites>,
     /// muki: temperature of the gate over the teachers [default: 0.2]
     #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Method")]
     pub gate_temperature: Option<f64>,
@@ -74,6 +80,7 @@ impl MethodOptions {
         let muki_only = [
             ("passes", self.passes.is_some()),
             ("dropout", self.dropout.is_some()),
+            ("pass_sites", self.pass_sites.is_some()),
             ("gate_temperature", self.gate_temperature.is_some()),
             ("no_margin", self.no_margin),
             ("normalise_margin", self.normalise_margin),
@@ -91,8 +98,8 @@ impl MethodOptions {
     }
 
     fn muki(&self, vote: Vote) -> Result<MukiSpec> {
-        if self.single_pass && (self.passes.is_some() || self.dropout.is_some()) {
-            return Err(Error::input("asks for one pass, while passes or dropout are given too")
+        if self.single_pass && (self.passes.is_some() || self.dropout.is_some() || self.pass_sites.is_some()) {
+            return Err(Error::input("asks for one pass, while passes, dropout or pass_sites are given too")
                 .key("single_pass")
                 .help("leave one of them out"));
         }
@@ -103,6 +110,7 @@ impl MethodOptions {
             gate_temperature: self.gate_temperature.unwrap_or(default.gate_temperature),
             passes: self.passes.unwrap_or(default.passes),
             dropout: self.dropout.map_or(default.dropout, |rate| rate as f32),
+            pass_sites: self.pass_sites.unwrap_or_default(),
             margin: !self.no_margin,
             normalise_margin: self.normalise_margin,
             single_pass: self.single_pass,

@@ -18,7 +18,7 @@ use faculty_hub::cache_root;
 use faculty_methods::TransferSet;
 use faculty_model::Classifier;
 use faculty_student::{ModelCard, StudentOrigin, TeacherEntry, build_student};
-use faculty_teacher::{Ask, ClassifierTeacher, Passes, Teacher, TeacherCache, TeacherOutputs};
+use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
 use faculty_text::{Corpus, OnBroken};
 use options::AmalgamateOptions;
 use serde_json::{Value, json};
@@ -170,6 +170,13 @@ impl<'a> Work<'a> {
             .iter()
             .map(|teacher| ClassifierTeacher::open(&teacher.name, &teacher.dir, &device))
             .collect::<Result<Vec<_>>>()?;
+        if let Some(passes) = configuration.method.passes(configuration.scan_seed) {
+            // Before anything is asked: a teacher with too few layers for --pass-sites.
+            for teacher in &teachers {
+                let layers = teacher.classifier().network.encoder.layers.len();
+                passes.check(layers).map_err(|error| error.file(teacher.name()))?;
+            }
+        }
         let spaces: Vec<_> = teachers.iter().map(|teacher| (teacher.name(), teacher.labels())).collect();
         let join = LabelJoin::build(&spaces, &configuration.aliases)?;
         if let Some(eval) = &configuration.options.eval {
@@ -230,17 +237,13 @@ impl<'a> Work<'a> {
         let ask = Ask {
             kept: (part.len() < teacher.labels().len()).then(|| part.kept().to_vec()),
             max_length,
-            passes: configuration.method.passes().map(|(count, dropout)| Passes {
-                count,
-                hidden_rate: Some(dropout),
-                seed: configuration.scan_seed,
-            }),
+            passes: configuration.method.passes(configuration.scan_seed),
         };
         // The cache does not know how many of its texts were cut.
         let truncated = teacher.classifier().tokenize(&self.texts, max_length)?.truncated;
         inputs::note_truncated(&format!("teacher {}", teacher.name()), truncated, self.texts.len(), &session.console);
         let stage = match &ask.passes {
-            Some(passes) => format!("teacher {} ({} passes)", teacher.name(), passes.count),
+            Some(passes) => format!("teacher {} ({})", teacher.name(), passes.describe()),
             None => format!("teacher {}", teacher.name()),
         };
         session.console.on(Event::Start { stage: &stage, total: self.texts.len() as u64, unit: "texts" });

@@ -11,6 +11,8 @@ mod cpu;
 mod attention;
 mod backward;
 mod forward;
+#[cfg(all(test, unix))]
+mod guarded;
 mod mask;
 mod math;
 mod matrix;

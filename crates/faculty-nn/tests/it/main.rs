@@ -3,3 +3,8 @@
 
 mod fused;
 mod fused_adamw;
+mod fused_fuzz;
+mod gradcheck;
+mod layer_golden;
+mod reference;
+mod tolerance;

@@ -3,4 +3,6 @@
 
 mod card;
 mod start;
+mod threads;
 mod training;
+mod trajectory;

@@ -87,7 +87,6 @@ impl<T> Drop for Guarded<T> {
     }
 }
 
-#[allow(clippy::unwrap_used)]
 mod tests {
     use super::super::matrix::{View, multiply};
     use super::{Edge, Guarded};
@@ -121,16 +120,16 @@ mod tests {
     }
 
     #[test]
-    fn reading_past_a_guarded_slice_crashes() {
+    fn reading_past_a_guarded_slice_crashes() -> std::io::Result<()> {
         for edge in ["front", "back"] {
-            let status = std::process::Command::new(std::env::current_exe().unwrap())
+            let status = std::process::Command::new(std::env::current_exe()?)
                 .args(["--exact", "fused::guarded::tests::crash", "--ignored"])
                 .env("FACULTY_GUARD_EDGE", edge)
-                .output()
-                .unwrap()
+                .output()?
                 .status;
             assert!(matches!(status.signal(), Some(libc::SIGSEGV | libc::SIGBUS)), "{edge}: {status}");
         }
+        Ok(())
     }
 
     #[test]

@@ -16,6 +16,8 @@ mod embedding;
 mod embedding_op;
 mod forward;
 mod gradients;
+#[cfg(all(test, unix))]
+mod guarded;
 mod mask;
 mod math;
 mod matrix;
@@ -35,11 +37,11 @@ mod weight_cache;
 
 pub use adamw::{AdamW, AdamWConfig, AdamWStep, adamw};
 pub use cpu::{bf16_is_fast, features};
-pub use weight_cache::WeightCache;
 pub use embedding_op::supports_embeddings;
 pub(crate) use embedding_op::{embed, embed_soft};
 pub use row_gradient::{RowGradient, RowGradients};
 pub use sparse_adamw::SparseAdamW;
+pub use weight_cache::WeightCache;
 
 use crate::{DropoutPlan, EncoderLayer, Site, Spans};
 use burn::backend::{Dispatch, DispatchDevice};

@@ -1,8 +1,6 @@
 //! Monte-Carlo passes of one batch: what no mask touches is computed once.
 
-use crate::{
-    DropoutPlan, DropoutRates, PassSites, RowKeys, SequenceClassifier, Site, Spans, TokenInput,
-};
+use crate::{DropoutPlan, DropoutRates, PassSites, RowKeys, SequenceClassifier, Site, Spans, TokenInput};
 use burn::tensor::Tensor;
 use faculty_core::Stream;
 use std::ops::Range;

@@ -182,6 +182,50 @@ mod tests {
         }
     }
 
+    /// Every slice ends, then begins, at a page that may not be touched.
+    #[cfg(unix)]
+    #[test]
+    fn every_level_stays_inside_its_slices() {
+        use super::super::guarded::{Edge, Guarded};
+        for edge in Edge::BOTH {
+            let of = |name: &str, count: usize| Guarded::of(&normals(name, count), edge);
+            let new = |count: usize| Guarded::<f32>::new(count, edge);
+            for rows in 1..=20 {
+                for (depth, stride) in [(1, 16), (5, 32), (16, 48), (33, 80)] {
+                    let (a, wide) = (of("a", rows * depth), of("a", rows * (depth + 3)));
+                    let b = of("b", depth * stride);
+                    at_every_level(|| {
+                        let mut out = new(rows * stride);
+                        product(Operand::rows(&a, depth), depth, &b, &mut out, stride);
+                        product(Operand::rows(&wide, depth + 3), depth, &b, &mut out, stride);
+                        product(Operand::columns(&a, rows, rows), depth, &b, &mut out, stride);
+                        product(Operand::columns(&wide[..rows * depth], rows, rows), depth, &b, &mut out, stride);
+                    });
+                }
+            }
+            for n in 1..=70 {
+                let (x, y, bias) = (of("x", n), of("y", n), of("bias", n));
+                let (gamma, beta, keep) = (of("gamma", n), of("beta", n), of("keep", n));
+                at_every_level(|| {
+                    let (mut normalised, mut out) = (new(n), new(n));
+                    residual_norm(&x, &y, &bias, &keep, &gamma, &beta, 1e-3, &mut normalised, &mut out);
+                    let (mut gamma_grad, mut beta_grad, mut grad) = (new(n), new(n), new(n));
+                    norm_backward(&y, &x, 0.7, &gamma, &mut gamma_grad, &mut beta_grad, &mut grad);
+                    let (maximum, inverse) = exponentials(&mut out);
+                    softmax_again(&mut grad, maximum, inverse);
+                    for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu, Activation::Tanh] {
+                        activate(activation, &bias, &mut out, &mut normalised);
+                        activate_backward(activation, &normalised, &mut grad, &mut out, &mut gamma_grad);
+                    }
+                    let keys = RowKeys::for_pass(Stream::new(1, "masks"), 0, &[4]);
+                    let plan = DropoutPlan::Sampled { rates: DropoutRates::uniform(0.3), keys };
+                    let Some(mask) = plan.site(Site::Attention(2)) else { panic!("a rate of 0.3 drops") };
+                    Draws::default().fill(&mask, 0, n % 5, &mut out);
+                });
+            }
+        }
+    }
+
     #[test]
     fn every_level_draws_the_masks_of_the_plan() {
         let keys = RowKeys::for_pass(Stream::new(1, "masks"), 0, &[4, 5]);

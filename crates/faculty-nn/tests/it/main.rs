@@ -1,7 +1,13 @@
 //! Tests of faculty-nn.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod first_tokens;
 mod fused;
 mod fused_adamw;
 mod fused_embedding;
+mod fused_fuzz;
+mod gradcheck;
+mod layer_golden;
+mod reference;
 mod sparse_adamw;
+mod tolerance;

@@ -3,5 +3,7 @@
 
 mod card;
 mod start;
+mod threads;
 mod training;
+mod trajectory;
 mod words;

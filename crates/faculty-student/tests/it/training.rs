@@ -7,7 +7,7 @@ use faculty_student::{Objective, StepLoss, TrainSettings, train};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-const TEXTS: [&str; 12] = [
+pub(crate) const TEXTS: [&str; 12] = [
     "what is my bank balance",
     "my account balance please",
     "how long is my balance",
@@ -23,7 +23,7 @@ const TEXTS: [&str; 12] = [
 ];
 
 /// Squared distance of the logits to one-hot targets: enough to see a loop learn.
-pub struct OneHot;
+pub(crate) struct OneHot;
 
 impl Objective for OneHot {
     fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
@@ -43,7 +43,7 @@ impl Objective for NotFinite {
     }
 }
 
-pub fn model() -> (tempfile::TempDir, Classifier, Tokens) {
+pub(crate) fn model() -> (tempfile::TempDir, Classifier, Tokens) {
     let dir = tempfile::tempdir().unwrap();
     tiny_classifier_dir(dir.path(), &TinySpec::new(["balance", "flight", "recipe"]));
     let classifier = Classifier::open(dir.path(), &Device::flex()).unwrap();

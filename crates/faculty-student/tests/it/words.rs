@@ -7,7 +7,7 @@ use burn::tensor::Device;
 use faculty_core::{NamedTensor, Silent, Stream};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::fused::AdamWConfig;
-use faculty_nn::{DropoutPlan, DropoutRates, RowKeys, Taps};
+use faculty_nn::{DropoutPlan, DropoutRates, RowKeys};
 use faculty_student::{Objective, TrainSettings, train};
 use faculty_text::plan_shuffled;
 
@@ -27,7 +27,7 @@ fn train_densely(classifier: &mut Classifier, tokens: &Tokens, settings: &TrainS
             let identities: Vec<u64> = rows.iter().map(|&row| row as u64).collect();
             let keys = RowKeys::for_pass(dropout_stream.fork(step as u64), 0, &identities);
             let rates = settings.dropout.unwrap_or(classifier.config.dropout);
-            let logits = network.forward(&input, &DropoutPlan::Sampled { rates, keys }, &Taps::None).logits;
+            let logits = network.logits(&input, &DropoutPlan::Sampled { rates, keys });
             let gradients = OneHot.loss(logits, &rows).unwrap().total.backward();
             let gradients = GradientsParams::from_grads(gradients, &network);
             network = optimizer.step(settings.rate_at(step, steps), network, gradients);

@@ -52,8 +52,7 @@ pub fn measure(job: &Job, inputs: &Inputs, threads: usize, recorder: &mut Record
 /// Seconds until the program printed its first line, and that line.
 fn first_line(name: &str, command: &mut Command) -> Result<(f64, Value)> {
     let start = Instant::now();
-    let mut child =
-        command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
+    let mut child = command.stdout(Stdio::piped()).spawn().map_err(|error| format!("cannot start {name}: {error}"))?;
     let mut line = String::new();
     if let Some(stdout) = child.stdout.take() {
         BufReader::new(stdout).read_line(&mut line).map_err(|error| format!("{name}: {error}"))?;

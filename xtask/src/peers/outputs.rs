@@ -40,12 +40,16 @@ pub fn compare(ours: &Path, torch: &Path, job: &Job) -> Result<Found> {
     let torch_f32 = read(&torch.with_extension("f32"))?;
     let (our_error, torch_error) =
         (largest_difference(&ours, &torch_f32)?, largest_difference(&torch_same, &torch_f32)?);
-    let sentence =
-        format!("from PyTorch's f32 logits faculty's differ by {our_error:.1e} at most, PyTorch's bf16 by {torch_error:.1e}");
+    let sentence = format!(
+        "from PyTorch's f32 logits faculty's differ by {our_error:.1e} at most, PyTorch's bf16 by {torch_error:.1e}"
+    );
     if our_error > BF16_FACTOR * torch_error {
         return Err(format!("the outputs differ: {sentence} (limit {BF16_FACTOR} times that)"));
     }
-    Ok(Found { sentence, figures: json!({"logits": between, "faculty_to_f32": our_error, "torch_to_f32": torch_error}) })
+    Ok(Found {
+        sentence,
+        figures: json!({"logits": between, "faculty_to_f32": our_error, "torch_to_f32": torch_error}),
+    })
 }
 
 fn read(file: &Path) -> Result<Vec<f32>> {

@@ -192,7 +192,9 @@ impl Job {
         let Self { row, size, texts, order, batch, .. } = self;
         match self.mode {
             Mode::Cold => format!("{row}: {size}"),
-            Mode::Scan | Mode::Muki => format!("{row}: {size}, {} texts of {texts}, batches of {batch}", self.texts_count),
+            Mode::Scan | Mode::Muki => {
+                format!("{row}: {size}, {} texts of {texts}, batches of {batch}", self.texts_count)
+            }
             _ => format!("{row}: {size}, {texts} ({order}), {} batches of {batch}", self.batches),
         }
     }
@@ -201,8 +203,7 @@ impl Job {
     pub fn add_arguments(&self, command: &mut Command, inputs: &Inputs) -> Result {
         command.arg(self.mode.name()).arg(inputs.model(&self.size)?).arg(inputs.texts(&self.texts));
         command.args(["--precision", self.precision, "--order", &self.order]);
-        for (flag, value) in
-            [("--batch", self.batch), ("--batches", self.batches), ("--texts-count", self.texts_count)]
+        for (flag, value) in [("--batch", self.batch), ("--batches", self.batches), ("--texts-count", self.texts_count)]
         {
             command.arg(flag).arg(value.to_string());
         }

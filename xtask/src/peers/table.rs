@@ -50,13 +50,24 @@ pub fn page(lines: &[Value]) -> String {
 pub fn render(lines: &[Value]) -> String {
     let groups = groups(lines);
     let mut speed = vec![
-        ["row", "size", "texts", "work a round", "ratio", "lowest to highest", "faculty", "PyTorch", "reach", "aim", "notes"]
-            .map(str::to_owned)
-            .to_vec(),
+        [
+            "row",
+            "size",
+            "texts",
+            "work a round",
+            "ratio",
+            "lowest to highest",
+            "faculty",
+            "PyTorch",
+            "reach",
+            "aim",
+            "notes",
+        ]
+        .map(str::to_owned)
+        .to_vec(),
     ];
-    let mut memory = vec![
-        ["row", "size", "texts", "ratio", "faculty MB", "PyTorch MB", "reach", "aim"].map(str::to_owned).to_vec(),
-    ];
+    let mut memory =
+        vec![["row", "size", "texts", "ratio", "faculty MB", "PyTorch MB", "reach", "aim"].map(str::to_owned).to_vec()];
     for group in &groups {
         let (ours, torch) = (group.side("faculty"), group.side("PyTorch"));
         if ours.rates.is_empty() || ours.rates.len() != torch.rates.len() {
@@ -65,7 +76,9 @@ pub fn render(lines: &[Value]) -> String {
         speed.push(group.speed(&ours, &torch));
         memory.extend(group.memory(&ours, &torch));
     }
-    let mut text = String::from("Speed: the ratio is faculty's over PyTorch's in the same round, the median of all rounds; more is better.\n\n");
+    let mut text = String::from(
+        "Speed: the ratio is faculty's over PyTorch's in the same round, the median of all rounds; more is better.\n\n",
+    );
     text.push_str(&markdown(&speed));
     if memory.len() > 1 {
         text.push_str("\nPeak memory of the process (VmHWM), faculty's over PyTorch's; less is better.\n\n");

@@ -5,8 +5,10 @@ import sys
 
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from transformers.utils import logging
 
 folder, texts, _, threads = sys.argv[1:]
+logging.disable_progress_bar()
 torch.set_num_threads(int(threads))
 with open(texts, encoding="utf-8") as file:
     text = json.loads(file.readline())["text"]

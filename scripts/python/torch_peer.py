@@ -9,7 +9,8 @@ DIR is a Hugging Face directory; TEXTS.jsonl has a "text" in each row. `faculty 
   train  forward, backward and AdamW (all parameters, dense gradients, linear decay to 0) over every batch; dropout on;
          the class of text i is i modulo the number of labels
   scan   16 Monte-Carlo dropout passes and one deterministic pass over all texts (torch_muki.py)
-  muki   a whole MUKI run: scan of all teachers, one epoch of student training, evaluation (torch_muki.py)
+  muki   a whole MUKI run: scan of all teachers, one epoch of student training, evaluation on a quarter as many labelled
+         texts (torch_muki.py)
 
 Order of the texts: `given`, `sorted` by length, or `random` (`permutation` below). They are then cut into batches, each
 padded to its own longest text: dynamic padding. `--batches N` keeps N batches: evenly spread over the lengths if sorted,
@@ -145,7 +146,7 @@ def main():
     lengths = [len(ids) for ids in encoded]
     groups = cut(args, lengths)
     if args.mode == "muki":
-        work = Muki(args, texts, *read_texts(args.test))
+        work = Muki(args, texts, *read_texts(args.test, -(-len(texts) // 4)))
         classes = len(work.union)
     else:
         model = load_model(args.folder, args.dropout)

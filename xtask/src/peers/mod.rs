@@ -133,7 +133,7 @@ impl Peers {
 
     fn compare(&self, job: &Job, inputs: &Inputs, recorder: &mut Recorder) -> Result {
         let scratch = inputs.scratch();
-        let logits = ["faculty", "torch"].map(|side| scratch.join(format!("logits-{side}")));
+        let logits = ["faculty", "torch"].map(|side| scratch.join(format!("logits-{side}-{}", std::process::id())));
         let mut ours = prepare(&BuildOptions::default())?;
         ours.arg("bench-peer");
         let mut torch = Command::new(&inputs.python);

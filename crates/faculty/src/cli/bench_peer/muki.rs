@@ -39,7 +39,8 @@ impl Muki {
         let (mut student, _) = build_student(&spec, join.union(), &[], stream, &device, &session.console)?;
         bench.set_precision(&mut student);
         let test = bench.test.as_ref().ok_or_else(|| Error::input("is missing").key("--test"))?;
-        let test = bench.read(test, 0, session)?;
+        // A quarter of the texts, so that the parts of a short run weigh as those of a long one.
+        let test = bench.read(test, corpus.len().div_ceil(4), session)?;
         let test_classes = test.resolve_labels(join.union())?;
         Ok(Self { teachers, join, student, texts: corpus.texts, test, test_classes })
     }

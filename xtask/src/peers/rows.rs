@@ -162,7 +162,7 @@ impl Job {
             Mode::Infer => (infer, 0, if size == "base" { 3 } else { 5 }),
             Mode::Train => (infer.div_ceil(2), 0, if size == "base" { 3 } else { 5 }),
             Mode::Scan => (0, 128, 3),
-            Mode::Muki => (0, 400, 2),
+            Mode::Muki => (0, 256, 2),
             Mode::Cold => (0, 1, 7),
         };
         Self {
@@ -172,7 +172,7 @@ impl Job {
             size: size.to_owned(),
             texts: texts.to_owned(),
             order: row.order.to_owned(),
-            batch: 32,
+            batch: if row.mode == Mode::Train && size == "base" { 16 } else { 32 },
             batches,
             texts_count,
             rounds,

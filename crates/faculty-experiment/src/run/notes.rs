@@ -1,6 +1,7 @@
 //! What the table says beside its figures.
 
 use super::Prepared;
+use crate::precision::Precisions;
 use crate::raw::{RowRecord, TableRecord};
 use crate::schema::{EvaluateOn, Reference, Unknown};
 use faculty_student::StudentStart;
@@ -44,6 +45,7 @@ fn notes(prepared: &Prepared) -> Vec<String> {
     if matches!(student.init, StudentStart::Teacher(_)) {
         notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
     }
+    notes.extend(Precisions::of(experiment).notes());
     if experiment.data.evaluate_on == EvaluateOn::Dev {
         notes.push("measured on the development split: for choosing settings, not for publication".to_owned());
     }

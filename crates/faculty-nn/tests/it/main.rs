@@ -3,3 +3,4 @@
 
 mod fused;
 mod fused_adamw;
+mod precision;

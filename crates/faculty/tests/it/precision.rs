@@ -132,8 +132,8 @@ fn frozen_teachers_answer_in_bf16_on_request() {
     let command = "amalgamate --teacher one --teacher three --text texts.txt --student teacher:0 --method uniform";
     let resume = format!("{command} --epochs 3 --learning-rate 1e-3 --resume --out full");
     place.faculty(&resume).good();
-    place.faculty(&format!("{resume} --precision bf16")).refused(2, &["precision: f32 -> bf16"]);
-    place.faculty(&format!("{resume} --train-precision bf16")).refused(2, &["settings.precision: f32 -> bf16"]);
+    place.faculty(&format!("{resume} --precision bf16")).refused(2, &["  precision: \"f32\" -> \"bf16\""]);
+    place.faculty(&format!("{resume} --train-precision bf16")).refused(2, &["settings.precision: \"f32\" -> \"bf16\""]);
 }
 
 #[test]

@@ -45,11 +45,11 @@ fn notes(prepared: &Prepared) -> Vec<String> {
     if matches!(student.init, StudentStart::Teacher(_)) {
         notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
     }
-    notes.extend(Precisions::of(experiment).notes());
     if experiment.data.evaluate_on == EvaluateOn::Dev {
         notes.push("measured on the development split: for choosing settings, not for publication".to_owned());
     }
     notes.push("no row chooses a checkpoint: every student is the one after its last update".to_owned());
+    notes.extend(Precisions::of(experiment).notes());
     if data.selection.duplicates > 0 {
         notes.push(format!("{} texts were passed over as repetitions", data.selection.duplicates));
     }

@@ -19,6 +19,7 @@ mod load;
 mod machine;
 mod manifest;
 mod plan;
+mod precision;
 mod raw;
 mod run;
 mod rundir;
@@ -34,9 +35,10 @@ pub use data::{
 pub use diff::{Difference, describe_differences, differences};
 pub use faculty_methods::DataAccess;
 pub use load::{Overrides, load_experiment, parse_experiment};
-pub use machine::{CodeVersion, peak_memory, threads};
+pub use machine::{CodeVersion, cpu_features, peak_memory, threads};
 pub use manifest::{Manifest, ModelRecord};
 pub use plan::{Cell, Plan, PlannedTeacher, RunSettings};
+pub use precision::Precisions;
 pub use raw::{
     CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord, append_raw, exact,
     read_raw,

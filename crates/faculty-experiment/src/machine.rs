@@ -64,6 +64,11 @@ pub fn peak_memory() -> Option<u64> {
     Some(kibibytes * 1024)
 }
 
+/// The instruction sets of the processor that the kernels use, for example `avx512`, `avx512_bf16`, `amx_bf16`.
+pub fn cpu_features() -> Vec<String> {
+    faculty_nn::fused::features().into_iter().map(str::to_owned).collect()
+}
+
 /// Threads this process may use.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

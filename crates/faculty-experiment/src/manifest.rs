@@ -2,6 +2,7 @@
 
 use crate::data::OpenedFile;
 use crate::machine::CodeVersion;
+use crate::precision::Precisions;
 use faculty_core::{LabelJoin, Result, write_atomically};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -28,8 +29,14 @@ pub struct Manifest {
     pub code: CodeVersion,
     /// The device.
     pub device: String,
-    /// The number format of weights and computation.
+    /// The number format of weights.
     pub dtype: String,
+    /// The arithmetic of the matrix products.
+    #[serde(default)]
+    pub precision: Precisions,
+    /// Instruction sets of the processor that the kernels use.
+    #[serde(default)]
+    pub cpu_features: Vec<String>,
     /// Threads the process may use.
     pub threads: usize,
     /// Models.

@@ -1,9 +1,11 @@
 //! `raw.jsonl`: one JSON line an event, only ever appended to. Tables are rendered from it and from nothing else.
 
+use crate::precision::Precisions;
 use crate::schema::{Metric, Reference, Role};
 use faculty_core::metrics::{Classification, Selection, SliceAccuracy};
 use faculty_core::{Error, Result};
 use faculty_methods::{DataAccess, MethodSpec};
+use faculty_model::PrecisionCheck;
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
 use std::io::Write;
@@ -72,6 +74,9 @@ pub struct SetupRecord {
     pub test_texts: usize,
     /// On which texts teacher selection was measured: `test` or `transfer`.
     pub selection_on: String,
+    /// The arithmetic of the matrix products.
+    #[serde(default)]
+    pub precision: Precisions,
 }
 
 /// A teacher.
@@ -93,6 +98,9 @@ pub struct TeacherRecord {
     pub seconds: f64,
     /// SHA-256 over configuration, weights and tokenizer.
     pub sha256: String,
+    /// What its precision changes on the first transfer texts, if it is not f32.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub precision: Option<PrecisionCheck>,
 }
 
 /// How a cell ended.

@@ -14,9 +14,11 @@
 
 mod classifier;
 mod infer;
+mod precision;
 mod save;
 mod tokens;
 
 pub use classifier::{Classifier, Parts};
 pub use infer::BatchLimits;
+pub use precision::PrecisionCheck;
 pub use tokens::Tokens;

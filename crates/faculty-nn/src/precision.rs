@@ -1,5 +1,6 @@
 //! In which arithmetic the matrix products of an encoder run.
 
+use crate::DeviceName;
 use faculty_core::{Error, Result, nearest};
 use std::fmt;
 use std::str::FromStr;
@@ -46,6 +47,29 @@ impl PrecisionChoice {
             Self::Bf16 => Precision::Bf16,
             Self::Auto if crate::fused::bf16_is_fast() => Precision::Bf16,
             Self::Auto => Precision::F32,
+        }
+    }
+
+    /// The precision that takes effect on a device of this machine, and what the user should know of it: that an explicit
+    /// bf16 has no effect there, or is slow.
+    pub fn on(self, device: DeviceName) -> (Precision, Option<&'static str>) {
+        match (self, device) {
+            (Self::Bf16, DeviceName::Cpu) if !crate::fused::bf16_is_fast() => (
+                Precision::Bf16,
+                Some("this CPU has no bf16 instructions: bf16 is emulated, and slower than f32 (see `auto`)"),
+            ),
+            (_, DeviceName::Cpu) => (self.resolve(), None),
+            (Self::Bf16, _) => (Precision::F32, Some("bf16 has no effect on a GPU: it computes in f32")),
+            (Self::F32 | Self::Auto, _) => (Precision::F32, None),
+        }
+    }
+}
+
+impl From<Precision> for PrecisionChoice {
+    fn from(precision: Precision) -> Self {
+        match precision {
+            Precision::F32 => Self::F32,
+            Precision::Bf16 => Self::Bf16,
         }
     }
 }

@@ -7,7 +7,7 @@ use burn::tensor::Tensor;
 use faculty_core::{Error, Event, Observer, Result, Stream};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::fused::AdamWConfig;
-use faculty_nn::{DropoutPlan, DropoutRates, RowKeys, host_values};
+use faculty_nn::{DropoutPlan, DropoutRates, PrecisionChoice, RowKeys, host_values};
 use faculty_text::plan_shuffled;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
@@ -33,6 +33,8 @@ pub struct TrainSettings {
     pub freeze_embeddings: bool,
     /// Longest text in tokens; `None` = the model's limit.
     pub max_length: Option<usize>,
+    /// Arithmetic of the layers' matrix products, forward and backward; weights and optimizer are f32.
+    pub precision: PrecisionChoice,
 }
 
 impl Default for TrainSettings {
@@ -48,6 +50,7 @@ impl Default for TrainSettings {
             dropout: None,
             freeze_embeddings: false,
             max_length: None,
+            precision: PrecisionChoice::F32,
         }
     }
 }
@@ -139,8 +142,8 @@ const LOG_EVERY: usize = 10;
 /// Trains `classifier` on `tokens` towards `objective`. Order and dropout follow streams of `seed`; one unit a text is
 /// reported to `observer` (the stage is the caller's).
 ///
-/// The classifier's network is on the plain device before and after. Its hash is cleared, since its weights are no
-/// longer those of a directory.
+/// The classifier's network is on the plain device before and after, in the precision it came with. Its hash is cleared,
+/// since its weights are no longer those of a directory.
 ///
 /// # Errors
 /// Fails if settings are wrong, the objective fails, the loss stops being finite, or the user interrupted (the
@@ -196,6 +199,8 @@ fn train_planned(
     let device = classifier.device.clone();
 
     let mut network = classifier.network.clone().train();
+    let precision_before = network.precision();
+    network.set_precision(settings.precision.resolve());
     if settings.freeze_embeddings {
         let words = network.encoder.embeddings.words.clone();
         network.encoder.embeddings.words = words.set_require_grad(false);
@@ -244,6 +249,7 @@ fn train_planned(
         network = words.give_back(network)?;
     }
     classifier.network = network.valid();
+    classifier.network.set_precision(precision_before);
     classifier.hash.clear();
     report.seconds = start.elapsed().as_secs_f64();
     Ok(report)

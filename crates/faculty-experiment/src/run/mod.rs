@@ -7,9 +7,10 @@ mod teachers;
 
 use crate::data::{DataPlaces, ExperimentData, read_data};
 use crate::load::{Overrides, load_experiment};
-use crate::machine::{CodeVersion, peak_memory, threads};
+use crate::machine::{CodeVersion, cpu_features, peak_memory, threads};
 use crate::manifest::{Manifest, ModelRecord, write_json};
 use crate::plan::{Cell, Plan, RunSettings};
+use crate::precision::{Precisions, settle};
 use crate::raw::{CellRecord, CellStatus, RawRecord, append_raw, exact, read_raw};
 use crate::rundir::{Resolved, RunDir};
 use crate::schema::ExperimentFile;
@@ -110,6 +111,7 @@ pub struct Prepared {
 /// Fails if configuration or data are wrong or absent.
 pub fn prepare_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> Result<Prepared> {
     let mut experiment = load_experiment(&options.file, &options.overrides)?;
+    settle(&mut experiment, options.device, observer);
     if let Some(seeds) = &options.seeds {
         experiment.table.seeds.clone_from(seeds);
         experiment.validate()?;
@@ -183,6 +185,8 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
             code: CodeVersion::find(Path::new(".")),
             device: prepared.run.device.clone(),
             dtype: "f32".to_owned(),
+            precision: Precisions::of(&prepared.experiment),
+            cpu_features: cpu_features(),
             threads: threads(),
             models: models(&teachers, &runner),
             files_opened: prepared.data.files.clone(),

@@ -1,6 +1,7 @@
 //! What the table says beside its figures.
 
 use super::Prepared;
+use crate::precision::Precisions;
 use crate::raw::{RowRecord, TableRecord};
 use crate::schema::{EvaluateOn, Reference, Unknown};
 use faculty_student::StudentStart;
@@ -54,6 +55,7 @@ fn notes(prepared: &Prepared) -> Vec<String> {
         notes.push("measured on the development split: for choosing settings, not for publication".to_owned());
     }
     notes.push("no row chooses a checkpoint: every student is the one after its last update".to_owned());
+    notes.extend(Precisions::of(experiment).notes());
     if data.selection.duplicates > 0 {
         notes.push(format!("{} texts were passed over as repetitions", data.selection.duplicates));
     }

@@ -4,11 +4,14 @@ use super::teachers::ReadyTeacher;
 use super::{Prepared, Work};
 use crate::manifest::write_json;
 use crate::plan::ask_for;
+use crate::precision::Precisions;
 use crate::raw::SetupRecord;
 use crate::schema::{ExperimentFile, SelectionOn};
 use faculty_core::metrics::argmax;
 use faculty_core::{Event, LabelJoin, Result, hash_bytes, hash_text};
 use faculty_methods::MethodSpec;
+use faculty_model::{Classifier, PrecisionCheck};
+use faculty_nn::Precision;
 use faculty_teacher::{Ask, ClassifierTeacher, TeacherCache, TeacherOutputs};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
@@ -26,6 +29,7 @@ pub(super) struct Answers {
 pub(super) struct Scan {
     answers: Vec<Answers>,
     own_slice_accuracy: Vec<Option<f64>>,
+    precision: Vec<Option<PrecisionCheck>>,
     seconds: f64,
 }
 
@@ -40,11 +44,15 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             .map(|ask| Answers { ask: ask.clone(), transfer: Vec::new(), test: Vec::new() })
             .collect(),
         own_slice_accuracy: Vec::new(),
+        precision: Vec::new(),
         seconds: 0.0,
     };
     // Teacher by teacher, so that only one of them is in memory.
     for (index, ready) in teachers.iter().enumerate() {
-        let teacher = ClassifierTeacher::open(&ready.name, &ready.dir, work.device)?;
+        let mut classifier = Classifier::open(&ready.dir, work.device)?;
+        classifier.set_precision(Precisions::of(&prepared.experiment).scan);
+        scan.precision.push(check_precision(work, &ready.name, &classifier)?);
+        let teacher = ClassifierTeacher::new(&ready.name, classifier);
         for answers in &mut scan.answers {
             let test_ask = match prepared.experiment.scan.selection_on {
                 SelectionOn::Test => answers.ask.clone(),
@@ -98,13 +106,15 @@ impl Scan {
     }
 
     pub(super) fn setup(&self, prepared: &Prepared, teachers: &[ReadyTeacher]) -> SetupRecord {
-        let with_accuracy = teachers.iter().zip(&self.own_slice_accuracy).map(|(teacher, accuracy)| {
+        let found = self.own_slice_accuracy.iter().zip(&self.precision);
+        let with_findings = teachers.iter().zip(found).map(|(teacher, (accuracy, precision))| {
             let mut record = teacher.record.clone();
             record.own_slice_accuracy = *accuracy;
+            record.precision.clone_from(precision);
             record
         });
         SetupRecord {
-            teachers: with_accuracy.collect(),
+            teachers: with_findings.collect(),
             scan_seconds: self.seconds,
             transfer_texts: prepared.data.transfer.len(),
             test_texts: prepared.data.test.len(),
@@ -112,8 +122,21 @@ impl Scan {
                 SelectionOn::Test => "test".to_owned(),
                 SelectionOn::Transfer => "transfer".to_owned(),
             },
+            precision: Precisions::of(&prepared.experiment),
         }
     }
+}
+
+/// What a teacher's precision changes on the first transfer texts; nothing is compared for f32.
+fn check_precision(work: &Work<'_>, name: &str, classifier: &Classifier) -> Result<Option<PrecisionCheck>> {
+    if classifier.precision() == Precision::F32 {
+        return Ok(None);
+    }
+    let (texts, length) = (&work.prepared.data.transfer.texts, work.prepared.experiment.scan.max_length);
+    let tokens = classifier.tokenize(&texts[..texts.len().min(PrecisionCheck::TEXTS)], length)?;
+    let check = PrecisionCheck::of(classifier, &tokens, work.observer)?;
+    work.observer.on(Event::Note { text: &format!("teacher {name}, {check}") });
+    Ok(Some(check))
 }
 
 /// Accuracy of a teacher on the texts of its labels, among its labels.

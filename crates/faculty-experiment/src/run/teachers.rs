@@ -19,7 +19,7 @@ pub(super) struct ReadyTeacher {
     pub(super) dir: PathBuf,
     /// What it is, without a path of this machine.
     pub(super) source: String,
-    /// Its line in the setup record, without the accuracy.
+    /// Its line in the setup record, without what the scan finds out.
     pub(super) record: TeacherRecord,
 }
 
@@ -132,6 +132,7 @@ fn ready(
             steps,
             seconds,
             sha256: classifier.hash.clone(),
+            precision: None,
         },
     }
 }

@@ -1,6 +1,7 @@
 //! `[teacher]`, `[scan]`, `[student]`: what models start from and how they are trained.
 
 use faculty_core::{Error, Result};
+use faculty_nn::PrecisionChoice;
 use faculty_student::{StudentSpec, StudentStart, TrainSettings};
 use serde::{Deserialize, Serialize};
 
@@ -57,13 +58,15 @@ pub struct ScanSection {
     /// Texts are cut to so many tokens; by default to what the model holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_length: Option<usize>,
+    /// Arithmetic of the teachers: `f32`, `bf16`, or `auto` (bf16 where the CPU is faster at it; what ran is recorded).
+    pub precision: PrecisionChoice,
     /// Where teacher-selection accuracy is measured.
     pub selection_on: SelectionOn,
 }
 
 impl Default for ScanSection {
     fn default() -> Self {
-        Self { seed: 1, max_length: None, selection_on: SelectionOn::Test }
+        Self { seed: 1, max_length: None, precision: PrecisionChoice::F32, selection_on: SelectionOn::Test }
     }
 }
 

@@ -85,10 +85,11 @@ fn write_setup(text: &mut String, table: &Table) {
             0 => "loaded".to_owned(),
             texts => format!("{texts} private texts, {} updates, {:.1} s", teacher.steps, teacher.seconds),
         };
+        let precision = teacher.precision.as_ref().map_or_else(String::new, |check| format!("; {check}"));
         let accuracy = teacher.own_slice_accuracy.map_or_else(|| words::NONE.to_owned(), words::percent);
         let _ = writeln!(
             text,
-            "- {}: {} labels, {accuracy} % on its own slice, {:.1} M weights, {made}",
+            "- {}: {} labels, {accuracy} % on its own slice, {:.1} M weights, {made}{precision}",
             teacher.name,
             teacher.labels,
             teacher.parameters as f64 / 1e6

@@ -3,8 +3,10 @@
 use crate::support::experiments;
 use faculty_core::{ErrorKind, Event, Observer, Silent};
 use faculty_experiment::{
-    DataPlaces, ExperimentOptions, Overrides, Source, check_run, load_experiment, prepare_experiment, run_experiment,
+    DataPlaces, ExperimentOptions, Overrides, Prepared, Source, check_run, load_experiment, prepare_experiment,
+    run_experiment,
 };
+use faculty_nn::{DeviceName, PrecisionChoice};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -66,22 +68,52 @@ fn only_one_row_is_planned_on_request() {
     assert!(prepare_experiment(&options, &Silent).unwrap_err().to_string().contains("did you mean `UHC`?"));
 }
 
-/// Keeps the stages, and asks to stop when a stage of this name begins.
+#[test]
+fn a_precision_determines_every_cell_and_is_recorded_as_what_runs() {
+    let prepare = |set: &[&str], device: DeviceName| {
+        let overrides = Overrides { set: set.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
+        let file = experiments().join("quickstart.toml");
+        let watch = Watch::new(None);
+        let prepared =
+            prepare_experiment(&ExperimentOptions { file, overrides, device, ..ExperimentOptions::default() }, &watch);
+        (prepared.unwrap(), watch.warnings.into_inner().unwrap())
+    };
+    let hashes = |prepared: &Prepared| prepared.plan.cells.iter().map(|cell| cell.hash.clone()).collect::<Vec<_>>();
+    let (default, warnings) = prepare(&[], DeviceName::Cpu);
+    assert_eq!((default.experiment.scan.precision, warnings.len()), (PrecisionChoice::F32, 0));
+    for key in ["scan.precision", "teacher.train.precision", "student.train.precision"] {
+        let (bf16, _) = prepare(&[&format!("{key}=bf16")], DeviceName::Cpu);
+        assert!(hashes(&default).iter().zip(hashes(&bf16)).all(|(a, b)| *a != b), "{key}");
+
+        let (auto, _) = prepare(&[&format!("{key}=auto")], DeviceName::Cpu);
+        let same_as = if faculty_nn::fused::bf16_is_fast() { &bf16 } else { &default };
+        assert_eq!(hashes(&auto), hashes(same_as), "{key}: what `auto` means here is what is recorded");
+
+        let (gpu, warnings) = prepare(&[&format!("{key}=bf16")], DeviceName::Wgpu(None));
+        assert!(warnings.len() == 1 && warnings[0].contains(key) && warnings[0].contains("no effect"), "{warnings:?}");
+        assert_eq!(hashes(&gpu), hashes(&prepare(&[], DeviceName::Wgpu(None)).0), "a GPU runs in f32 all the same");
+    }
+}
+
+/// Keeps stages and warnings, and asks to stop when a stage of this name begins.
 struct Watch {
     stages: Mutex<Vec<String>>,
+    warnings: Mutex<Vec<String>>,
     stop_at: Option<&'static str>,
 }
 
 impl Watch {
     fn new(stop_at: Option<&'static str>) -> Self {
-        Self { stages: Mutex::new(Vec::new()), stop_at }
+        Self { stages: Mutex::default(), warnings: Mutex::default(), stop_at }
     }
 }
 
 impl Observer for Watch {
     fn on(&self, event: Event<'_>) {
-        if let Event::Start { stage, .. } = event {
-            self.stages.lock().unwrap().push(stage.to_owned());
+        match event {
+            Event::Start { stage, .. } => self.stages.lock().unwrap().push(stage.to_owned()),
+            Event::Warning { text } => self.warnings.lock().unwrap().push(text.to_owned()),
+            _ => {}
         }
     }
 

@@ -3,9 +3,11 @@ use faculty_core::metrics::{Classification, Selection};
 use faculty_experiment::schema::{Metric, Published, Reference, Role, Unknown};
 use faculty_experiment::table::{Status, Table, TableFormat};
 use faculty_experiment::{
-    CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord,
+    CellRecord, CellStatus, Precisions, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord,
 };
 use faculty_methods::{MethodSpec, MukiSpec};
+use faculty_model::PrecisionCheck;
+use faculty_nn::Precision;
 
 fn row(name: &str, role: Role, method: MethodSpec) -> RowRecord {
     RowRecord {
@@ -84,11 +86,13 @@ fn records(cells: Vec<CellRecord>) -> Vec<RawRecord> {
             steps: 95,
             seconds: 20.0,
             sha256: "00".to_owned(),
+            precision: None,
         }],
         scan_seconds: 31.25,
         transfer_texts: 640,
         test_texts: 200,
         selection_on: "test".to_owned(),
+        precision: Precisions::default(),
     };
     let mut records = vec![RawRecord::Table(table()), RawRecord::Setup(setup)];
     records.extend(cells.into_iter().map(|cell| RawRecord::Cell(Box::new(cell))));
@@ -122,6 +126,20 @@ fn a_table_is_rendered_byte_for_byte_the_same() {
         let reread: Vec<RawRecord> = lines.iter().map(|line| serde_json::from_str(line).unwrap()).collect();
         assert_eq!(build(&reread).render(format), text);
     }
+}
+
+#[test]
+fn what_a_precision_changed_stands_beside_the_teacher() {
+    let mut records = five_seeds(0.87);
+    let check = PrecisionCheck { precision: Precision::Bf16, texts: 128, largest: 0.031, rms: 0.008, changed: 1 };
+    let Some(RawRecord::Setup(setup)) = records.get_mut(1) else { panic!("the setup comes second") };
+    setup.teachers[0].precision = Some(check.clone());
+    setup.precision.scan = Precision::Bf16;
+    let line = serde_json::to_string(&records[1]).unwrap();
+    assert_eq!(serde_json::from_str::<RawRecord>(&line).unwrap(), records[1]);
+    let text = build(&records).render(TableFormat::Markdown);
+    let teacher = text.lines().find(|line| line.starts_with("- bank: ")).unwrap();
+    assert!(teacher.ends_with(&format!("; {check}")), "{teacher}");
 }
 
 #[test]

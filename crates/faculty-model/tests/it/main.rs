@@ -5,6 +5,7 @@ mod batching;
 mod continuation;
 mod opening;
 mod parity;
+mod precision;
 mod pretrained;
 mod round_trip;
 mod stochastic;

@@ -3,6 +3,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Event, NamedTensor, Observer, Result, Silent};
 use faculty_model::{Classifier, Tokens};
+use faculty_nn::{Precision, PrecisionChoice};
 use faculty_student::{Objective, StepLoss, TrainSettings, train};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -113,6 +114,23 @@ fn frozen_embeddings_stay_and_the_rest_moves() {
     let words =
         |all: &[NamedTensor]| all.iter().find(|t| t.name.ends_with("word_embeddings.weight")).unwrap().values.clone();
     assert_ne!(words(&before), words(&weights(&classifier)));
+}
+
+#[test]
+fn bf16_training_learns_other_weights_and_leaves_the_precision_as_it_was() {
+    let run = |before: Precision, precision: PrecisionChoice| {
+        let (_dir, mut classifier, tokens) = model();
+        classifier.set_precision(before);
+        train(&mut classifier, &tokens, &OneHot, &TrainSettings { precision, ..settings() }, 1, &Silent).unwrap();
+        assert_eq!(classifier.precision(), before);
+        assert!(correct(&classifier, &tokens) >= 11, "{precision}: {} of 12", correct(&classifier, &tokens));
+        weights(&classifier)
+    };
+    let full = run(Precision::F32, PrecisionChoice::F32);
+    assert_ne!(full, run(Precision::F32, PrecisionChoice::Bf16));
+    assert_eq!(full, run(Precision::Bf16, PrecisionChoice::F32), "the precision of training is that of the settings");
+    let settings: TrainSettings = serde_json::from_str("{\"precision\": \"bf16\"}").unwrap();
+    assert_eq!(settings, TrainSettings { precision: PrecisionChoice::Bf16, ..TrainSettings::default() });
 }
 
 #[test]

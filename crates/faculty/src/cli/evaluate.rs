@@ -2,6 +2,7 @@
 
 use super::columns::ColumnOptions;
 use super::global::Session;
+use super::precision::PrecisionOption;
 use super::{measure, output};
 use clap::Args;
 use faculty_core::Result;
@@ -30,6 +31,8 @@ pub struct Evaluate {
     #[arg(long, value_name = "TOKENS")]
     max_length: Option<usize>,
     #[command(flatten)]
+    precision: PrecisionOption,
+    #[command(flatten)]
     columns: ColumnOptions,
     /// Print JSON
     #[arg(long)]
@@ -40,7 +43,8 @@ impl Evaluate {
     /// Measures and prints.
     pub fn run(&self, session: &Session) -> Result<()> {
         let dir = resolve_model(&self.model, &session.console)?;
-        let classifier = Classifier::open(&dir, &session.device()?)?;
+        let mut classifier = Classifier::open(&dir, &session.device()?)?;
+        self.precision.apply(&mut classifier, session);
         let options = self.columns.labelled();
         let found = measure::measure(&classifier, &self.data, &options, self.max_length, &session.console)?;
         if self.json {

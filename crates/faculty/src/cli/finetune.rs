@@ -61,7 +61,7 @@ impl Finetune {
         let start = Instant::now();
         let console = &session.console;
         StagedDir::refuse_existing(&self.out, self.overwrite)?;
-        let settings = self.train_options.settings()?;
+        let settings = self.train_options.settings(session)?;
         let corpus = inputs::read(&self.train, &self.columns.labelled(), console)?;
         let labels = match &self.labels {
             Some(file) => labels::from_file(file)?,

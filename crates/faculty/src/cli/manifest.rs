@@ -48,13 +48,14 @@ pub fn publish(
     staged.commit()
 }
 
-/// What every manifest holds beside its own `what`: version, device, threads, time.
+/// What every manifest holds beside its own `what`: version, device, processor, time.
 pub fn manifest(command: &str, session: &Session, start: Instant, what: Value) -> Value {
     let mut manifest = json!({
         "faculty": env!("CARGO_PKG_VERSION"),
         "command": command,
         "device": session.device_name.to_string(),
         "threads": session.threads,
+        "cpu_features": faculty_experiment::cpu_features(),
         "seconds": (start.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
     });
     if let (Value::Object(manifest), Value::Object(what)) = (&mut manifest, what) {

@@ -1,10 +1,11 @@
 //! Measuring a classifier on labelled text.
 
 use super::inputs::{self, FileRecord};
+use super::precision;
 use crate::progress::Console;
 use faculty_core::metrics::{Classification, Confusion, Predictions};
 use faculty_core::{Event, LabelSpace, Observer, Result};
-use faculty_model::Classifier;
+use faculty_model::{Classifier, PrecisionCheck};
 use faculty_text::ReadOptions;
 use serde::Serialize;
 use std::fmt::Write;
@@ -23,6 +24,9 @@ pub struct Measurement {
     pub metrics: Classification,
     /// Texts cut to the maximum length.
     pub truncated: usize,
+    /// What the precision of the classifier changes, if it is not f32.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub precision: Option<PrecisionCheck>,
     /// The classes of lowest F1, worst first.
     pub worst_classes: Vec<ClassScore>,
 }
@@ -56,6 +60,7 @@ pub fn measure(
     let labels = corpus.resolve_labels(&classifier.labels)?;
     let tokens = classifier.tokenize(&corpus.texts, max_length)?;
     inputs::note_truncated(&corpus.source.display().to_string(), tokens.truncated, corpus.len(), console);
+    let precision = precision::report("", classifier, &tokens, console)?;
     console.on(Event::Start { stage: "evaluate", total: corpus.len() as u64, unit: "texts" });
     let logits = classifier.logits(&tokens, console)?;
     let predictions = Predictions::from_logits(&logits, classifier.labels.len(), &labels)?;
@@ -65,6 +70,7 @@ pub fn measure(
         data: inputs::record(&corpus)?,
         metrics,
         truncated: tokens.truncated,
+        precision,
         worst_classes: worst(&predictions.confusion(), &classifier.labels),
     })
 }

@@ -13,6 +13,7 @@ mod labels;
 mod manifest;
 mod measure;
 mod output;
+mod precision;
 mod predict;
 mod table;
 mod train_options;
@@ -22,6 +23,7 @@ use faculty_core::{Error, Result};
 use global::{GlobalOptions, Session};
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -34,9 +36,13 @@ Examples:
 
 Exit codes: 0 done; 1 a check failed, or a fault of faculty; 2 wrong input; 130 interrupted.";
 
+/// `--version`: also what the kernels use of this processor, for reports of speed or of differences.
+static VERSION: LazyLock<String> =
+    LazyLock::new(|| format!("{}\ncpu: {}", env!("CARGO_PKG_VERSION"), faculty_experiment::cpu_features().join(" ")));
+
 /// Many teachers, one student: merges fine-tuned text classifiers into one, without labels.
 #[derive(Parser)]
-#[command(name = "faculty", version, after_help = EXAMPLES, max_term_width = 100)]
+#[command(name = "faculty", version, long_version = VERSION.as_str(), after_help = EXAMPLES, max_term_width = 100)]
 struct Cli {
     #[command(flatten)]
     global: GlobalOptions,

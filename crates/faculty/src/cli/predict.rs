@@ -2,6 +2,7 @@
 
 use super::columns::ColumnOptions;
 use super::global::Session;
+use super::precision::{PrecisionOption, report};
 use super::{inputs, output};
 use clap::Args;
 use faculty_core::{Error, Event, Observer, Result, metrics};
@@ -46,6 +47,8 @@ pub struct Predict {
     #[arg(long, value_name = "TOKENS")]
     max_length: Option<usize>,
     #[command(flatten)]
+    precision: PrecisionOption,
+    #[command(flatten)]
     columns: ColumnOptions,
 }
 
@@ -66,12 +69,14 @@ impl Predict {
             return Err(Error::input("is the input too").file(&self.out).key("--out").expected("another file"));
         }
         let dir = resolve_model(&self.model, &session.console)?;
-        let classifier = Classifier::open(&dir, &session.device()?)?;
+        let mut classifier = Classifier::open(&dir, &session.device()?)?;
+        self.precision.apply(&mut classifier, session);
         let on_broken = if self.skip_broken { OnBroken::Skip } else { OnBroken::Stop };
         let read = inputs::read(&self.text, &self.columns.unlabelled(on_broken), &session.console);
         let corpus = read.map_err(|error| if self.skip_broken { error } else { advise_skipping(error) })?;
         let tokens = classifier.tokenize(&corpus.texts, self.max_length)?;
         inputs::note_truncated(&self.text.display().to_string(), tokens.truncated, corpus.len(), &session.console);
+        report("", &classifier, &tokens, &session.console)?;
         session.console.on(Event::Start { stage: "predict", total: corpus.len() as u64, unit: "texts" });
         let logits = classifier.logits(&tokens, &session.console)?;
         session.console.on(Event::End { summary: "" });

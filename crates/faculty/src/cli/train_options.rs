@@ -1,7 +1,10 @@
 //! Training settings as flags and TOML keys.
 
+use super::global::Session;
+use super::precision::{effective, parse_for_training};
 use clap::Args;
 use faculty_core::Result;
+use faculty_nn::PrecisionChoice;
 use faculty_student::TrainSettings;
 use serde::{Deserialize, Serialize};
 
@@ -30,17 +33,21 @@ pub struct TrainOptions {
     #[arg(long, help_heading = "Training")]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub freeze_embeddings: bool,
+    /// Arithmetic of the training, forward and backward: f32, bf16, or auto (bf16 where the CPU is faster at it). Weights
+    /// and optimizer are f32 throughout [default: f32]
+    #[arg(long, value_name = "PRECISION", value_parser = parse_for_training, help_heading = "Training")]
+    pub train_precision: Option<PrecisionChoice>,
     /// Seed of everything random in training [default: 1]
     #[arg(long, value_name = "N", help_heading = "Training")]
     pub seed: Option<u64>,
 }
 
 impl TrainOptions {
-    /// The settings, checked.
+    /// The settings, checked; the precision is the one that takes effect in this session.
     ///
     /// # Errors
     /// Fails if a value makes no sense.
-    pub fn settings(&self) -> Result<TrainSettings> {
+    pub fn settings(&self, session: &Session) -> Result<TrainSettings> {
         let default = TrainSettings::default();
         let settings = TrainSettings {
             learning_rate: self.learning_rate.unwrap_or(default.learning_rate),
@@ -50,6 +57,7 @@ impl TrainOptions {
             weight_decay: self.weight_decay.map_or(default.weight_decay, |decay| decay as f32),
             max_length: self.max_length,
             freeze_embeddings: self.freeze_embeddings,
+            precision: effective(self.train_precision.unwrap_or_default(), "--train-precision", session).into(),
             ..default
         };
         settings.check()?;

@@ -67,6 +67,33 @@ fn a_run_prints_its_table_and_the_same_command_again_reuses_it() {
 }
 
 #[test]
+fn a_precision_other_than_f32_is_named_in_the_table_and_makes_another_run() {
+    let place = place();
+    let bf16 = "--set scan.precision=bf16 --set student.train.precision=bf16";
+    let run = place.faculty(&format!("experiment tiny {bf16}")).good();
+    for words in ["precision bf16: every answer of a teacher", "precision bf16: students are trained"] {
+        assert!(run.stdout.contains(words), "{}", run.stdout);
+    }
+    assert!(!run.stdout.contains("teachers are fine-tuned with"), "{}", run.stdout);
+    for teacher in ["bank", "travel"] {
+        assert!(run.stderr.contains(&format!("teacher {teacher}, bf16: logits differ")), "{}", run.stderr);
+    }
+    let manifest = place.json("runs/tiny/manifest.json");
+    let expected = serde_json::json!({"scan": "bf16", "teacher_training": "f32", "student_training": "bf16"});
+    assert_eq!(manifest["precision"], expected);
+    assert!(manifest["cpu_features"].is_array());
+    let raw = std::fs::read_to_string(place.path("runs/tiny/raw.jsonl")).unwrap();
+    let setup: serde_json::Value = raw.lines().map(|line| serde_json::from_str(line).unwrap()).nth(1).unwrap();
+    assert_eq!((&setup["record"], &setup["precision"]), (&"setup".into(), &expected));
+    assert!(setup["teachers"][0]["precision"]["largest"].as_f64().unwrap() > 0.0, "{setup}");
+
+    place.faculty("experiment tiny").refused(2, &["scan.precision", "student.train.precision"]);
+    let plain = place.faculty("experiment tiny --overwrite").good();
+    assert!(!plain.stdout.contains("bf16") && !plain.stderr.contains("bf16"), "{plain:?}");
+    place.faculty("experiment tiny --set scan.precision=b16 --dry-run").refused(2, &["scan.precision", "bf16"]);
+}
+
+#[test]
 fn a_mistyped_key_is_named_with_its_line() {
     let place = place();
     place.write("experiments/tiny.toml", FILE.replace("epochs = 2", "epoch = 2"));

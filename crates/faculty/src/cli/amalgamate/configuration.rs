@@ -5,9 +5,11 @@ use super::teachers::{Aliased, TeacherFlag};
 use super::{is_inside, missing};
 use crate::cli::global::Session;
 use crate::cli::manifest::file_name;
+use crate::cli::precision::effective;
 use faculty_core::{Aliases, Error, Result, hash_file};
 use faculty_hub::ModelDir;
 use faculty_methods::MethodSpec;
+use faculty_nn::Precision;
 use faculty_student::{StudentSpec, StudentStart, TrainSettings, resolve_model};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
@@ -30,6 +32,8 @@ pub struct Configuration {
     pub teachers: Vec<FoundTeacher>,
     /// The method.
     pub method: MethodSpec,
+    /// Arithmetic of the teachers, as it takes effect.
+    pub precision: Precision,
     /// The student.
     pub student: StudentSpec,
     /// Its training.
@@ -59,7 +63,8 @@ impl Configuration {
         }
         let start = options.student.as_deref().ok_or_else(|| missing("--student", "for example minilm-l3"))?;
         let student = StudentSpec { init: start.parse()?, layers: options.student_layers };
-        let settings = options.train.settings()?;
+        let settings = options.train.settings(session)?;
+        let precision = effective(options.precision.unwrap_or_default(), "--precision", session);
         let method = options.method.spec()?;
         let aliases = Aliased::read(options.aliases.as_deref())?;
         let mut teachers = Vec::with_capacity(options.teacher.len());
@@ -73,8 +78,18 @@ impl Configuration {
         }
         method.check(teachers.len())?;
         let scan_seed = options.method.scan_seed.unwrap_or(1);
-        let mut configuration =
-            Self { options, teachers, method, student, settings, aliases, scan_seed, out, fingerprint: Value::Null };
+        let mut configuration = Self {
+            options,
+            teachers,
+            method,
+            precision,
+            student,
+            settings,
+            aliases,
+            scan_seed,
+            out,
+            fingerprint: Value::Null,
+        };
         configuration.fingerprint = configuration.fingerprint(session)?;
         Ok(configuration)
     }
@@ -98,6 +113,7 @@ impl Configuration {
             "method": self.method,
             "seed": self.options.train.seed(),
             "scan_seed": self.scan_seed,
+            "precision": self.precision,
             "settings": self.settings,
             "columns": self.options.columns,
             "teachers": teachers,

@@ -10,18 +10,19 @@ pub use teachers::{Aliased, TeacherFlag};
 
 use super::global::Session;
 use super::measure::Measurement;
-use super::{finetune, inputs, manifest, measure, output};
+use super::{finetune, inputs, manifest, measure, output, precision};
 use clap::Args;
 use configuration::Configuration;
 use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream};
 use faculty_hub::cache_root;
 use faculty_methods::TransferSet;
-use faculty_model::Classifier;
+use faculty_model::{Classifier, PrecisionCheck};
 use faculty_student::{ModelCard, StudentOrigin, TeacherEntry, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
 use faculty_text::{Corpus, OnBroken};
 use options::AmalgamateOptions;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -92,7 +93,18 @@ struct Outcome {
     origin: StudentOrigin,
     report: faculty_student::TrainReport,
     truncated: Value,
+    /// What the teachers' precision changes, by teacher; empty for f32.
+    precision: BTreeMap<String, PrecisionCheck>,
     measurement: Option<Measurement>,
+}
+
+/// What a teacher said.
+struct Answers {
+    output: TeacherOutputs,
+    /// Texts that it saw cut.
+    cut: usize,
+    /// What its precision changes.
+    check: Option<PrecisionCheck>,
 }
 
 impl Amalgamate {
@@ -131,6 +143,7 @@ impl Amalgamate {
             "text": files,
             "texts": work.texts.len(),
             "truncated": outcome.truncated,
+            "precision": outcome.precision,
             "student_start": outcome.origin,
             "method": work.configuration.method.describe(),
             "label_join": join,
@@ -168,7 +181,11 @@ impl<'a> Work<'a> {
         let teachers = configuration
             .teachers
             .iter()
-            .map(|teacher| ClassifierTeacher::open(&teacher.name, &teacher.dir, &device))
+            .map(|teacher| {
+                let mut classifier = Classifier::open(&teacher.dir, &device)?;
+                classifier.set_precision(configuration.precision);
+                Ok(ClassifierTeacher::new(&teacher.name, classifier))
+            })
             .collect::<Result<Vec<_>>>()?;
         if let Some(passes) = configuration.method.passes(configuration.scan_seed) {
             // Before anything is asked: a teacher with too few layers for --pass-sites.
@@ -202,10 +219,13 @@ impl<'a> Work<'a> {
         let tokens = student.tokenize(&self.texts, configuration.settings.max_length)?;
         inputs::note_truncated("student", tokens.truncated, self.texts.len(), console);
         let mut truncated = json!({"student": tokens.truncated});
+        let mut precision = BTreeMap::new();
         let mut outputs = Vec::with_capacity(self.teachers.len());
         for index in 0..self.teachers.len() {
-            let (output, cut) = self.ask(index)?;
-            truncated[self.teachers[index].name()] = json!(cut);
+            let name = self.teachers[index].name();
+            let Answers { output, cut, check } = self.ask(index)?;
+            truncated[name] = json!(cut);
+            precision.extend(check.map(|check| (name.to_owned(), check)));
             outputs.push(output);
         }
 
@@ -224,11 +244,11 @@ impl<'a> Work<'a> {
         let labelled = configuration.options.columns.labelled();
         let measure = |eval| measure::measure(&student, eval, &labelled, settings.max_length, console);
         let measurement = configuration.options.eval.as_deref().map(measure).transpose()?;
-        Ok(Outcome { student, origin, report, truncated, measurement })
+        Ok(Outcome { student, origin, report, truncated, precision, measurement })
     }
 
-    /// What teacher `index` says of the texts, from the cache where it is known; and how many texts it sees cut.
-    fn ask(&self, index: usize) -> Result<(TeacherOutputs, usize)> {
+    /// What teacher `index` says of the texts, from the cache where it is known.
+    fn ask(&self, index: usize) -> Result<Answers> {
         let (teacher, part) = (&self.teachers[index], self.join.teacher(index));
         let Self { session, configuration, .. } = self;
         // A limit for the student may be more than a teacher can hold.
@@ -240,17 +260,19 @@ impl<'a> Work<'a> {
             passes: configuration.method.passes(configuration.scan_seed),
         };
         // The cache does not know how many of its texts were cut.
-        let truncated = teacher.classifier().tokenize(&self.texts, max_length)?.truncated;
-        inputs::note_truncated(&format!("teacher {}", teacher.name()), truncated, self.texts.len(), &session.console);
+        let tokens = teacher.classifier().tokenize(&self.texts, max_length)?;
+        let (who, cut) = (format!("teacher {}", teacher.name()), tokens.truncated);
+        inputs::note_truncated(&who, cut, self.texts.len(), &session.console);
+        let check = precision::report(&format!("{who}, "), teacher.classifier(), &tokens, &session.console)?;
         let stage = match &ask.passes {
             Some(passes) => format!("teacher {} ({})", teacher.name(), passes.describe()),
             None => format!("teacher {}", teacher.name()),
         };
         session.console.on(Event::Start { stage: &stage, total: self.texts.len() as u64, unit: "texts" });
         let cache = TeacherCache::new(cache_root()?.join("teacher-outputs"));
-        let outputs = cache.outputs(teacher, &self.texts, &ask, &session.console)?;
+        let output = cache.outputs(teacher, &self.texts, &ask, &session.console)?;
         session.console.on(Event::End { summary: "" });
-        Ok((outputs, truncated))
+        Ok(Answers { output, cut, check })
     }
 
     fn entries(&self) -> Vec<TeacherEntry> {

@@ -5,6 +5,7 @@ use crate::cli::columns::ColumnOptions;
 use crate::cli::train_options::TrainOptions;
 use clap::{Args, Command};
 use faculty_core::{Error, Result, nearest};
+use faculty_nn::PrecisionChoice;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -34,6 +35,10 @@ pub struct AmalgamateOptions {
     /// Labelled texts to measure the student on afterwards; training never sees them
     #[arg(long, value_name = "FILE")]
     pub eval: Option<PathBuf>,
+    /// Arithmetic of the frozen teachers: f32, bf16, or auto (bf16 where the CPU is faster at it). With bf16 the measured
+    /// difference from f32 is printed for every teacher; --train-precision is the student's [default: f32]
+    #[arg(long, value_name = "PRECISION")]
+    pub precision: Option<PrecisionChoice>,
     /// How the teachers are merged.
     #[command(flatten)]
     #[serde(flatten)]

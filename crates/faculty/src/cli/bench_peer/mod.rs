@@ -117,7 +117,7 @@ impl BenchPeer {
         Ok(())
     }
 
-    /// A model in the precision asked for. Layers keep it in training too.
+    /// A model in the precision asked for.
     fn open(&self, model: &str, session: &Session) -> Result<Classifier> {
         let mut classifier = Classifier::open(resolve_model(model, &session.console)?, &session.device()?)?;
         self.set_precision(&mut classifier);
@@ -148,6 +148,7 @@ impl BenchPeer {
             epochs: 1,
             batch_size: self.batch,
             max_length: Some(self.max_length),
+            precision: self.precision,
             ..TrainSettings::default()
         }
     }

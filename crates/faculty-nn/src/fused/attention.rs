@@ -83,21 +83,11 @@ struct Head {
 }
 
 multiversion! {
-    /// Copies columns `column..column + width` of every row plus a bias, times `factor`, into a wide tile.
-    fn gather(
-        source: &[f32], stride: usize, column: usize, width: usize, bias: &[f32], factor: f32, tile: &mut [f32],
-        padded: usize,
-    ) {
+    /// Copies columns `column..column + width` of every row into a wide tile.
+    fn gather(source: &[f32], stride: usize, column: usize, width: usize, tile: &mut [f32], padded: usize) {
         for (row, out) in source.chunks_exact(stride).zip(tile.chunks_exact_mut(padded)) {
             let (out, padding) = out.split_at_mut(width);
-            let values = &row[column..column + width];
-            if bias.is_empty() {
-                out.copy_from_slice(values);
-            } else {
-                for ((out, value), bias) in out.iter_mut().zip(values).zip(bias) {
-                    *out = (value + bias) * factor;
-                }
-            }
+            out.copy_from_slice(&row[column..column + width]);
             padding.fill(0.0);
         }
     }
@@ -139,30 +129,18 @@ multiversion! {
     }
 }
 
-/// Rows of one row of the batch inside a chunk.
+/// One row of the batch inside a chunk.
 pub(super) struct RowOf<'a> {
-    /// Queries, keys and values of the row without their bias, `[tokens, 3 width]`.
+    /// Scaled queries, keys and values, `[tokens, 3 width]`.
     pub(super) qkv: &'a [f32],
-    /// The bias, `[3 width]`.
-    pub(super) bias: &'a [f32],
     /// The row of the batch.
     pub(super) row: usize,
 }
 
 impl RowOf<'_> {
     /// Fills a tile with the queries (0), keys (1) or values (2) of a head, as many tokens as it has rows.
-    fn gather(&self, part: usize, head: Head, plan: &LayerPlan, factor: f32, tile: &mut [f32], padded: usize) {
-        let column = part * plan.width + head.first;
-        gather(
-            self.qkv,
-            3 * plan.width,
-            column,
-            head.width,
-            &self.bias[column..column + head.width],
-            factor,
-            tile,
-            padded,
-        );
+    fn gather(&self, part: usize, head: Head, plan: &LayerPlan, tile: &mut [f32], padded: usize) {
+        gather(self.qkv, 3 * plan.width, part * plan.width + head.first, head.width, tile, padded);
     }
 }
 
@@ -171,7 +149,8 @@ fn heads(plan: &LayerPlan) -> impl Iterator<Item = (usize, Head)> {
     (0..plan.heads).map(move |head| (head, Head { first: head * width, width }))
 }
 
-fn score_factor(plan: &LayerPlan) -> f32 {
+/// What queries are multiplied with: 1 / sqrt(head width).
+pub(super) fn score_factor(plan: &LayerPlan) -> f32 {
     (1.0 / (plan.head_width() as f64).sqrt()) as f32
 }
 
@@ -198,11 +177,10 @@ pub(super) fn forward(plan: &LayerPlan, input: &RowOf<'_>, tiles: &mut Tiles, co
     let (query_tile, output) = (&mut tile.query[..queries * padded], &mut tile.output[..queries * padded]);
     let scores = &mut tile.scores[..queries * padded_tokens];
     let keep = &mut tile.keep[..queries * tokens];
-    let factor = score_factor(plan);
     for (index, head) in heads(plan) {
-        input.gather(0, head, plan, factor, query_tile, padded);
-        input.gather(1, head, plan, 1.0, tile.key, padded);
-        input.gather(2, head, plan, 1.0, tile.value, padded);
+        input.gather(0, head, plan, query_tile, padded);
+        input.gather(1, head, plan, tile.key, padded);
+        input.gather(2, head, plan, tile.value, padded);
         transpose(tile.key, padded, tile.key_t, padded_tokens);
         product(Operand::rows(query_tile, padded), head.width, tile.key_t, scores, padded_tokens);
         for (query, range) in each_query(queries, tokens, padded_tokens) {
@@ -245,9 +223,9 @@ pub(super) fn backward(
     let keep = &mut tile.keep[..queries * tokens];
     let factor = score_factor(plan);
     for (index, head) in heads(plan) {
-        input.gather(0, head, plan, factor, query_tile, padded);
-        input.gather(1, head, plan, 1.0, tile.key, padded);
-        input.gather(2, head, plan, 1.0, tile.value, padded);
+        input.gather(0, head, plan, query_tile, padded);
+        input.gather(1, head, plan, tile.key, padded);
+        input.gather(2, head, plan, tile.value, padded);
         transpose(tile.key, padded, tile.key_t, padded_tokens);
         transpose(tile.value, padded, tile.value_t, padded_tokens);
         product(Operand::rows(query_tile, padded), head.width, tile.key_t, scores, padded_tokens);
@@ -257,7 +235,7 @@ pub(super) fn backward(
         }
         // From here `value` holds the gradient of the context, and `output` each result in turn.
         let context = &mut tile.value[..queries * padded];
-        gather(context_grad, width, head.first, head.width, &[], 1.0, context, padded);
+        gather(context_grad, width, head.first, head.width, context, padded);
         product(Operand::rows(context, padded), head.width, tile.value_t, score_grads, padded_tokens);
         let dropped = fill_keep(plan, draws, input.row, index, tokens, keep);
         if dropped {

@@ -327,7 +327,7 @@ fn chunk_backward(
     plan.for_rows(chunk, |part| {
         let tokens = part.tokens.start * 3 * width..part.tokens.end * 3 * width;
         let queries = |per_query: usize| part.queries.start * per_query..part.queries.end * per_query;
-        let row = RowOf { qkv: &qkv[tokens.clone()], bias: weights.qkv_bias, row: part.row };
+        let row = RowOf { qkv: &qkv[tokens.clone()], row: part.row };
         let stats = &stats[queries(2 * plan.heads)];
         attention::backward(plan, &row, &mut tiles, stats, &residual[queries(width)], &mut out.qkv_grad[tokens]);
     });

@@ -5,7 +5,7 @@ use super::mask::Draws;
 use super::matrix::View;
 use super::memory::Buffer;
 use super::plan::{Chunk, LayerPlan, Weights, split_rows, split_tokens};
-use super::products::{Factors, feed_forward, times};
+use super::products::{Factors, feed_forward, times, times_shifted};
 use super::rows::residual_norm;
 use crate::SiteMask;
 use rayon::prelude::*;
@@ -15,7 +15,7 @@ use rayon::prelude::*;
 pub(super) struct Activations {
     /// The layer's input, `[tokens, width]`; empty where the batch has no padding (the input tensor serves).
     pub(super) packed: Buffer,
-    /// Queries, keys and values without bias, `[tokens, 3 width]`.
+    /// Queries (already times 1 / sqrt(head width)), keys and values, `[tokens, 3 width]`.
     pub(super) qkv: Buffer,
     /// Softmax maximum and 1 / sum, `[queries, heads, 2]`.
     pub(super) stats: Buffer,
@@ -46,10 +46,10 @@ impl Activations {
             qkv: Buffer::new(3 * tokens * plan.width),
             stats: Buffer::new(2 * queries * plan.heads),
             context: Buffer::new(wide),
-            attention_normalised: Buffer::new(wide),
+            attention_normalised: Buffer::new(if training { wide } else { plan.width }),
             attention_scale: Buffer::new(queries),
             inner: Buffer::new(if training { queries * plan.inner } else { 0 }),
-            output_normalised: Buffer::new(wide),
+            output_normalised: Buffer::new(if training { wide } else { plan.width }),
             output_scale: Buffer::new(queries),
         }
     }
@@ -156,16 +156,22 @@ fn run(
     let (tokens, queries) = (chunk.tokens.len(), plan.queries_of(chunk).len());
     let input = pack(plan, chunk, input, keep.packed);
 
-    times(keep.qkv, View::new(input, tokens, width), factors.qkv, false);
+    let mut column_factors = vec![1.0; 3 * width];
+    column_factors[..width].fill(attention::score_factor(plan));
+    let x = View::new(input, tokens, width);
+    times_shifted(keep.qkv, x, factors.qkv, weights.qkv_bias, &column_factors);
     let mut tiles = Tiles::new(plan, longest(plan, chunk));
     plan.for_rows(chunk, |part| {
         let of_tokens = part.tokens.start * 3 * width..part.tokens.end * 3 * width;
         let of_queries = |per_query: usize| part.queries.start * per_query..part.queries.end * per_query;
-        let row = RowOf { qkv: &keep.qkv[of_tokens], bias: weights.qkv_bias, row: part.row };
+        let row = RowOf { qkv: &keep.qkv[of_tokens], row: part.row };
         let stats = &mut keep.stats[of_queries(2 * plan.heads)];
         attention::forward(plan, &row, &mut tiles, &mut keep.context[of_queries(width)], stats);
     });
 
+    // Without a backward pass, normalised values need no more than one row.
+    let training = !keep.inner.is_empty();
+    let kept = |query: usize| if training { query * width..(query + 1) * width } else { 0..width };
     let mut branch = Buffer::new(queries * width);
     let mut middle = Buffer::new(queries * width);
     let mut mask = RowMask::new(width);
@@ -181,7 +187,7 @@ fn run(
                 weights.attention_gamma,
                 weights.attention_beta,
                 plan.attention_epsilon,
-                &mut keep.attention_normalised[at.clone()],
+                &mut keep.attention_normalised[kept(query)],
                 &mut middle[at],
             );
         }
@@ -202,7 +208,7 @@ fn run(
                 weights.output_gamma,
                 weights.output_beta,
                 plan.output_epsilon,
-                &mut keep.output_normalised[at],
+                &mut keep.output_normalised[kept(query)],
                 &mut output[out..out + width],
             );
         }

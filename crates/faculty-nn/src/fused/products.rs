@@ -5,7 +5,7 @@ use super::matrix::{View, multiply};
 use super::memory::Buffer;
 use super::panels::{BLOCK, Block, Panels, Planes, product};
 use super::plan::Weights;
-use super::rows::{activate_square, add};
+use super::rows::{activate_square, add, shift, shift_square};
 use crate::{Activation, Precision};
 
 /// How the products of a layer are computed.
@@ -93,6 +93,32 @@ pub(super) fn times(out: &mut [f32], left: View<'_>, right: Right<'_>, accumulat
     }
 }
 
+/// out = (left right + bias) * factors, with a bias and a factor for every column.
+pub(super) fn times_shifted(out: &mut [f32], left: View<'_>, right: Right<'_>, bias: &[f32], factors: &[f32]) {
+    let columns = bias.len();
+    match right {
+        Right::Plain(right) => {
+            multiply(out, left, right, false);
+            out.chunks_exact_mut(columns).for_each(|values| shift(bias, factors, values));
+        }
+        Right::Tiles(right) => {
+            let left = Panels::left(left, right.planes());
+            product(&left, right, 0..left.lanes(), 0..columns, 0..left.depth_tiles(), |row, column, square| {
+                shift_square(&square_row(bias, column), &square_row(factors, column), &mut square.0);
+                store(square, &mut out[row * columns..], columns, column, false);
+            });
+        }
+    }
+}
+
+/// 32 of the values, from `first` on; 0 past their end.
+fn square_row(values: &[f32], first: usize) -> [f32; BLOCK] {
+    let mut row = [0.0; BLOCK];
+    let values = &values[first..values.len().min(first + BLOCK)];
+    row[..values.len()].copy_from_slice(values);
+    row
+}
+
 fn tiles_times(out: &mut [f32], left: &Panels, right: &Panels, accumulate: bool) {
     let columns = right.lanes();
     assert_eq!(out.len(), left.lanes() * columns, "size of a matrix product");
@@ -134,10 +160,9 @@ pub(super) fn feed_forward(
             let mut activated = Panels::left_to_fill(planes, x.rows(), features);
             product(&left, inner, 0..x.rows(), 0..features, 0..left.depth_tiles(), |row, column, square| {
                 let width = BLOCK.min(features - column);
-                let mut biases = [0.0; BLOCK];
-                biases[..width].copy_from_slice(&bias[column..column + width]);
+                let biases = square_row(bias, column);
                 let before = if before.is_empty() { &mut [] } else { &mut before[row * features + column..] };
-                activate_square(activation, &biases, &mut square.0, before, features, width);
+                activate_square(activation, planes == Planes::One, &biases, &mut square.0, before, features, width);
                 activated.write_square(row, column, square);
             });
             tiles_times(out, &activated, outer, false);

@@ -1,6 +1,6 @@
 //! Row kernels: residual + dropout + LayerNorm and bias + activation, forward and backward, one token a call.
 
-use super::math::{LANES, dot, exp, normal, sum, tanh, total};
+use super::math::{LANES, dot, exp, normal, rough_normal, sum, tanh, total};
 use super::simd::multiversion;
 use crate::Activation;
 
@@ -100,11 +100,11 @@ multiversion! {
         apply(activation, values);
     }
 
-    /// [`activate`] of a square of 32 x 32 values. `before`, unless empty, starts at the square's first element in a matrix
+    /// [`activate`] of a square of 32 x 32 values, to the precision of bfloat16 if `rough`. `before`, unless empty, starts at the square's first element in a matrix
     /// of `stride` columns and receives the first `width` values of every row that it has.
     pub(super) fn activate_square(
-        activation: Activation, bias: &[f32; 32], square: &mut [f32; 1024], before: &mut [f32], stride: usize,
-        width: usize,
+        activation: Activation, rough: bool, bias: &[f32; 32], square: &mut [f32; 1024], before: &mut [f32],
+        stride: usize, width: usize,
     ) {
         for values in square.as_chunks_mut::<32>().0 {
             add_bias(bias, values);
@@ -114,7 +114,26 @@ multiversion! {
                 before[..width].copy_from_slice(&values[..width]);
             }
         }
-        apply(activation, square);
+        match (activation, rough) {
+            (Activation::Gelu, true) => map(square, |x| x * rough_normal(x)),
+            _ => apply(activation, square),
+        }
+    }
+
+    /// values = (values + bias) * factors, a row of 32 after the other.
+    pub(super) fn shift_square(bias: &[f32; 32], factors: &[f32; 32], square: &mut [f32; 1024]) {
+        for values in square.as_chunks_mut::<32>().0 {
+            for ((value, bias), factor) in values.iter_mut().zip(bias).zip(factors) {
+                *value = (*value + bias) * factor;
+            }
+        }
+    }
+
+    /// values = (values + bias) * factors.
+    pub(super) fn shift(bias: &[f32], factors: &[f32], values: &mut [f32]) {
+        for ((value, bias), factor) in values.iter_mut().zip(bias).zip(factors) {
+            *value = (*value + bias) * factor;
+        }
     }
 
     /// Backward of [`activate`]: grad *= activation'(before); out = activation(before); adds the new `grad` to the

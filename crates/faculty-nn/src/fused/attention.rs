@@ -6,8 +6,11 @@
 
 use super::mask::Draws;
 use super::math::LANES;
+use super::matrix::View;
 use super::memory::Buffer;
+use super::panels::{Panels, Planes, product as panel_product};
 use super::plan::LayerPlan;
+use super::products::{Method, store};
 use super::rows::{exponentials, scale_by, softmax_again, softmax_backward};
 use super::simd::multiversion;
 use super::tile::{Operand, product};
@@ -16,6 +19,8 @@ use std::ops::Range;
 /// Tiles of one head for the longest row of a chunk.
 pub(super) struct Tiles {
     memory: Buffer,
+    /// Where matrix products are in bfloat16 and rows long enough.
+    packed: Option<Packed>,
     draws: Draws,
     tokens: usize,
     padded_tokens: usize,
@@ -36,17 +41,34 @@ struct Split<'a> {
     score_grads: &'a mut [f32],
 }
 
+/// Rows of fewer tokens are multiplied by vectors: bfloat16 tiles would be mostly padding.
+const TILES_FROM_TOKENS: usize = 24;
+
+/// Factors of the two products of a head as bfloat16 tiles.
+struct Packed {
+    query: Panels,
+    key: Panels,
+    value: Panels,
+    probabilities: Panels,
+}
+
 impl Tiles {
     /// Tiles for rows of up to `tokens` tokens.
     pub(super) fn new(plan: &LayerPlan, tokens: usize) -> Self {
         let padded_width = plan.head_width().next_multiple_of(LANES);
         let padded_tokens = tokens.next_multiple_of(LANES);
         let size = 4 * tokens * padded_width + 2 * padded_width * padded_tokens + 3 * tokens * padded_tokens;
-        Self { memory: Buffer::new(size), draws: Draws::default(), tokens, padded_tokens, padded_width }
+        let packed = (plan.method == Method::Tiles(Planes::One) && tokens >= TILES_FROM_TOKENS).then(|| Packed {
+            query: Panels::left_scratch(Planes::One, tokens, plan.head_width()),
+            key: Panels::right_scratch(Planes::One, plan.head_width(), tokens),
+            value: Panels::right_scratch(Planes::One, tokens, plan.head_width()),
+            probabilities: Panels::left_scratch(Planes::One, tokens, tokens),
+        });
+        Self { memory: Buffer::new(size), packed, draws: Draws::default(), tokens, padded_tokens, padded_width }
     }
 
-    /// The tiles of a row of `tokens` tokens, and the draws.
-    fn split(&mut self, tokens: usize) -> (Split<'_>, &mut Draws, usize, usize) {
+    /// The tiles of a row of `tokens` tokens, the packed factors if they are used, and the draws.
+    fn split(&mut self, tokens: usize) -> (Split<'_>, Option<&mut Packed>, &mut Draws, usize, usize) {
         assert!(tokens <= self.tokens, "row longer than its tiles");
         let padded_tokens = tokens.next_multiple_of(LANES);
         debug_assert!(padded_tokens <= self.padded_tokens);
@@ -69,7 +91,8 @@ impl Tiles {
             keep: take(square),
             score_grads: take(square),
         };
-        (split, &mut self.draws, padded_tokens, self.padded_width)
+        let packed = self.packed.as_mut().filter(|_| tokens >= TILES_FROM_TOKENS);
+        (split, packed, &mut self.draws, padded_tokens, self.padded_width)
     }
 }
 
@@ -138,6 +161,12 @@ pub(super) struct RowOf<'a> {
 }
 
 impl RowOf<'_> {
+    /// The queries (0), keys (1) or values (2) of a head, `[tokens, head width]`.
+    fn columns(&self, part: usize, head: Head, plan: &LayerPlan) -> View<'_> {
+        let stride = 3 * plan.width;
+        View::columns(&self.qkv[part * plan.width + head.first..], self.qkv.len() / stride, head.width, stride)
+    }
+
     /// Fills a tile with the queries (0), keys (1) or values (2) of a head, as many tokens as it has rows.
     fn gather(&self, part: usize, head: Head, plan: &LayerPlan, tile: &mut [f32], padded: usize) {
         gather(self.qkv, 3 * plan.width, part * plan.width + head.first, head.width, tile, padded);
@@ -147,6 +176,13 @@ impl RowOf<'_> {
 fn heads(plan: &LayerPlan) -> impl Iterator<Item = (usize, Head)> {
     let width = plan.head_width();
     (0..plan.heads).map(move |head| (head, Head { first: head * width, width }))
+}
+
+/// Writes left right into the rows of `out`, `stride` floats each.
+fn tiles_times(out: &mut [f32], stride: usize, left: &Panels, right: &Panels) {
+    panel_product(left, right, 0..left.lanes(), 0..right.lanes(), 0..left.depth_tiles(), |row, column, square| {
+        store(square, &mut out[row * stride..], stride, column, false);
+    });
 }
 
 /// What queries are multiplied with: 1 / sqrt(head width).
@@ -173,16 +209,25 @@ fn each_query(queries: usize, tokens: usize, padded: usize) -> impl Iterator<Ite
 /// `stats` receives (maximum, 1 / sum) of every query and head, `[queries, heads, 2]`.
 pub(super) fn forward(plan: &LayerPlan, input: &RowOf<'_>, tiles: &mut Tiles, context: &mut [f32], stats: &mut [f32]) {
     let (queries, tokens) = (context.len() / plan.width, input.qkv.len() / (3 * plan.width));
-    let (tile, draws, padded_tokens, padded) = tiles.split(tokens);
+    let (tile, packed, draws, padded_tokens, padded) = tiles.split(tokens);
+    let mut packed = packed.filter(|_| queries > 1);
     let (query_tile, output) = (&mut tile.query[..queries * padded], &mut tile.output[..queries * padded]);
     let scores = &mut tile.scores[..queries * padded_tokens];
     let keep = &mut tile.keep[..queries * tokens];
     for (index, head) in heads(plan) {
-        input.gather(0, head, plan, query_tile, padded);
-        input.gather(1, head, plan, tile.key, padded);
-        input.gather(2, head, plan, tile.value, padded);
-        transpose(tile.key, padded, tile.key_t, padded_tokens);
-        product(Operand::rows(query_tile, padded), head.width, tile.key_t, scores, padded_tokens);
+        match &mut packed {
+            Some(packed) => {
+                packed.query.refill(input.columns(0, head, plan).row_block(0, queries));
+                packed.key.refill(input.columns(1, head, plan).t());
+                tiles_times(scores, padded_tokens, &packed.query, &packed.key);
+            }
+            None => {
+                input.gather(0, head, plan, query_tile, padded);
+                input.gather(1, head, plan, tile.key, padded);
+                transpose(tile.key, padded, tile.key_t, padded_tokens);
+                product(Operand::rows(query_tile, padded), head.width, tile.key_t, scores, padded_tokens);
+            }
+        }
         for (query, range) in each_query(queries, tokens, padded_tokens) {
             let (maximum, inverse) = exponentials(&mut scores[range]);
             let at = 2 * (query * plan.heads + index);
@@ -194,7 +239,17 @@ pub(super) fn forward(plan: &LayerPlan, input: &RowOf<'_>, tiles: &mut Tiles, co
                 scale_by(&keep[query * tokens..], &mut scores[range]);
             }
         }
-        product(Operand::rows(scores, padded_tokens), tokens, tile.value, output, padded);
+        match &mut packed {
+            Some(packed) => {
+                packed.value.refill(input.columns(2, head, plan));
+                packed.probabilities.refill(View::columns(scores, queries, tokens, padded_tokens));
+                tiles_times(output, padded, &packed.probabilities, &packed.value);
+            }
+            None => {
+                input.gather(2, head, plan, tile.value, padded);
+                product(Operand::rows(scores, padded_tokens), tokens, tile.value, output, padded);
+            }
+        }
         // The scores are exponentials so far: their sum divides the result, which has fewer numbers.
         let inverses = &stats[2 * index + 1..];
         scatter_scaled(output, padded, inverses, 2 * plan.heads, context, plan.width, head.first, head.width);
@@ -216,7 +271,7 @@ pub(super) fn backward(
         // Queries without an output have no gradient.
         qkv_grad.fill(0.0);
     }
-    let (tile, draws, padded_tokens, padded) = tiles.split(tokens);
+    let (tile, _, draws, padded_tokens, padded) = tiles.split(tokens);
     let query_tile = &mut tile.query[..queries * padded];
     let scores = &mut tile.scores[..queries * padded_tokens];
     let score_grads = &mut tile.score_grads[..queries * padded_tokens];

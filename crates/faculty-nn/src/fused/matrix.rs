@@ -20,6 +20,11 @@ impl<'a> View<'a> {
         Self { data, rows, cols, row_stride: cols, col_stride: 1 }
     }
 
+    /// `cols` columns of a row-major matrix of `row_stride` columns.
+    pub(super) fn columns(data: &'a [f32], rows: usize, cols: usize, row_stride: usize) -> Self {
+        Self { data, rows, cols, row_stride, col_stride: 1 }
+    }
+
     /// The transposed view.
     pub(super) fn t(self) -> Self {
         Self {

@@ -89,6 +89,28 @@ impl Panels {
         panels
     }
 
+    /// A left factor to be packed again and again, of at most so many rows and columns.
+    pub(super) fn left_scratch(planes: Planes, lanes: usize, depth: usize) -> Self {
+        Self::sized(Side::Left, planes, lanes, depth)
+    }
+
+    /// The same for a right factor of at most `depth` rows and `lanes` columns.
+    pub(super) fn right_scratch(planes: Planes, depth: usize, lanes: usize) -> Self {
+        Self::sized(Side::Right, planes, lanes, depth)
+    }
+
+    /// Packs `matrix` in place of what was there. Runs on the calling thread.
+    pub(super) fn refill(&mut self, matrix: View<'_>) {
+        let rows_are_lanes = match self.side {
+            Side::Left => matrix,
+            Side::Right => matrix.t(),
+        };
+        (self.lanes, self.depth) = (rows_are_lanes.rows(), rows_are_lanes.cols());
+        let (side, planes, group) = (self.side, self.planes, self.group());
+        let tiles = self.lanes.div_ceil(2 * LANES) * 2 * group;
+        pack::lanes(rows_are_lanes, 0, side, planes, group, &mut self.tiles_mut()[..tiles]);
+    }
+
     /// The same by all threads.
     pub(super) fn left_parallel(matrix: View<'_>, planes: Planes) -> Self {
         Self::parallel(matrix, Side::Left, planes)

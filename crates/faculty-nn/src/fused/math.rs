@@ -72,49 +72,47 @@ pub(super) fn rough_normal(x: f32) -> f32 {
     x.mul_add(p, 0.5)
 }
 
-/// Lanes of the explicit partial sums: one 512-bit vector.
+/// Numbers of one 512-bit vector: what rows of tiles are padded to.
 pub(super) const LANES: usize = 16;
 
-/// Sum of `term` over `values`, in 16 partial sums (so that it vectorises and its order is fixed).
+/// Partial results of a reduction over a row: four vectors. Slices of this length have a length that the compiler does not
+/// know, which keeps it from unrolling their loops into single numbers.
+pub(super) const PARTS: usize = 64;
+
+/// Sum of `term` over `values`, in 64 partial sums (so that it vectorises and its order is fixed).
 #[inline(always)]
 pub(super) fn sum(values: &[f32], term: impl Fn(f32) -> f32) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane += term(*value);
+    let mut parts = [0.0_f32; PARTS];
+    for chunk in values.chunks(PARTS) {
+        for (part, value) in parts.iter_mut().zip(chunk) {
+            *part += term(*value);
         }
     }
-    for (lane, value) in lanes.iter_mut().zip(rest) {
-        *lane += term(*value);
-    }
-    total(lanes)
+    total(&parts)
 }
 
 /// Sum of the products of two slices of one length, in the same order.
 #[inline(always)]
 pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
-    let mut lanes = [0.0_f32; LANES];
-    let ((a_chunks, a_rest), (b_chunks, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
-    for (a, b) in a_chunks.iter().zip(b_chunks) {
-        for ((lane, a), b) in lanes.iter_mut().zip(a).zip(b) {
-            *lane += a * b;
+    let mut parts = [0.0_f32; PARTS];
+    for (a, b) in a.chunks(PARTS).zip(b.chunks(PARTS)) {
+        for ((part, a), b) in parts.iter_mut().zip(a).zip(b) {
+            *part += a * b;
         }
     }
-    for ((lane, a), b) in lanes.iter_mut().zip(a_rest).zip(b_rest) {
-        *lane += a * b;
-    }
-    total(lanes)
+    total(&parts)
 }
 
-/// Sum of 16 partial sums: halves, then quarters, a fixed tree.
+/// Sum of partial sums: halves, then quarters, a fixed tree.
 #[inline(always)]
-pub(super) fn total(lanes: [f32; LANES]) -> f32 {
-    fold(lanes, |a, b| a + b)
+pub(super) fn total(parts: &[f32; PARTS]) -> f32 {
+    fold(parts, |a, b| a + b)
 }
 
 #[inline(always)]
-fn fold(lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
+fn fold(parts: &[f32; PARTS], join: impl Fn(f32, f32) -> f32) -> f32 {
+    let lanes: [f32; LANES] =
+        std::array::from_fn(|i| join(join(parts[i], parts[i + 32]), join(parts[i + 16], parts[i + 48])));
     let eight: [f32; 8] = std::array::from_fn(|i| join(lanes[i], lanes[i + 8]));
     let four: [f32; 4] = std::array::from_fn(|i| join(eight[i], eight[i + 4]));
     join(join(four[0], four[2]), join(four[1], four[3]))
@@ -124,15 +122,11 @@ fn fold(lanes: [f32; LANES], join: impl Fn(f32, f32) -> f32) -> f32 {
 #[inline(always)]
 pub(super) fn max(values: &[f32]) -> f32 {
     let larger = |best: f32, value: f32| if value > best { value } else { best };
-    let mut lanes = [f32::NEG_INFINITY; LANES];
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane = larger(*lane, *value);
+    let mut parts = [f32::NEG_INFINITY; PARTS];
+    for chunk in values.chunks(PARTS) {
+        for (part, value) in parts.iter_mut().zip(chunk) {
+            *part = larger(*part, *value);
         }
     }
-    for (lane, value) in lanes.iter_mut().zip(rest) {
-        *lane = larger(*lane, *value);
-    }
-    fold(lanes, larger)
+    fold(&parts, larger)
 }

@@ -1,6 +1,6 @@
 //! Row kernels: residual + dropout + LayerNorm and bias + activation, forward and backward, one token a call.
 
-use super::math::{LANES, dot, exp, normal, rough_normal, sum, tanh, total};
+use super::math::{PARTS, dot, exp, normal, rough_normal, sum, tanh, total};
 use super::simd::multiversion;
 use crate::Activation;
 
@@ -167,19 +167,14 @@ multiversion! {
     /// Exponentials of `scores` minus their maximum, in place; returns (maximum, 1 / sum of exponentials).
     pub(super) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
         let maximum = super::math::max(scores);
-        let mut sums = [0.0; LANES];
-        let (chunks, rest) = scores.as_chunks_mut::<LANES>();
-        for chunk in chunks {
+        let mut sums = [0.0; PARTS];
+        for chunk in scores.chunks_mut(PARTS) {
             for (sum, score) in sums.iter_mut().zip(chunk) {
                 *score = exp(*score - maximum);
                 *sum += *score;
             }
         }
-        for (sum, score) in sums.iter_mut().zip(rest) {
-            *score = exp(*score - maximum);
-            *sum += *score;
-        }
-        (maximum, 1.0 / total(sums))
+        (maximum, 1.0 / total(&sums))
     }
 
     /// Softmax of `scores` in place, from what [`exponentials`] returned for them.

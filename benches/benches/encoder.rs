@@ -6,7 +6,10 @@ use burn::module::Module;
 use burn::tensor::Device;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use faculty_core::Stream;
-use faculty_nn::{DropoutPlan, DropoutRates, EncoderConfig, RowKeys, SequenceClassifier, Spans, Taps, TokenInput};
+use faculty_nn::{
+    DropoutPlan, DropoutRates, EncoderConfig, PassPlan, PassSites, Precision, RowKeys, SequenceClassifier, Spans, Taps,
+    TokenInput,
+};
 
 fn config() -> EncoderConfig {
     let config = serde_json::json!({"model_type": "bert", "vocab_size": 2000, "hidden_size": 384,
@@ -33,20 +36,35 @@ fn encoder(criterion: &mut Criterion) {
     let config = config();
     let plain = SequenceClassifier::fresh(&config, 30, Stream::new(1, "model"), &Device::flex());
     let training = plain.clone().train();
+    let mut half = plain.clone();
+    half.set_precision(Precision::Bf16);
     for (rows, tokens) in [(32, 12), (32, 128)] {
         let mut group = criterion.benchmark_group(format!("minilm-l3 {rows}x{tokens}"));
         group.sample_size(20).throughput(Throughput::Elements(rows as u64));
         let input = input(&config, rows, tokens);
         group.bench_function("inference", |bencher| {
+            bencher.iter(|| plain.logits(&input, &DropoutPlan::Off).into_data());
+        });
+        group.bench_function("inference in bf16", |bencher| {
+            bencher.iter(|| half.logits(&input, &DropoutPlan::Off).into_data());
+        });
+        // What the last layer costs when it computes every token and not the first of every text alone.
+        group.bench_function("inference with all hidden states", |bencher| {
             bencher.iter(|| plain.forward(&input, &DropoutPlan::Off, &Taps::None).logits.into_data());
         });
         group.bench_function("forward and backward", |bencher| {
-            bencher.iter(|| training.forward(&input, &sampled(rows), &Taps::None).logits.sum().backward());
+            bencher.iter(|| training.logits(&input, &sampled(rows)).sum().backward());
         });
         let identities: Vec<u64> = (0..rows as u64).collect();
         group.bench_function("8 Monte-Carlo passes", |bencher| {
-            let rates = DropoutRates::uniform(0.1);
-            bencher.iter(|| plain.sample(&input, rates, Stream::new(1, "mc"), 0..8, &identities).into_data());
+            let plan = PassPlan {
+                rates: DropoutRates::uniform(0.1),
+                sites: PassSites::All,
+                stream: Stream::new(1, "mc"),
+                passes: 0..8,
+                tokens_together: 2048,
+            };
+            bencher.iter(|| plain.sample(&input, &plan, &identities).passes.into_data());
         });
         group.finish();
     }

@@ -18,6 +18,8 @@ mod forward;
 mod gradients;
 #[cfg(all(test, unix))]
 mod guarded;
+#[doc(hidden)]
+pub mod kernels;
 mod mask;
 mod math;
 mod matrix;
@@ -36,7 +38,7 @@ mod transposed;
 mod weight_cache;
 
 pub use adamw::{AdamW, AdamWConfig, AdamWStep, adamw};
-pub use cpu::{bf16_is_fast, features};
+pub use cpu::{bf16_is_fast, check_cpu_setting, features};
 pub use embedding_op::supports_embeddings;
 pub(crate) use embedding_op::{embed, embed_soft};
 pub use row_gradient::{RowGradient, RowGradients};

@@ -30,6 +30,11 @@ impl Spans {
         Self::from_ranges(lengths.iter().map(|&length| width.saturating_sub(length)..width).collect(), width)
     }
 
+    /// Spans of a batch without padding.
+    pub fn dense(rows: usize, width: usize) -> Self {
+        Self { width, ranges: std::iter::repeat_n(0..width, rows).collect() }
+    }
+
     fn from_ranges(ranges: Vec<Range<usize>>, width: usize) -> Result<Self> {
         for (row, range) in ranges.iter().enumerate() {
             if range.is_empty() || range.end > width {

@@ -1,5 +1,6 @@
 //! What the processor can do beyond the vectors of [`super::simd`]: bfloat16 products.
 
+use faculty_core::{Error, Result};
 use std::sync::OnceLock;
 
 /// Instructions for products of bfloat16 numbers, best first.
@@ -51,9 +52,49 @@ pub fn features() -> Vec<&'static str> {
     names
 }
 
+/// `FACULTY_CPU` caps what the kernels use: for comparisons, and where a processor's newer units are not trusted.
+pub(super) fn cap() -> Option<Cap> {
+    let value = std::env::var("FACULTY_CPU").ok()?;
+    CAPS.into_iter().find(|(name, _)| *name == value).map(|(_, cap)| cap)
+}
+
+/// Checks `FACULTY_CPU`, which the kernels themselves ignore where it makes no sense.
+///
+/// # Errors
+/// Fails if it is set to something unknown.
+pub fn check_cpu_setting() -> Result<()> {
+    match std::env::var("FACULTY_CPU") {
+        Ok(value) if !CAPS.iter().any(|(name, _)| *name == value) => {
+            Err(Error::input(format!("is `{value}`")).key("FACULTY_CPU").expected(CAPS.map(|(name, _)| name).join(", ")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How far the instruction sets may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Cap {
+    Portable,
+    Avx2,
+    Avx512,
+    Avx512Bf16,
+}
+
+const CAPS: [(&str, Cap); 4] = [
+    ("portable", Cap::Portable),
+    ("avx2", Cap::Avx2),
+    ("avx512", Cap::Avx512),
+    ("avx512_bf16", Cap::Avx512Bf16),
+];
+
 #[cfg(target_arch = "x86_64")]
 pub(super) fn detect() -> Bf16Level {
-    let vectors = super::simd::level() == super::simd::Level::Avx512 && is_x86_feature_detected!("avx512bf16");
+    match cap() {
+        Some(Cap::Portable | Cap::Avx2 | Cap::Avx512) => return Bf16Level::Emulated,
+        Some(Cap::Avx512Bf16) => return if has_avx512_bf16() { Bf16Level::Avx512Bf16 } else { Bf16Level::Emulated },
+        None => {}
+    }
+    let vectors = has_avx512_bf16();
     if vectors && amx_is_usable() {
         Bf16Level::Amx
     } else if vectors {
@@ -61,6 +102,11 @@ pub(super) fn detect() -> Bf16Level {
     } else {
         Bf16Level::Emulated
     }
+}
+
+#[cfg(target_arch = "x86_64")]
+fn has_avx512_bf16() -> bool {
+    super::simd::level() == super::simd::Level::Avx512 && is_x86_feature_detected!("avx512bf16")
 }
 
 #[cfg(not(target_arch = "x86_64"))]

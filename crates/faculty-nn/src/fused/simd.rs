@@ -1,5 +1,7 @@
 //! One body, several instruction sets: the choice is made at run time, once per call of a row kernel.
 
+#[cfg(target_arch = "x86_64")]
+use super::cpu::{Cap, cap};
 use std::sync::OnceLock;
 
 /// Instruction sets that row kernels are compiled for.
@@ -32,8 +34,9 @@ fn detect() -> Level {
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vl");
     match (avx2, avx512) {
-        (true, true) => Level::Avx512,
-        (true, false) => Level::Avx2,
+        _ if cap() == Some(Cap::Portable) => Level::Portable,
+        (true, true) if cap() != Some(Cap::Avx2) => Level::Avx512,
+        (true, _) => Level::Avx2,
         _ => Level::Portable,
     }
 }

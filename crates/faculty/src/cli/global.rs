@@ -45,6 +45,7 @@ impl Session {
     /// Fails if the thread pool cannot be made.
     pub fn start(options: &GlobalOptions) -> Result<Self> {
         start_log(options);
+        faculty_nn::fused::check_cpu_setting()?;
         if options.threads == Some(0) {
             return Err(Error::input("is 0").key("--threads").expected("at least 1"));
         }

@@ -38,7 +38,11 @@ fn main() {
     let seconds = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(0.5);
     println!("instruction sets: {}\n", faculty_nn::fused::features().join(" "));
     let near = copy(seconds, 512 << 10);
-    println!("copy within the second-level cache: {:.0} GB/s, in memory: {:.0} GB/s", near / 1e9, copy(seconds, 256 << 20) / 1e9);
+    println!(
+        "copy within the second-level cache: {:.0} GB/s, in memory: {:.0} GB/s",
+        near / 1e9,
+        copy(seconds, 256 << 20) / 1e9
+    );
     let kinds = ["f32 vectors", "f32 by three planes of tiles", "bf16 tiles"];
     let ceilings = kinds.map(|kind| (kind, products(seconds, kind)));
     for (kind, ceiling) in &ceilings {
@@ -48,7 +52,8 @@ fn main() {
     for (rows, tokens) in [(16, 12), (2, 128)] {
         for Kernel { name, operations, bytes, mut run } in kernels(rows, tokens, 384, 12) {
             let time = best(seconds, &mut run);
-            let compute = ceilings.iter().find(|(kind, _)| name.ends_with(kind)).map_or(ceilings[0].1, |(_, rate)| *rate);
+            let compute =
+                ceilings.iter().find(|(kind, _)| name.ends_with(kind)).map_or(ceilings[0].1, |(_, rate)| *rate);
             let (by_compute, by_copy) = (operations / compute, bytes / near);
             let (bound, least) = if by_compute > by_copy { ("compute", by_compute) } else { ("cache", by_copy) };
             println!(

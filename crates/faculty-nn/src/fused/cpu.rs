@@ -64,9 +64,9 @@ pub(super) fn cap() -> Option<Cap> {
 /// Fails if it is set to something unknown.
 pub fn check_cpu_setting() -> Result<()> {
     match std::env::var("FACULTY_CPU") {
-        Ok(value) if !CAPS.iter().any(|(name, _)| *name == value) => {
-            Err(Error::input(format!("is `{value}`")).key("FACULTY_CPU").expected(CAPS.map(|(name, _)| name).join(", ")))
-        }
+        Ok(value) if !CAPS.iter().any(|(name, _)| *name == value) => Err(Error::input(format!("is `{value}`"))
+            .key("FACULTY_CPU")
+            .expected(CAPS.map(|(name, _)| name).join(", "))),
         _ => Ok(()),
     }
 }
@@ -80,12 +80,8 @@ pub(super) enum Cap {
     Avx512Bf16,
 }
 
-const CAPS: [(&str, Cap); 4] = [
-    ("portable", Cap::Portable),
-    ("avx2", Cap::Avx2),
-    ("avx512", Cap::Avx512),
-    ("avx512_bf16", Cap::Avx512Bf16),
-];
+const CAPS: [(&str, Cap); 4] =
+    [("portable", Cap::Portable), ("avx2", Cap::Avx2), ("avx512", Cap::Avx512), ("avx512_bf16", Cap::Avx512Bf16)];
 
 #[cfg(target_arch = "x86_64")]
 pub(super) fn detect() -> Bf16Level {

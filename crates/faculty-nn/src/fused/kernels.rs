@@ -135,14 +135,7 @@ fn sampled(rows: usize) -> DropoutPlan {
     DropoutPlan::Sampled { rates: DropoutRates::uniform(0.1), keys }
 }
 
-fn attention_of(
-    rows: usize,
-    tokens: usize,
-    width: usize,
-    heads: usize,
-    precision: Precision,
-    dropped: bool,
-) -> Kernel {
+fn attention_of(rows: usize, tokens: usize, width: usize, heads: usize, precision: Precision, dropped: bool) -> Kernel {
     let plan = LayerPlan {
         heads,
         width,

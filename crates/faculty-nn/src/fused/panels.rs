@@ -27,7 +27,7 @@ use std::ops::Range;
 /// Lanes of a tile.
 const LANES: usize = 16;
 /// Numbers of a lane of a tile.
-const DEPTH: usize = 2 * PAIRS;
+pub(super) const DEPTH: usize = 2 * PAIRS;
 
 /// Strips of 16 lanes that one task packs: where lanes lie side by side in memory, it reads 256 bytes of a row at once.
 const STRIPS: usize = 4;

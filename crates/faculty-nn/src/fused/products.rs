@@ -3,7 +3,7 @@
 use super::cpu::{Bf16Level, bf16_level};
 use super::matrix::{View, multiply};
 use super::memory::Buffer;
-use super::panels::{BLOCK, Block, Panels, Planes, product};
+use super::panels::{BLOCK, Block, DEPTH, Panels, Planes, product};
 use super::plan::Weights;
 use super::rows::{activate_square, add, shift, shift_square};
 use crate::{Activation, Precision};
@@ -119,12 +119,23 @@ fn square_row(values: &[f32], first: usize) -> [f32; BLOCK] {
     row
 }
 
+/// Numbers of the depth that are summed before the next ones are added to the result: the tiles of a chunk's rows then stay
+/// in the second-level cache while all columns pass by, and every weight is fetched once a chunk.
+const DEPTH_AT_ONCE: usize = 512;
+
 fn tiles_times(out: &mut [f32], left: &Panels, right: &Panels, accumulate: bool) {
     let columns = right.lanes();
     assert_eq!(out.len(), left.lanes() * columns, "size of a matrix product");
-    product(left, right, 0..left.lanes(), 0..columns, 0..left.depth_tiles(), |row, column, square| {
-        store(square, &mut out[row * columns..], columns, column, accumulate);
-    });
+    let tiles_at_once = DEPTH_AT_ONCE / DEPTH * if left.planes() == Planes::One { 3 } else { 1 };
+    // Slices of one size: a short last one would be all overhead.
+    let slices = left.depth_tiles().div_ceil(tiles_at_once);
+    let slice = left.depth_tiles().div_ceil(slices);
+    for first in (0..left.depth_tiles()).step_by(slice) {
+        let tiles = first..left.depth_tiles().min(first + slice);
+        product(left, right, 0..left.lanes(), 0..columns, tiles, |row, column, square| {
+            store(square, &mut out[row * columns..], columns, column, accumulate || first > 0);
+        });
+    }
 }
 
 /// Writes (or adds) a square to the rows of `out` from `column` on; what does not fit is left out.

@@ -46,11 +46,14 @@ mod enabled {
         }
 
         /// out = left right, two by two tiles summed over the depth.
+        ///
+        /// `next` is where tiles lie that will be needed soon: one is fetched into the second-level cache a step.
         pub(in super::super) fn square(
             &self,
             planes: Planes,
             left: [&[Tile]; 2],
             right: [&[Tile]; 2],
+            next: *const Tile,
             out: &mut Block,
         ) {
             let steps = checked_steps(planes, &[left[0], left[1], right[0], right[1]]);
@@ -60,8 +63,8 @@ mod enabled {
             // (checked above), and `out` is a square of 32 x 32 floats.
             unsafe {
                 match planes {
-                    Planes::One => square_one(a0, a1, b0, b1, steps, out.0.as_mut_ptr()),
-                    Planes::Three => square_three(a0, a1, b0, b1, steps, out.0.as_mut_ptr()),
+                    Planes::One => square_one(a0, a1, b0, b1, next, steps, out.0.as_mut_ptr()),
+                    Planes::Three => square_three(a0, a1, b0, b1, next, steps, out.0.as_mut_ptr()),
                 }
             }
         }
@@ -102,14 +105,24 @@ mod enabled {
             /// # Safety
             /// Tiles configured; all operands readable for `steps` groups of tiles; `out` writable for 32 x 32 floats;
             /// `steps` not 0.
-            unsafe fn $name(a0: *const Tile, a1: *const Tile, b0: *const Tile, b1: *const Tile, steps: usize, out: *mut f32) {
+            unsafe fn $name(
+                a0: *const Tile, a1: *const Tile, b0: *const Tile, b1: *const Tile, next: *const Tile, steps: usize,
+                out: *mut f32,
+            ) {
                 // SAFETY: the caller's promise. The loop reads 1 KiB tiles at the four pointers, which move by one group
-                // a step, and stores 16 rows of 64 bytes at a stride of 128 bytes four times: the square.
+                // a step, prefetches at `next` (which may point anywhere), and stores 16 rows of 64 bytes at a stride of 128 bytes four times: the square.
                 unsafe {
                     asm!(
                         "tilezero tmm0", "tilezero tmm1", "tilezero tmm2", "tilezero tmm3",
                         "2:",
+                        "prefetcht1 [{next}]", "prefetcht1 [{next} + 64]", "prefetcht1 [{next} + 128]",
+                        "prefetcht1 [{next} + 192]", "prefetcht1 [{next} + 256]", "prefetcht1 [{next} + 320]",
+                        "prefetcht1 [{next} + 384]", "prefetcht1 [{next} + 448]", "prefetcht1 [{next} + 512]",
+                        "prefetcht1 [{next} + 576]", "prefetcht1 [{next} + 640]", "prefetcht1 [{next} + 704]",
+                        "prefetcht1 [{next} + 768]", "prefetcht1 [{next} + 832]", "prefetcht1 [{next} + 896]",
+                        "prefetcht1 [{next} + 960]",
                         $($body,)+
+                        "add {next}, 1024",
                         concat!("add {a0}, ", $bytes), concat!("add {a1}, ", $bytes),
                         concat!("add {b0}, ", $bytes), concat!("add {b1}, ", $bytes),
                         "dec {steps}",
@@ -120,7 +133,7 @@ mod enabled {
                         "tilestored [{out} + {row} + 2112], tmm3",
                         a0 = inout(reg) a0 => _, a1 = inout(reg) a1 => _,
                         b0 = inout(reg) b0 => _, b1 = inout(reg) b1 => _,
-                        steps = inout(reg) steps => _,
+                        next = inout(reg) next => _, steps = inout(reg) steps => _,
                         out = in(reg) out, line = in(reg) 64_usize, row = in(reg) 128_usize,
                         out("tmm0") _, out("tmm1") _, out("tmm2") _, out("tmm3") _,
                         out("tmm4") _, out("tmm5") _, out("tmm6") _, out("tmm7") _,
@@ -263,6 +276,9 @@ mod enabled {
     );
 }
 
+#[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
+use crate::fused::bf16::Tile;
+
 /// Never made on other systems.
 #[cfg(not(all(target_arch = "x86_64", target_os = "linux")))]
 pub(super) struct Configured(std::convert::Infallible);
@@ -273,7 +289,14 @@ impl Configured {
         unreachable!("no tile registers were detected on this system")
     }
 
-    pub(super) fn square(&self, _: super::Planes, _: [&[Tile]; 2], _: [&[Tile]; 2], _: &mut super::Block) {
+    pub(super) fn square(
+        &self,
+        _: super::Planes,
+        _: [&[Tile]; 2],
+        _: [&[Tile]; 2],
+        _: *const Tile,
+        _: &mut super::Block,
+    ) {
         match self.0 {}
     }
 

@@ -39,18 +39,27 @@ pub(in crate::fused) fn product(
     for top in rows.clone().step_by(rows_at_once) {
         let bottom = rows.end.min(top + rows_at_once);
         for column in columns.clone().step_by(BLOCK) {
+            let next_column = if column + BLOCK < columns.end { column + BLOCK } else { columns.start };
+            let next = [0, 1].map(|tile| right.strip(next_column / LANES + tile, &depth_tiles));
             let right = [0, 1].map(|tile| right.strip(column / LANES + tile, &depth_tiles));
-            for row in (top..bottom).step_by(BLOCK) {
+            for (index, row) in (top..bottom).step_by(BLOCK).enumerate() {
                 let left = [0, 1].map(|tile| left.strip(row / LANES + tile, &depth_tiles));
                 if left_over(row, bottom) {
-                    kernel.half(left[0], right, &mut block)
+                    kernel.half(left[0], right, &mut block);
                 } else {
-                    kernel.run(left, right, &mut block)
+                    kernel.run(left, right, ahead(next, index * depth_tiles.len()), &mut block);
                 }
                 sink(row, column, &mut block);
             }
         }
     }
+}
+
+/// Where the tiles that are `done` tiles into the next two strips lie: each square fetches its share ahead of use.
+fn ahead(next: [&[Tile]; 2], done: usize) -> *const Tile {
+    let [first, second] = next;
+    let strip = if done < first.len() { &first[done..] } else { &second[(done - first.len()).min(second.len())..] };
+    strip.as_ptr()
 }
 
 /// True if the square that starts at `row` has no more than one tile of rows.
@@ -80,9 +89,9 @@ impl Kernel {
     }
 
     /// Two by two tiles.
-    fn run(&self, left: [&[Tile]; 2], right: [&[Tile]; 2], out: &mut Block) {
+    fn run(&self, left: [&[Tile]; 2], right: [&[Tile]; 2], next: *const Tile, out: &mut Block) {
         match &self.unit {
-            Unit::Amx(unit) => unit.square(self.planes, left, right, out),
+            Unit::Amx(unit) => unit.square(self.planes, left, right, next, out),
             Unit::Vector(level) => {
                 vector::tiles(*level, self.planes, left[0], right, &mut out.0[..LANES * BLOCK]);
                 vector::tiles(*level, self.planes, left[1], right, &mut out.0[LANES * BLOCK..]);

@@ -67,7 +67,7 @@ pub(super) fn rough_normal(x: f32) -> f32 {
     let p = p.mul_add(z, 8.066_727_3e-5);
     let p = p.mul_add(z, -1.048_203_7e-3);
     let p = p.mul_add(z, 9.664_872e-3);
-    let p = p.mul_add(z, -6.617_537_6e-2);
+    let p = p.mul_add(z, -6.617_538e-2);
     let p = p.mul_add(z, 0.398_847_5);
     x.mul_add(p, 0.5)
 }

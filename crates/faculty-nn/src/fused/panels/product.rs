@@ -68,7 +68,7 @@ fn left_over(row: usize, end: usize) -> bool {
 }
 
 /// The instructions in use, ready on this thread.
-struct Kernel {
+pub(super) struct Kernel {
     planes: Planes,
     unit: Unit,
 }
@@ -80,7 +80,7 @@ enum Unit {
 }
 
 impl Kernel {
-    fn new(planes: Planes) -> Self {
+    pub(super) fn new(planes: Planes) -> Self {
         let unit = match bf16_level() {
             Bf16Level::Amx => Unit::Amx(amx::Configured::new()),
             level => Unit::Vector(level),
@@ -89,7 +89,7 @@ impl Kernel {
     }
 
     /// Two by two tiles.
-    fn run(&self, left: [&[Tile]; 2], right: [&[Tile]; 2], next: *const Tile, out: &mut Block) {
+    pub(super) fn run(&self, left: [&[Tile]; 2], right: [&[Tile]; 2], next: *const Tile, out: &mut Block) {
         match &self.unit {
             Unit::Amx(unit) => unit.square(self.planes, left, right, next, out),
             Unit::Vector(level) => {
@@ -100,7 +100,7 @@ impl Kernel {
     }
 
     /// One by two tiles: the upper half of the square.
-    fn half(&self, left: &[Tile], right: [&[Tile]; 2], out: &mut Block) {
+    pub(super) fn half(&self, left: &[Tile], right: [&[Tile]; 2], out: &mut Block) {
         match &self.unit {
             Unit::Amx(unit) => unit.upper_half(self.planes, left, right, out),
             Unit::Vector(level) => vector::tiles(*level, self.planes, left, right, &mut out.0[..LANES * BLOCK]),

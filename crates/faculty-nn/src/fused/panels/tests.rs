@@ -204,3 +204,62 @@ fn transposition_is_the_same_on_every_unit() {
         assert_eq!(*values, std::array::from_fn(|column| (16 * column + row) as u32));
     }
 }
+
+/// Tiles full of ones, at the edge of a page that may not be touched.
+#[cfg(unix)]
+fn ones(tiles: usize, edge: crate::fused::guarded::Edge) -> crate::fused::guarded::Guarded<Tile> {
+    let mut guarded = crate::fused::guarded::Guarded::new(tiles, edge);
+    guarded.fill([[0x3f80_3f80; PAIRS]; PAIRS]);
+    guarded
+}
+
+#[cfg(unix)]
+#[test]
+fn kernels_read_their_tiles_and_nothing_else() {
+    use crate::fused::guarded::Edge;
+    for edge in Edge::BOTH {
+        for (planes, pairs) in [(Planes::One, 1), (Planes::Three, 6)] {
+            for steps in [1, 2, 5] {
+                let tiles: [_; 4] = std::array::from_fn(|_| ones(steps * planes.count(), edge));
+                let (left, right) = ([&*tiles[0], &*tiles[1]], [&*tiles[2], &*tiles[3]]);
+                let results = on_every_unit(|| {
+                    let kernel = super::product::Kernel::new(planes);
+                    let mut square = Block([f32::NAN; BLOCK * BLOCK]);
+                    kernel.half(left[0], right, &mut square);
+                    assert!(
+                        square.0[BLOCK * LANES..].iter().all(|value| value.is_nan()),
+                        "the lower half is left alone"
+                    );
+                    let half = square.0[..BLOCK * LANES].to_vec();
+                    // What is fetched ahead may lie anywhere.
+                    kernel.run(left, right, left[0].as_ptr_range().end, &mut square);
+                    [half, square.0.to_vec()].concat()
+                });
+                for result in results {
+                    assert!(
+                        result.iter().all(|value| *value == (steps * DEPTH * pairs) as f32),
+                        "{planes:?}, {steps} steps"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn packing_reads_its_matrix_and_nothing_else() {
+    use crate::fused::guarded::{Edge, Guarded};
+    for edge in Edge::BOTH {
+        for (m, k, _) in SHAPES {
+            let mut a = Guarded::<f32>::new(m * k, edge);
+            a.copy_from_slice(&normals("a", m * k));
+            for planes in [Planes::One, Planes::Three] {
+                for view in [View::new(&a, m, k), View::new(&a, m, k).t()] {
+                    let (left, right) = (Panels::left(view, planes), Panels::right(view, planes));
+                    assert_eq!((left.lanes(), right.lanes()), (view.rows(), view.cols()));
+                }
+            }
+        }
+    }
+}

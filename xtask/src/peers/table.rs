@@ -20,7 +20,14 @@ struct Side {
     seconds: Vec<f64>,
     rates: Vec<f64>,
     peak: Option<f64>,
+    /// What the tile unit gave around each round, in billions of operations a second.
+    tiles: Vec<f64>,
 }
+
+/// What a phase is called that is no time.
+pub const TILES: &str = "tiles_gflops";
+/// Rounds whose tile unit gave less than this share of the best round's are told apart.
+const FULL_SPEED: f64 = 0.7;
 
 /// "scan 1.2 s".
 pub fn phase((name, seconds): (&String, &Value)) -> String {
@@ -116,6 +123,7 @@ impl Group<'_> {
             seconds: lines.iter().map(|line| of(line, "seconds")).collect(),
             rates: lines.iter().map(|line| of(line, "samples") / of(line, "seconds")).collect(),
             peak: lines.iter().filter_map(|line| line["peak_bytes"].as_f64()).reduce(f64::max),
+            tiles: lines.iter().filter_map(|line| line["phases"][TILES].as_f64()).collect(),
         }
     }
 
@@ -161,7 +169,8 @@ impl Group<'_> {
         for side in ["faculty", "PyTorch"] {
             let rounds: Vec<&Value> = self.lines.iter().copied().filter(|line| line["side"] == side).collect();
             let Some(last) = rounds.last().filter(|line| line["mode"] == "muki") else { continue };
-            let phases: Vec<String> = last["phases"].as_object().into_iter().flatten().map(phase).collect();
+            let phases = last["phases"].as_object().into_iter().flatten();
+            let phases: Vec<String> = phases.filter(|(name, _)| *name != TILES).map(phase).collect();
             let accuracy = last["checksum"].as_f64().unwrap_or(f64::NAN);
             notes.push(format!("{side}: {}, accuracy {accuracy:.3}", phases.join(", ")));
         }
@@ -169,6 +178,7 @@ impl Group<'_> {
         if [ours, torch].iter().any(|side| best(&side.rates) > NOISE * median(&side.rates)) {
             notes.push("not quiet, measure again".to_owned());
         }
+        notes.extend(tile_note(ours, torch));
         notes.join("; ")
     }
 
@@ -187,6 +197,23 @@ impl Group<'_> {
             aim,
         ])
     }
+}
+
+/// What the tile unit gave, and the ratio of the rounds in which it was at full speed, if it was not in all of them.
+fn tile_note(ours: &Side, torch: &Side) -> Option<String> {
+    let (lowest, highest) = (ours.tiles.iter().copied().fold(f64::NAN, f64::min), best(&ours.tiles));
+    if ours.tiles.len() != ours.rates.len() || ours.tiles.is_empty() {
+        return None;
+    }
+    let full = |tiles: f64| tiles >= FULL_SPEED * highest;
+    let rounds = ours.rates.iter().zip(&torch.rates).zip(&ours.tiles);
+    let quick: Vec<f64> = rounds.filter(|(_, tiles)| full(**tiles)).map(|((ours, torch), _)| ours / torch).collect();
+    let range = format!("tile unit at {:.1} to {:.1} TF/s", lowest / 1e3, highest / 1e3);
+    Some(if quick.len() == ours.rates.len() {
+        range
+    } else {
+        format!("{range}, ratio {:.2} in the {} rounds at full speed", median(&quick), quick.len())
+    })
 }
 
 fn wanted(figures: Option<(f64, f64)>) -> (String, String) {
@@ -248,6 +275,18 @@ mod tests {
         assert_eq!([row[9].trim(), row[10].trim()], ["1.5", "2.5"]);
         assert_eq!(row[11].trim(), "");
         assert!(text.contains("Peak memory"));
+    }
+
+    #[test]
+    fn rounds_with_a_slow_tile_unit_are_told_apart() {
+        let mut lines = Vec::new();
+        for (round, (ours, tiles)) in [(2.0, 700.0), (0.5, 2600.0), (1.0, 2500.0)].into_iter().enumerate() {
+            let mut line_ours = line("1", "faculty", round as u32, ours);
+            line_ours["phases"] = json!({super::TILES: tiles});
+            lines.extend([line_ours, line("1", "PyTorch", round as u32, 2.0)]);
+        }
+        let text = render(&lines);
+        assert!(text.contains("tile unit at 0.7 to 2.6 TF/s, ratio 3.00 in the 2 rounds at full speed"), "{text}");
     }
 
     #[test]

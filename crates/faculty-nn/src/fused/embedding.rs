@@ -1,11 +1,10 @@
 //! Embeddings in one pass: gather, sum, LayerNorm and dropout a token at a time, and the gradients of all of it.
 
 use super::forward::RowMask;
-use super::math::sum;
 use super::memory::Buffer;
 use super::plan::{Chunk, split_rows, split_tokens};
 use super::row_gradient::{RowGradient, RowGradients};
-use super::rows::{add, norm_backward};
+use super::rows::{add, norm_backward, normalise};
 use super::simd::multiversion;
 use crate::input::HostTokens;
 use crate::{SiteMask, Spans};
@@ -151,7 +150,7 @@ multiversion! {
         normalised: &mut [f32], out: &mut [f32],
     ) -> f32 {
         let n = out.len();
-        let (word, place, gamma, beta) = (&word[..n], &place[..n], &gamma[..n], &beta[..n]);
+        let (word, place) = (&word[..n], &place[..n]);
         let normalised = &mut normalised[..n];
         for i in 0..n {
             normalised[i] = word[i] + place[i];
@@ -162,14 +161,7 @@ multiversion! {
                 normalised[i] += kind[i];
             }
         }
-        let mean = sum(normalised, |x| x) / n as f32;
-        let variance = sum(normalised, |x| (x - mean) * (x - mean)) / n as f32;
-        let scale = 1.0 / (variance + epsilon).sqrt();
-        for i in 0..n {
-            let value = (normalised[i] - mean) * scale;
-            normalised[i] = value;
-            out[i] = value.mul_add(gamma[i], beta[i]);
-        }
+        let scale = normalise(normalised, gamma, beta, epsilon, out);
         if !keep.is_empty() {
             let keep = &keep[..n];
             for i in 0..n {

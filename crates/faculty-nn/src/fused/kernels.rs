@@ -1,16 +1,19 @@
 //! Single kernels with their cost, for benchmarks and the roofline; not part of the interface.
 
 use super::attention::{self, RowOf, Tiles};
+use super::cpu::{Bf16Level, bf16_level};
 use super::mask::Draws;
 use super::matrix::{View, multiply};
 use super::memory::Buffer;
-use super::panels::{Panels, Planes};
+use super::panels::{BLOCK, Panels, Planes, product};
 use super::plan::{self, LayerPlan, Queries};
 use super::products::{Method, Right, times};
 use super::rows::{activate, norm_backward, residual_norm};
 use super::weight_cache::WeightCache;
 use crate::{Activation, DropoutPlan, DropoutRates, Precision, RowKeys, Site, Spans};
 use faculty_core::Stream;
+use std::hint::black_box;
+use std::time::{Duration, Instant};
 
 /// One kernel on the sizes of a chunk: what it computes, and what that costs.
 pub struct Kernel {
@@ -58,6 +61,49 @@ pub fn kernels(rows: usize, tokens: usize, width: usize, heads: usize) -> Vec<Ke
 
 fn product_cost(m: usize, k: usize, n: usize) -> (f64, f64) {
     (2.0 * (m * k * n) as f64, 4.0 * (m * k + k * n + m * n) as f64)
+}
+
+/// Operations a second that the tile unit gives the calling thread at the moment, on operands in the second-level cache;
+/// nothing where there is no such unit. Takes milliseconds.
+///
+/// On virtual machines this may change by a factor of four from one second to the next, and nothing else shows it.
+pub fn tile_rate() -> Option<f64> {
+    const DEPTH: usize = 2048;
+    if bf16_level() != Bf16Level::Amx {
+        return None;
+    }
+    let operand = filled(BLOCK * DEPTH, "operand");
+    let left = Panels::left(View::new(&operand, BLOCK, DEPTH), Planes::One);
+    let right = Panels::right(View::new(&operand, DEPTH, BLOCK), Planes::One);
+    let run = || {
+        let start = Instant::now();
+        product(&left, &right, 0..BLOCK, 0..BLOCK, 0..left.depth_tiles(), |_, _, square| {
+            black_box(square);
+        });
+        start.elapsed()
+    };
+    // The median: the fastest run would hide a unit that is taken away now and then.
+    let mut times: Vec<Duration> = (0..1001).map(|_| run()).collect();
+    times.sort_unstable();
+    Some(2.0 * (BLOCK * DEPTH * BLOCK) as f64 / times[times.len() / 2].as_secs_f64())
+}
+
+/// Root of the mean square error of a product `[m, k] x [k, n]` of standard normal numbers, against f64: by f32 vectors, and
+/// by three planes of tiles.
+pub fn product_errors(m: usize, k: usize, n: usize) -> [f64; 2] {
+    let (a, b, mut out) = (filled(m * k, "a"), filled(k * n, "b"), Buffer::new(m * n));
+    let exact: Vec<f64> = (0..m * n)
+        .map(|at| (0..k).map(|p| f64::from(a[at / n * k + p]) * f64::from(b[p * n + at % n])).sum())
+        .collect();
+    let error = |values: &[f32]| {
+        let squares: f64 = values.iter().zip(&exact).map(|(value, exact)| (f64::from(*value) - exact).powi(2)).sum();
+        (squares / exact.len() as f64).sqrt()
+    };
+    let (left, right) = (View::new(&a, m, k), View::new(&b, k, n));
+    multiply(&mut out, left, right, false);
+    let by_vectors = error(&out);
+    times(&mut out, left, Right::Tiles(&Panels::right(right, Planes::Three)), false);
+    [by_vectors, error(&out)]
 }
 
 fn product_by_vectors(m: usize, k: usize, n: usize) -> Kernel {

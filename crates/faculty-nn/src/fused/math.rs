@@ -106,27 +106,93 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 /// Sum of partial sums: halves, then quarters, a fixed tree.
 #[inline(always)]
 pub(super) fn total(parts: &[f32; PARTS]) -> f32 {
-    fold(parts, |a, b| a + b)
-}
-
-#[inline(always)]
-fn fold(parts: &[f32; PARTS], join: impl Fn(f32, f32) -> f32) -> f32 {
-    let lanes: [f32; LANES] =
-        std::array::from_fn(|i| join(join(parts[i], parts[i + 32]), join(parts[i + 16], parts[i + 48])));
-    let eight: [f32; 8] = std::array::from_fn(|i| join(lanes[i], lanes[i + 8]));
-    let four: [f32; 4] = std::array::from_fn(|i| join(eight[i], eight[i + 4]));
-    join(join(four[0], four[2]), join(four[1], four[3]))
+    fold::<Sum>(parts)
 }
 
 /// Largest of `values` (negative infinity if there is none); NaN does not count.
 #[inline(always)]
 pub(super) fn max(values: &[f32]) -> f32 {
-    let larger = |best: f32, value: f32| if value > best { value } else { best };
     let mut parts = [f32::NEG_INFINITY; PARTS];
     for chunk in values.chunks(PARTS) {
         for (part, value) in parts.iter_mut().zip(chunk) {
-            *part = larger(*part, *value);
+            *part = Larger::one(*part, *value);
         }
     }
-    fold(&parts, larger)
+    fold::<Larger>(&parts)
+}
+
+/// How two partial results become one.
+trait Join {
+    fn one(a: f32, b: f32) -> f32;
+
+    /// Four of them at once. Left to itself, the compiler takes the tree of [`fold`] number by number.
+    #[cfg(target_arch = "x86_64")]
+    fn four(a: Four, b: Four) -> Four;
+}
+
+#[cfg(target_arch = "x86_64")]
+use std::arch::x86_64::{
+    __m128 as Four, _mm_add_ps, _mm_cvtss_f32, _mm_loadu_ps, _mm_max_ps, _mm_movehl_ps, _mm_shuffle_ps,
+};
+
+struct Sum;
+
+impl Join for Sum {
+    #[inline(always)]
+    fn one(a: f32, b: f32) -> f32 {
+        a + b
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn four(a: Four, b: Four) -> Four {
+        // SAFETY: every x86-64 processor has SSE.
+        unsafe { _mm_add_ps(a, b) }
+    }
+}
+
+struct Larger;
+
+impl Join for Larger {
+    #[inline(always)]
+    fn one(best: f32, value: f32) -> f32 {
+        if value > best { value } else { best }
+    }
+
+    #[cfg(target_arch = "x86_64")]
+    #[inline(always)]
+    fn four(best: Four, value: Four) -> Four {
+        // The first argument where it is larger, else (also for NaN) the second.
+        // SAFETY: every x86-64 processor has SSE.
+        unsafe { _mm_max_ps(value, best) }
+    }
+}
+
+#[cfg(target_arch = "x86_64")]
+#[inline(always)]
+fn fold<J: Join>(parts: &[f32; PARTS]) -> f32 {
+    // SAFETY: sixteen bytes from element 4 i on lie inside the 64 elements for every i below 16.
+    let mut fours: [Four; 16] = std::array::from_fn(|i| unsafe { _mm_loadu_ps(parts.as_ptr().add(4 * i)) });
+    for half in [8, 4, 2, 1] {
+        for i in 0..half {
+            fours[i] = J::four(fours[i], fours[i + half]);
+        }
+    }
+    // SAFETY: every x86-64 processor has SSE.
+    unsafe {
+        let two = J::four(fours[0], _mm_movehl_ps(fours[0], fours[0]));
+        J::one(_mm_cvtss_f32(two), _mm_cvtss_f32(_mm_shuffle_ps::<0b01>(two, two)))
+    }
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+#[inline(always)]
+fn fold<J: Join>(parts: &[f32; PARTS]) -> f32 {
+    let mut parts = *parts;
+    for half in [32, 16, 8, 4, 2, 1] {
+        for i in 0..half {
+            parts[i] = J::one(parts[i], parts[i + half]);
+        }
+    }
+    parts[0]
 }

@@ -3,7 +3,7 @@
 //!
 //! With one plane a factor is rounded to bfloat16: 8 significant bits. With three planes, x = x0 + x1 + x2 holds all 24
 //! bits of an f32, and the six products x_i y_j with i + j <= 2 miss less than 2^-24 |x y|: a product of f32 quality at a
-//! sixth of the tile speed, which is still about twice the speed of f32 vectors. (The split is the one of oneMKL's
+//! sixth of the tile speed, which is still above the speed of f32 vectors (`docs/performance.md`). (The split is the one of oneMKL's
 //! `float_to_bf16x3` compute mode. Numbers below 2^-110 lose their last planes, because tiles take denormals as 0.)
 //!
 //! A tile is 16 lanes of 32 numbers, 1 KiB. Lanes are rows of the left factor and columns of the right one; the numbers
@@ -16,7 +16,7 @@ mod product;
 mod tests;
 mod vector;
 
-pub(super) use product::{BLOCK, Block, product};
+pub(super) use product::{BLOCK, Block, product, product_of_slice};
 
 use super::bf16::{self, PAIRS, Tile};
 use super::matrix::View;
@@ -76,20 +76,15 @@ impl Panels {
         Self { data: Buffer::new(tiles * planes.count() * LANES * PAIRS), side, planes, lanes, depth }
     }
 
-    /// A left factor of `lanes` rows that its writer fills square by square with [`Panels::write_square`].
-    pub(super) fn left_to_fill(planes: Planes, lanes: usize, depth: usize) -> Self {
-        Self::sized(Side::Left, planes, lanes, depth)
-    }
-
     /// `matrix` as the left factor (its rows are lanes). Runs on the calling thread.
     pub(super) fn left(matrix: View<'_>, planes: Planes) -> Self {
-        let mut panels = Self::sized(Side::Left, planes, matrix.rows(), matrix.cols());
-        let group = panels.group();
-        pack::lanes(matrix, 0, Side::Left, planes, group, panels.tiles_mut());
+        let mut panels = Self::left_scratch(planes, matrix.rows(), matrix.cols());
+        panels.refill(matrix);
         panels
     }
 
-    /// A left factor to be packed again and again, of at most so many rows and columns.
+    /// A left factor of at most so many rows and columns, to be filled by [`Panels::refill`] (again and again), or square by
+    /// square by [`Panels::write_square`] (which fills all of it).
     pub(super) fn left_scratch(planes: Planes, lanes: usize, depth: usize) -> Self {
         Self::sized(Side::Left, planes, lanes, depth)
     }
@@ -99,13 +94,19 @@ impl Panels {
         Self::sized(Side::Right, planes, lanes, depth)
     }
 
+    /// Gives it another size; what it holds is then for its writer to say.
+    pub(super) fn resize(&mut self, lanes: usize, depth: usize) {
+        (self.lanes, self.depth) = (lanes, depth);
+        assert!(lanes.div_ceil(2 * LANES) * 2 * self.group() <= self.tiles().len(), "size of reused tiles");
+    }
+
     /// Packs `matrix` in place of what was there. Runs on the calling thread.
     pub(super) fn refill(&mut self, matrix: View<'_>) {
         let rows_are_lanes = match self.side {
             Side::Left => matrix,
             Side::Right => matrix.t(),
         };
-        (self.lanes, self.depth) = (rows_are_lanes.rows(), rows_are_lanes.cols());
+        self.resize(rows_are_lanes.rows(), rows_are_lanes.cols());
         let (side, planes, group) = (self.side, self.planes, self.group());
         let tiles = self.lanes.div_ceil(2 * LANES) * 2 * group;
         pack::lanes(rows_are_lanes, 0, side, planes, group, &mut self.tiles_mut()[..tiles]);

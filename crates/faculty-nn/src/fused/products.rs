@@ -3,9 +3,10 @@
 use super::cpu::{Bf16Level, bf16_level};
 use super::matrix::{View, multiply};
 use super::memory::Buffer;
-use super::panels::{BLOCK, Block, DEPTH, Panels, Planes, product};
+use super::panels::{BLOCK, Block, DEPTH, Panels, Planes, product, product_of_slice};
 use super::plan::Weights;
-use super::rows::{activate_square, add, shift, shift_square};
+use super::rows::{activate_square, shift, shift_square};
+use super::simd::multiversion;
 use crate::{Activation, Precision};
 
 /// How the products of a layer are computed.
@@ -123,13 +124,16 @@ fn square_row(values: &[f32], first: usize) -> [f32; BLOCK] {
 /// in the second-level cache while all columns pass by, and every weight is fetched once a chunk.
 const DEPTH_AT_ONCE: usize = 512;
 
+/// The same in tiles, for a depth of `depth_tiles`. Slices are of one size: a short last one would be all overhead.
+fn slice_tiles(depth_tiles: usize, planes: Planes) -> usize {
+    let most = DEPTH_AT_ONCE / DEPTH * if planes == Planes::One { 3 } else { 1 };
+    depth_tiles.div_ceil(depth_tiles.div_ceil(most))
+}
+
 fn tiles_times(out: &mut [f32], left: &Panels, right: &Panels, accumulate: bool) {
     let columns = right.lanes();
     assert_eq!(out.len(), left.lanes() * columns, "size of a matrix product");
-    let tiles_at_once = DEPTH_AT_ONCE / DEPTH * if left.planes() == Planes::One { 3 } else { 1 };
-    // Slices of one size: a short last one would be all overhead.
-    let slices = left.depth_tiles().div_ceil(tiles_at_once);
-    let slice = left.depth_tiles().div_ceil(slices);
+    let slice = slice_tiles(left.depth_tiles(), left.planes());
     for first in (0..left.depth_tiles()).step_by(slice) {
         let tiles = first..left.depth_tiles().min(first + slice);
         product(left, right, 0..left.lanes(), 0..columns, tiles, |row, column, square| {
@@ -140,15 +144,28 @@ fn tiles_times(out: &mut [f32], left: &Panels, right: &Panels, accumulate: bool)
 
 /// Writes (or adds) a square to the rows of `out` from `column` on; what does not fit is left out.
 pub(super) fn store(square: &Block, out: &mut [f32], columns: usize, column: usize, accumulate: bool) {
-    let width = BLOCK.min(columns - column);
-    for (values, out) in square.0.as_chunks::<BLOCK>().0.iter().zip(out.chunks_exact_mut(columns)) {
-        let out = &mut out[column..column + width];
-        if accumulate {
-            add(&values[..width], out);
-        } else if let Ok(out) = <&mut [f32; BLOCK]>::try_from(&mut *out) {
-            *out = *values;
-        } else {
-            out.copy_from_slice(&values[..width]);
+    store_rows(&square.0, &mut out[column..], columns, BLOCK.min(columns - column), accumulate);
+}
+
+multiversion! {
+    /// The first `width` of every 32 values, to (or onto) the rows of `out`, `stride` apart.
+    fn store_rows(square: &[f32; BLOCK * BLOCK], out: &mut [f32], stride: usize, width: usize, accumulate: bool) {
+        for (values, out) in square.as_chunks::<BLOCK>().0.iter().zip(out.chunks_mut(stride)) {
+            let out = &mut out[..width];
+            match (<&mut [f32; BLOCK]>::try_from(&mut *out), accumulate) {
+                (Ok(out), true) => {
+                    for (out, value) in out.iter_mut().zip(values) {
+                        *out += value;
+                    }
+                }
+                (Ok(out), false) => *out = *values,
+                (Err(_), true) => {
+                    for (out, value) in out.iter_mut().zip(values) {
+                        *out += value;
+                    }
+                }
+                (Err(_), false) => out.copy_from_slice(&values[..width]),
+            }
         }
     }
 }
@@ -166,17 +183,25 @@ pub(super) fn feed_forward(
     let features = bias.len();
     match (factors.inner, factors.outer) {
         (Right::Tiles(inner), Right::Tiles(outer)) => {
-            let planes = inner.planes();
+            let (planes, rows, columns) = (inner.planes(), x.rows(), outer.lanes());
             let left = Panels::left(x, planes);
-            let mut activated = Panels::left_to_fill(planes, x.rows(), features);
-            product(&left, inner, 0..x.rows(), 0..features, 0..left.depth_tiles(), |row, column, square| {
-                let width = BLOCK.min(features - column);
-                let biases = square_row(bias, column);
-                let before = if before.is_empty() { &mut [] } else { &mut before[row * features + column..] };
-                activate_square(activation, planes == Planes::One, &biases, &mut square.0, before, features, width);
-                activated.write_square(row, column, square);
-            });
-            tiles_times(out, &activated, outer, false);
+            // Features in slices: what the second product reads is then still in the second-level cache.
+            let slice = slice_tiles(outer.depth_tiles(), planes) * DEPTH;
+            let mut activated = Panels::left_scratch(planes, rows, slice.min(features));
+            for first in (0..features).step_by(slice) {
+                let last = features.min(first + slice);
+                activated.resize(rows, last - first);
+                product(&left, inner, 0..rows, first..last, 0..left.depth_tiles(), |row, column, square| {
+                    let width = BLOCK.min(features - column);
+                    let biases = square_row(bias, column);
+                    let before = if before.is_empty() { &mut [] } else { &mut before[row * features + column..] };
+                    activate_square(activation, planes == Planes::One, &biases, &mut square.0, before, features, width);
+                    activated.write_square(row, column - first, square);
+                });
+                product_of_slice(&activated, outer, first / DEPTH, |row, column, square| {
+                    store(square, &mut out[row * columns..], columns, column, first > 0);
+                });
+            }
         }
         (inner, outer) => {
             let mut values = Buffer::new(x.rows() * features);

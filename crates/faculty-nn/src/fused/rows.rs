@@ -17,7 +17,7 @@ multiversion! {
     ) -> f32 {
         let n = out.len();
         let (residual, branch, bias) = (&residual[..n], &branch[..n], &bias[..n]);
-        let (gamma, beta, normalised) = (&gamma[..n], &beta[..n], &mut normalised[..n]);
+        let normalised = &mut normalised[..n];
         if keep.is_empty() {
             for i in 0..n {
                 normalised[i] = residual[i] + (branch[i] + bias[i]);
@@ -28,15 +28,7 @@ multiversion! {
                 normalised[i] = (branch[i] + bias[i]).mul_add(keep[i], residual[i]);
             }
         }
-        let mean = sum(normalised, |x| x) / n as f32;
-        let variance = sum(normalised, |x| (x - mean) * (x - mean)) / n as f32;
-        let scale = 1.0 / (variance + epsilon).sqrt();
-        for i in 0..n {
-            let value = (normalised[i] - mean) * scale;
-            normalised[i] = value;
-            out[i] = value.mul_add(gamma[i], beta[i]);
-        }
-        scale
+        normalise(normalised, gamma, beta, epsilon, out)
     }
 
     /// Backward of LayerNorm: gradient of its input from `grad` of its output; adds to the gradients of gamma and beta.
@@ -198,6 +190,23 @@ multiversion! {
             grad[i] = probabilities[i] * (grad[i] - mean);
         }
     }
+}
+
+/// The second half of a LayerNorm: `values` becomes (values - mean) / deviation, `out` that times gamma plus beta. Returns
+/// 1 / standard deviation.
+#[inline(always)]
+pub(super) fn normalise(values: &mut [f32], gamma: &[f32], beta: &[f32], epsilon: f32, out: &mut [f32]) -> f32 {
+    let n = out.len();
+    let (values, gamma, beta) = (&mut values[..n], &gamma[..n], &beta[..n]);
+    let mean = sum(values, |x| x) / n as f32;
+    let variance = sum(values, |x| (x - mean) * (x - mean)) / n as f32;
+    let scale = 1.0 / (variance + epsilon).sqrt();
+    for i in 0..n {
+        let value = (values[i] - mean) * scale;
+        values[i] = value;
+        out[i] = value.mul_add(gamma[i], beta[i]);
+    }
+    scale
 }
 
 #[inline(always)]

@@ -84,6 +84,7 @@ pub(super) use multiversion;
 
 #[cfg(test)]
 mod tests {
+    use super::super::levels::{at_each, normals};
     use super::super::mask::Draws;
     use super::super::math::{exp, normal, tanh};
     use super::super::rows::{activate, activate_backward, exponentials, norm_backward, residual_norm, softmax_again};
@@ -105,13 +106,7 @@ mod tests {
             Level::Avx2 => &[Level::Portable, Level::Avx2],
             Level::Portable => &[Level::Portable],
         };
-        let results = levels.iter().map(|level| {
-            FORCED.set(Some(*level));
-            compute()
-        });
-        let results = results.collect();
-        FORCED.set(None);
-        results
+        at_each(&FORCED, levels, compute)
     }
 
     fn assert_levels_agree(compute: impl Fn() -> Vec<f32>) {
@@ -124,16 +119,11 @@ mod tests {
         }
     }
 
-    fn normals(name: &str, count: usize) -> Vec<f32> {
-        let stream = Stream::new(3, name);
-        (0..count as u64).map(|index| stream.normal_at(index) as f32).collect()
-    }
-
     #[test]
     fn every_level_computes_the_same_rows() {
         for n in [1, 7, 16, 37, 130] {
-            let (x, y, bias) = (normals("x", n), normals("y", n), normals("bias", n));
-            let (gamma, beta, keep) = (normals("gamma", n), normals("beta", n), normals("keep", n));
+            let (x, y, bias) = (normals(3, "x", n), normals(3, "y", n), normals(3, "bias", n));
+            let (gamma, beta, keep) = (normals(3, "gamma", n), normals(3, "beta", n), normals(3, "keep", n));
             for keep in [&keep[..], &[]] {
                 assert_levels_agree(|| {
                     let (mut normalised, mut out) = (vec![0.0; n], vec![0.0; n]);
@@ -166,7 +156,7 @@ mod tests {
     #[test]
     fn every_level_multiplies_tiles() {
         for (rows, depth, stride) in [(1, 1, 16), (3, 5, 16), (8, 12, 32), (13, 40, 48), (29, 7, 80)] {
-            let (a, b) = (normals("a", rows * depth), normals("b", depth * stride));
+            let (a, b) = (normals(3, "a", rows * depth), normals(3, "b", depth * stride));
             let expected: Vec<f32> = (0..rows * stride)
                 .map(|at| (0..depth).map(|p| a[at / stride * depth + p] * b[p * stride + at % stride]).sum())
                 .collect();
@@ -191,7 +181,7 @@ mod tests {
     fn every_level_stays_inside_its_slices() {
         use super::super::guarded::{Edge, Guarded};
         for edge in Edge::BOTH {
-            let of = |name: &str, count: usize| Guarded::of(&normals(name, count), edge);
+            let of = |name: &str, count: usize| Guarded::of(&normals(3, name, count), edge);
             let new = |count: usize| Guarded::<f32>::new(count, edge);
             for rows in 1..=20 {
                 for (depth, stride) in [(1, 16), (5, 32), (16, 48), (33, 80)] {

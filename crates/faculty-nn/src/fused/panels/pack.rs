@@ -1,8 +1,9 @@
 //! From matrices to tiles.
 
-use super::{DEPTH, LANES, Planes, Side};
+use super::{DEPTH, LANES, Planes, STRIPS, Side};
 use crate::fused::bf16::{self, Tile};
 use crate::fused::matrix::View;
+use crate::fused::simd::multiversion;
 
 /// 16 lanes of 32 numbers.
 type Square = [f32; LANES * DEPTH];
@@ -10,84 +11,118 @@ type Square = [f32; LANES * DEPTH];
 /// Writes the tiles of rows `first..` of `matrix`, `group` tiles for every 16 rows, as many as `out` holds; rows and numbers
 /// past the end of the matrix are 0.
 pub(super) fn lanes(matrix: View<'_>, first: usize, side: Side, planes: Planes, group: usize, out: &mut [Tile]) {
-    let along_lanes = matrix.parts().2 == 1;
-    let mut square: Square = [0.0; LANES * DEPTH];
-    let mut packer = Packer { matrix, side, planes, square: &mut square };
+    let (_, row_stride, col_stride) = matrix.parts();
+    let along_lanes = col_stride == 1;
+    assert!(along_lanes || row_stride == 1, "a matrix that is contiguous in one direction");
+    let count = planes.count();
+    let cutter = Cutter { along_lanes, turned: along_lanes != (side == Side::Left), count };
     if along_lanes {
+        let mut square = [0.0; LANES * DEPTH];
         for (strip, tiles) in out.chunks_exact_mut(group).enumerate() {
-            for (index, tiles) in tiles.chunks_exact_mut(planes.count()).enumerate() {
-                packer.tile(first + strip * LANES, index * DEPTH, tiles);
+            for (index, tiles) in tiles.chunks_exact_mut(count).enumerate() {
+                read_lanes(matrix, first + strip * LANES, index * DEPTH, &mut square);
+                cutter.cut(&square, tiles);
             }
         }
     } else {
-        // Rows of memory hold the lanes of all strips: they are read once.
-        for index in 0..group / planes.count() {
-            for (strip, tiles) in out.chunks_exact_mut(group).enumerate() {
-                let at = index * planes.count();
-                packer.tile(first + strip * LANES, index * DEPTH, &mut tiles[at..at + planes.count()]);
+        let mut squares = [[0.0; LANES * DEPTH]; STRIPS];
+        for (chunk, tiles) in out.chunks_mut(STRIPS * group).enumerate() {
+            let squares = &mut squares[..tiles.len() / group];
+            for index in 0..group / count {
+                read_strips(matrix, first + chunk * STRIPS * LANES, index * DEPTH, squares);
+                for (square, tiles) in squares.iter().zip(tiles.chunks_exact_mut(group)) {
+                    cutter.cut(square, &mut tiles[index * count..(index + 1) * count]);
+                }
             }
         }
     }
 }
 
-struct Packer<'a> {
-    matrix: View<'a>,
-    side: Side,
-    planes: Planes,
-    square: &'a mut Square,
+/// Reads lanes `lane..lane + 16`, numbers `start..start + 32`, of a matrix whose lanes lie in one piece: lane by lane.
+fn read_lanes(matrix: View<'_>, lane: usize, start: usize, square: &mut Square) {
+    let (data, stride, _) = matrix.parts();
+    let lanes = matrix.rows().saturating_sub(lane).min(LANES);
+    let depth = (matrix.cols() - start).min(DEPTH);
+    if lanes < LANES || depth < DEPTH {
+        square.fill(0.0);
+    }
+    if lanes > 0 {
+        copy_lanes(&data[lane * stride + start..], stride, lanes, depth, square);
+    }
 }
 
-impl Packer<'_> {
-    /// One tile, all planes: lanes `lane..lane + 16`, numbers `start..start + 32`.
-    fn tile(&mut self, lane: usize, start: usize, out: &mut [Tile]) {
-        let (data, row_stride, col_stride) = self.matrix.parts();
-        let along_lanes = col_stride == 1;
-        assert!(along_lanes || row_stride == 1, "a matrix that is contiguous in one direction");
-        let count = self.matrix.rows().saturating_sub(lane).min(LANES);
-        let depth = (self.matrix.cols() - start).min(DEPTH);
-        if count < LANES || depth < DEPTH {
-            self.square.fill(0.0);
-        }
-        if count > 0 {
-            let data = &data[lane * row_stride + start * col_stride..];
-            if along_lanes {
-                read(data, row_stride, count, depth, DEPTH, self.square);
-            } else {
-                read(data, col_stride, depth, count, LANES, self.square);
-            }
-        }
-        // Pairs come out in the order in which the memory lies; the other order takes a transposition.
-        if along_lanes == (self.side == Side::Left) {
-            self.cut(along_lanes, out);
-        } else {
-            let mut turned = [[[0; bf16::PAIRS]; bf16::PAIRS]; 3];
-            self.cut(along_lanes, &mut turned[..self.planes.count()]);
-            for (from, to) in turned.iter().zip(out) {
-                bf16::transpose(from, to);
-            }
+/// The same for lanes that lie side by side in memory: numbers of all lanes of the strips after one another, so that every
+/// row of the memory is read once, in one go.
+fn read_strips(matrix: View<'_>, lane: usize, start: usize, squares: &mut [Square]) {
+    let (data, _, stride) = matrix.parts();
+    let most = squares.len() * LANES;
+    let lanes = matrix.rows().saturating_sub(lane).min(most);
+    let depth = (matrix.cols() - start).min(DEPTH);
+    if lanes < most || depth < DEPTH {
+        squares.iter_mut().for_each(|square| square.fill(0.0));
+    }
+    if lanes > 0 {
+        copy_strips(&data[start * stride + lane..], stride, lanes, depth, squares);
+    }
+}
+
+multiversion! {
+    /// `lanes` rows of `depth` floats, `stride` apart, into rows of 32.
+    fn copy_lanes(data: &[f32], stride: usize, lanes: usize, depth: usize, square: &mut Square) {
+        for (index, out) in square.as_chunks_mut::<DEPTH>().0.iter_mut().take(lanes).enumerate() {
+            copy(&data[index * stride..][..depth], out);
         }
     }
 
-    fn cut(&self, along_lanes: bool, out: &mut [Tile]) {
-        match (out, along_lanes) {
-            ([only], true) => bf16::round_lanes(self.square, only),
-            ([only], false) => bf16::round_rows(self.square, only),
-            ([first, second, third], true) => bf16::split_lanes(self.square, [first, second, third]),
-            ([first, second, third], false) => bf16::split_rows(self.square, [first, second, third]),
+    /// `depth` rows of `lanes` floats, `stride` apart: 16 of a row into each square, row by row.
+    fn copy_strips(data: &[f32], stride: usize, lanes: usize, depth: usize, squares: &mut [Square]) {
+        for number in 0..depth {
+            let row = &data[number * stride..][..lanes];
+            for (square, values) in squares.iter_mut().zip(row.chunks(LANES)) {
+                copy(values, &mut square.as_chunks_mut::<LANES>().0[number]);
+            }
+        }
+    }
+}
+
+/// Copies to the front of `out`; a copy of a size that the compiler knows is a few vector moves, another one a call.
+#[inline(always)]
+fn copy<const N: usize>(from: &[f32], out: &mut [f32; N]) {
+    match <&[f32; N]>::try_from(from) {
+        Ok(from) => *out = *from,
+        Err(_) => out[..from.len()].copy_from_slice(from),
+    }
+}
+
+/// From numbers to the planes of a tile.
+struct Cutter {
+    /// The numbers lie lane by lane.
+    along_lanes: bool,
+    /// Pairs come out in the order in which the numbers lie; the other order takes a transposition.
+    turned: bool,
+    /// Planes.
+    count: usize,
+}
+
+impl Cutter {
+    fn cut(&self, square: &Square, out: &mut [Tile]) {
+        if !self.turned {
+            return self.split(square, out);
+        }
+        let mut turned = [[[0; bf16::PAIRS]; bf16::PAIRS]; 3];
+        self.split(square, &mut turned[..self.count]);
+        for (from, to) in turned.iter().zip(out) {
+            bf16::transpose(from, to);
+        }
+    }
+
+    fn split(&self, square: &Square, out: &mut [Tile]) {
+        match (out, self.along_lanes) {
+            ([only], true) => bf16::round_lanes(square, only),
+            ([only], false) => bf16::round_rows(square, only),
+            ([first, second, third], true) => bf16::split_lanes(square, [first, second, third]),
+            ([first, second, third], false) => bf16::split_rows(square, [first, second, third]),
             _ => {}
-        }
-    }
-}
-
-/// Copies `rows` rows of `size` floats, `width` apart in the square.
-fn read(data: &[f32], stride: usize, rows: usize, size: usize, width: usize, square: &mut Square) {
-    for (row, out) in square.chunks_exact_mut(width).take(rows).enumerate() {
-        let from = &data[row * stride..][..size];
-        // A copy of a size that the compiler knows is a few vector moves; another one is a call.
-        match (<&[f32; DEPTH]>::try_from(from), <&[f32; LANES]>::try_from(from)) {
-            (Ok(from), _) => out.copy_from_slice(from),
-            (_, Ok(from)) => out[..LANES].copy_from_slice(from),
-            _ => out[..size].copy_from_slice(from),
         }
     }
 }

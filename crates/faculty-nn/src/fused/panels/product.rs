@@ -25,13 +25,40 @@ pub(in crate::fused) fn product(
     rows: Range<usize>,
     columns: Range<usize>,
     depth_tiles: Range<usize>,
+    sink: impl FnMut(usize, usize, &mut Block),
+) {
+    assert!(left.depth == right.depth, "factors of a product");
+    let first = depth_tiles.start;
+    shifted(left, right, rows, columns, depth_tiles, first, sink);
+}
+
+/// The same for a left factor that is a slice: its depth is that of `right` from tile `first_tile` on. All rows and columns.
+pub(in crate::fused) fn product_of_slice(
+    left: &Panels,
+    right: &Panels,
+    first_tile: usize,
+    sink: impl FnMut(usize, usize, &mut Block),
+) {
+    shifted(left, right, 0..left.lanes, 0..right.lanes, 0..left.depth_tiles(), first_tile, sink);
+}
+
+/// Sums over `depth_tiles` of the left and as many tiles of the right factor, from `right_first` on.
+fn shifted(
+    left: &Panels,
+    right: &Panels,
+    rows: Range<usize>,
+    columns: Range<usize>,
+    depth_tiles: Range<usize>,
+    right_first: usize,
     mut sink: impl FnMut(usize, usize, &mut Block),
 ) {
+    let right_tiles = right_first..right_first + depth_tiles.len();
     assert!(left.side == Side::Left && right.side == Side::Right, "sides of a product");
-    assert!(left.depth == right.depth && left.planes == right.planes, "factors of a product");
+    assert!(left.planes == right.planes, "planes of a product");
     assert!(rows.start.is_multiple_of(BLOCK) && columns.start.is_multiple_of(BLOCK), "start of a product");
     assert!(rows.end <= left.lanes && columns.end <= right.lanes, "end of a product");
-    assert!(depth_tiles.end <= left.depth_tiles() && !depth_tiles.is_empty(), "depth of a product");
+    assert!(!depth_tiles.is_empty() && depth_tiles.end <= left.depth_tiles(), "depth of a product");
+    assert!(right_tiles.end <= right.depth_tiles(), "depth of a product");
     let kernel = Kernel::new(left.planes);
     let bytes = 2 * depth_tiles.len() * left.planes.count() * size_of::<Tile>();
     let rows_at_once = (LEFT_BYTES / bytes).max(1) * BLOCK;
@@ -40,8 +67,8 @@ pub(in crate::fused) fn product(
         let bottom = rows.end.min(top + rows_at_once);
         for column in columns.clone().step_by(BLOCK) {
             let next_column = if column + BLOCK < columns.end { column + BLOCK } else { columns.start };
-            let next = [0, 1].map(|tile| right.strip(next_column / LANES + tile, &depth_tiles));
-            let right = [0, 1].map(|tile| right.strip(column / LANES + tile, &depth_tiles));
+            let next = [0, 1].map(|tile| right.strip(next_column / LANES + tile, &right_tiles));
+            let right = [0, 1].map(|tile| right.strip(column / LANES + tile, &right_tiles));
             for (index, row) in (top..bottom).step_by(BLOCK).enumerate() {
                 let left = [0, 1].map(|tile| left.strip(row / LANES + tile, &depth_tiles));
                 if left_over(row, bottom) {

@@ -1,8 +1,8 @@
 use super::product::{BLOCK, product};
 use super::*;
 use crate::fused::cpu::{Bf16Level, FORCED, detect};
+use crate::fused::levels::{at_each, normals};
 use crate::fused::products::store;
-use faculty_core::Stream;
 
 /// `compute` on every unit that this processor has, the emulation first.
 fn on_every_unit(compute: impl Fn() -> Vec<f32>) -> Vec<Vec<f32>> {
@@ -11,18 +11,7 @@ fn on_every_unit(compute: impl Fn() -> Vec<f32>) -> Vec<Vec<f32>> {
         Bf16Level::Avx512Bf16 => &[Bf16Level::Emulated, Bf16Level::Avx512Bf16],
         Bf16Level::Emulated => &[Bf16Level::Emulated],
     };
-    let results = levels.iter().map(|level| {
-        FORCED.set(Some(*level));
-        compute()
-    });
-    let results = results.collect();
-    FORCED.set(None);
-    results
-}
-
-fn normals(name: &str, count: usize) -> Vec<f32> {
-    let stream = Stream::new(7, name);
-    (0..count as u64).map(|index| stream.normal_at(index) as f32).collect()
+    at_each(&FORCED, levels, compute)
 }
 
 fn transposed(matrix: &[f32], columns: usize) -> Vec<f32> {
@@ -54,7 +43,7 @@ const SHAPES: [(usize, usize, usize); 9] = [
 #[test]
 fn products_are_near_the_exact_ones_on_every_unit() {
     for (m, k, n) in SHAPES {
-        let (a, b) = (normals("a", m * k), normals("b", k * n));
+        let (a, b) = (normals(7, "a", m * k), normals(7, "b", k * n));
         let exact: Vec<f64> = (0..m * n)
             .map(|at| (0..k).map(|p| f64::from(a[at / n * k + p]) * f64::from(b[p * n + at % n])).sum())
             .collect();
@@ -78,24 +67,10 @@ fn products_are_near_the_exact_ones_on_every_unit() {
     }
 }
 
-/// Root of the mean square of the differences from `exact`.
-fn deviation(values: &[f32], exact: &[f64]) -> f64 {
-    let squares: f64 = values.iter().zip(exact).map(|(value, exact)| (f64::from(*value) - exact).powi(2)).sum();
-    (squares / exact.len() as f64).sqrt()
-}
-
 #[test]
 fn three_planes_are_as_good_as_f32_vectors() {
     for (m, k, n) in [(64, 384, 96), (64, 1536, 64), (32, 3072, 32)] {
-        let (a, b) = (normals("a", m * k), normals("b", k * n));
-        let exact: Vec<f64> = (0..m * n)
-            .map(|at| (0..k).map(|p| f64::from(a[at / n * k + p]) * f64::from(b[p * n + at % n])).sum())
-            .collect();
-        let mut vectors = vec![0.0; m * n];
-        crate::fused::matrix::multiply(&mut vectors, View::new(&a, m, k), View::new(&b, k, n), false);
-        let left = Panels::left(View::new(&a, m, k), Planes::Three);
-        let tiles = multiply(&left, &Panels::right(View::new(&b, k, n), Planes::Three));
-        let (vectors, tiles) = (deviation(&vectors, &exact), deviation(&tiles, &exact));
+        let [vectors, tiles] = crate::fused::kernels::product_errors(m, k, n);
         assert!(tiles < 3.0 * vectors, "{m}x{k}x{n}: rms error {tiles:e}, by f32 vectors {vectors:e}");
     }
 }
@@ -103,7 +78,7 @@ fn three_planes_are_as_good_as_f32_vectors() {
 #[test]
 fn strided_views_pack_like_their_copies() {
     for (m, k, _) in SHAPES {
-        let a = normals("a", m * k);
+        let a = normals(7, "a", m * k);
         let turned = transposed(&a, k);
         for planes in [Planes::One, Planes::Three] {
             let plain = Panels::left(View::new(&a, m, k), planes);
@@ -119,15 +94,15 @@ fn strided_views_pack_like_their_copies() {
 #[test]
 fn squares_written_into_a_factor_are_that_factor() {
     for (m, k, n) in SHAPES {
-        let (a, b) = (normals("a", m * k), normals("b", k * n));
+        let (a, b) = (normals(7, "a", m * k), normals(7, "b", k * n));
         for planes in [Planes::One, Planes::Three] {
             let (left, right) = (Panels::left(View::new(&a, m, k), planes), Panels::right(View::new(&b, k, n), planes));
-            let mut written = Panels::left_to_fill(planes, m, n);
+            let mut written = Panels::left_scratch(planes, m, n);
             product(&left, &right, 0..m, 0..n, 0..left.depth_tiles(), |row, column, square| {
                 written.write_square(row, column, square);
             });
             let product = multiply(&left, &right);
-            let c = normals("c", n * 5);
+            let c = normals(7, "c", n * 5);
             let c = Panels::right(View::new(&c, n, 5), planes);
             assert_eq!(multiply(&written, &c), multiply(&Panels::left(View::new(&product, m, n), planes), &c));
         }
@@ -137,7 +112,7 @@ fn squares_written_into_a_factor_are_that_factor() {
 #[test]
 fn parts_of_a_product_are_the_product() {
     let (m, k, n) = (100, 200, 150);
-    let (a, b) = (normals("a", m * k), normals("b", k * n));
+    let (a, b) = (normals(7, "a", m * k), normals(7, "b", k * n));
     for planes in [Planes::One, Planes::Three] {
         let (left, right) = (Panels::left(View::new(&a, m, k), planes), Panels::right(View::new(&b, k, n), planes));
         let whole = multiply(&left, &right);
@@ -165,7 +140,7 @@ fn parts_of_a_product_are_the_product() {
 #[test]
 fn three_planes_hold_every_bit() {
     for value in
-        normals("values", 4096).into_iter().chain([0.0, -0.0, 1.0, f32::MAX / 2.0, 1e-20, -3.3e-8, 16_777_215.0])
+        normals(7, "values", 4096).into_iter().chain([0.0, -0.0, 1.0, f32::MAX / 2.0, 1e-20, -3.3e-8, 16_777_215.0])
     {
         let mut square = [0.0; 512];
         square[0] = value;
@@ -253,7 +228,7 @@ fn packing_reads_its_matrix_and_nothing_else() {
     for edge in Edge::BOTH {
         for (m, k, _) in SHAPES {
             let mut a = Guarded::<f32>::new(m * k, edge);
-            a.copy_from_slice(&normals("a", m * k));
+            a.copy_from_slice(&normals(7, "a", m * k));
             for planes in [Planes::One, Planes::Three] {
                 for view in [View::new(&a, m, k), View::new(&a, m, k).t()] {
                     let (left, right) = (Panels::left(view, planes), Panels::right(view, planes));

@@ -25,7 +25,7 @@ pub fn write_logits(
     let mut copy = classifier.clone();
     if bench.mode == Mode::Train {
         let batches: Vec<Vec<usize>> = plan.batches.iter().take(STEPS).cloned().collect();
-        train(bench, &mut copy, tokens, &batches, 0.0)?;
+        train(bench, &mut copy, tokens, &batches, 0.0, 0)?;
     }
     let rows: Vec<usize> = (0..tokens.len().min(TEXTS)).collect();
     let logits = copy.logits(&tokens.select(&rows), &Silent)?;

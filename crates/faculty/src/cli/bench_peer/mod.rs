@@ -12,6 +12,7 @@ use super::output::print;
 use clap::{Args, ValueEnum};
 use faculty_core::{Error, Result};
 use faculty_model::Classifier;
+use faculty_nn::fused::kernels::tile_rate;
 use faculty_nn::{DropoutRates, PrecisionChoice};
 use faculty_student::{TrainSettings, resolve_model};
 use faculty_text::{Corpus, ReadOptions};
@@ -81,7 +82,7 @@ enum Mode {
 struct Round {
     /// Sum of logits, mean loss, mean score or accuracy.
     checksum: f64,
-    /// Seconds of named parts.
+    /// Seconds of named parts, and `tiles_gflops`.
     phases: Vec<(&'static str, f64)>,
 }
 
@@ -105,9 +106,13 @@ impl BenchPeer {
             match line.trim() {
                 "quit" => break,
                 "round" => {
+                    let before = tile_rate();
                     let start = Instant::now();
-                    let Round { checksum, phases } = work.round(self)?;
+                    let Round { checksum, mut phases } = work.round(self)?;
                     let seconds = start.elapsed().as_secs_f64();
+                    // Not seconds, but what explains them: the unit's speed around the round, in billions a second.
+                    let around = before.zip(tile_rate()).map(|(before, after)| f64::midpoint(before, after) / 1e9);
+                    phases.extend(around.map(|rate| ("tiles_gflops", rate)));
                     let parts: String = phases.iter().map(|(name, seconds)| format!(" {name} {seconds:.6}")).collect();
                     print(&format!("seconds {seconds:.6} samples {} checksum {checksum:.6}{parts}", plan.samples))?;
                 }

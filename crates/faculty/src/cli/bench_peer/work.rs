@@ -21,8 +21,9 @@ pub enum Work {
     Infer(Classifier, Tokens, Vec<Vec<usize>>),
     /// All texts of the batches, cut anew as the library does it.
     InferAll(Classifier, Tokens),
-    /// The batches as given: what is in a batch is part of a training recipe.
-    Train(Classifier, Tokens, Vec<Vec<usize>>),
+    /// The batches as given (what is in a batch is part of a training recipe), and the seed of the next round: every round
+    /// draws its own dropout masks, as the other side's generator does.
+    Train(Classifier, Tokens, Vec<Vec<usize>>, u64),
     /// A teacher and its texts.
     Scan(ClassifierTeacher, Vec<String>),
     /// Teachers, student, texts.
@@ -53,8 +54,8 @@ impl Work {
                 Self::Infer(classifier, tokens, plan.batches.clone())
             }
             Mode::Train => {
-                train(bench, &mut classifier, &tokens, &warmup, bench.dropout)?;
-                Self::Train(classifier, tokens, plan.batches.clone())
+                train(bench, &mut classifier, &tokens, &warmup, bench.dropout, 0)?;
+                Self::Train(classifier, tokens, plan.batches.clone(), 1)
             }
             Mode::Scan => {
                 let teacher = ClassifierTeacher::new("teacher", classifier);
@@ -81,8 +82,10 @@ impl Work {
         match self {
             Self::Infer(classifier, tokens, batches) => infer(classifier, tokens, batches).map(Round::new),
             Self::InferAll(classifier, tokens) => Ok(Round::new(sum(&classifier.logits(tokens, &Silent)?))),
-            Self::Train(classifier, tokens, batches) => {
-                train(bench, classifier, tokens, batches, bench.dropout).map(Round::new)
+            Self::Train(classifier, tokens, batches, seed) => {
+                let loss = train(bench, classifier, tokens, batches, bench.dropout, *seed)?;
+                *seed += 1;
+                Ok(Round::new(loss))
             }
             Self::Scan(teacher, texts) => scan(bench, teacher, texts).map(Round::new),
             Self::Muki(muki) => muki.round(bench),
@@ -111,10 +114,11 @@ pub fn train(
     tokens: &Tokens,
     batches: &[Vec<usize>],
     dropout: f32,
+    seed: u64,
 ) -> Result<f64> {
     let classes: Vec<usize> = (0..tokens.len()).map(|row| row % classifier.labels.len()).collect();
     let settings = bench.settings(dropout, 0.0);
-    let report = fine_tune_batches(classifier, tokens, &classes, &settings, batches, 0, &Silent)?;
+    let report = fine_tune_batches(classifier, tokens, &classes, &settings, batches, seed, &Silent)?;
     Ok(report.curve.iter().map(|point| f64::from(point.loss)).sum::<f64>() / report.curve.len().max(1) as f64)
 }
 

@@ -80,7 +80,9 @@ fn step(name: &str, work: impl FnOnce() -> Result) -> Result {
 
 /// Every file below experiments/ can be planned: its keys, its tiers, its data.
 fn plan_experiments() -> Result {
-    let experiments = files(&root().join("experiments"), "toml");
+    let mut experiments = files(&root().join("experiments"), "toml");
+    // What other files extend is no experiment of its own.
+    experiments.retain(|file| !file.parent().is_some_and(|folder| folder.ends_with("base")));
     if experiments.is_empty() {
         return Err("there is no file below experiments/".to_owned());
     }

@@ -15,6 +15,7 @@
 mod access;
 mod data;
 mod diff;
+mod extends;
 mod load;
 mod machine;
 mod manifest;

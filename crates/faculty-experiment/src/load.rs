@@ -1,5 +1,6 @@
-//! From an experiment file to a configuration: defaults, file, tier, environment, `--set`, in this order.
+//! From an experiment file to a configuration: defaults, extended files, file, tier, environment, `--set`, in this order.
 
+use crate::extends::expand;
 use crate::schema::ExperimentFile;
 use crate::unknown::{describe, line_of};
 use config::{Config, ConfigError, Environment, File, FileFormat, Map};
@@ -33,7 +34,7 @@ const PREFIX: &str = "FACULTY__";
 /// Reads, layers and checks an experiment file.
 ///
 /// # Errors
-/// Fails if the file cannot be read or is no TOML, a key is unknown (in any tier; the nearest valid name is suggested),
+/// Fails if the file or one that it `extends` cannot be read or is no TOML, a key is unknown (in any tier; the nearest valid name is suggested),
 /// a value has the wrong type, the tier does not exist, or [`ExperimentFile::validate`] objects. The error names the
 /// layer: the file with its line, the tier, the environment or `--set`.
 pub fn load_experiment(path: &Path, overrides: &Overrides) -> Result<ExperimentFile> {
@@ -46,8 +47,12 @@ pub fn load_experiment(path: &Path, overrides: &Overrides) -> Result<ExperimentF
 /// # Errors
 /// As [`load_experiment`].
 pub fn parse_experiment(path: &Path, text: &str, overrides: &Overrides) -> Result<ExperimentFile> {
+    let expanded = expand(path, text)?;
+    // Lines of a file that stands on others are not those of any of them.
+    let has_lines = expanded.is_none();
+    let text = expanded.as_deref().unwrap_or(text);
     let file: ExperimentFile = toml::from_str(text).map_err(|error| {
-        let line = error.span().map(|span| line_of(text, span.start));
+        let line = error.span().filter(|_| has_lines).map(|span| line_of(text, span.start));
         let described = describe(&error, path);
         match line {
             Some(line) => described.line(line),

@@ -159,3 +159,29 @@ fn differences_name_the_key_and_both_values() {
     let found = differences(before, now, |key| key.starts_with("row[")).unwrap();
     assert_eq!(describe_differences(&found), "a: 1 -> 2\n  b.c: \"x\" -> (absent)\n  b.d: (absent) -> true");
 }
+
+#[test]
+fn a_file_completes_and_overrides_the_one_it_extends() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+    let load = |name: &str| faculty_experiment::load_experiment(&folder.path().join(name), &Overrides::default());
+    write("base.toml", SMALL);
+    write("upper.toml", "extends = \"base.toml\"\n[table]\ntitle = \"Another title\"\n[student.train]\nepochs = 9\n");
+    let (base, upper) = (load("base.toml").unwrap(), load("upper.toml").unwrap());
+    assert_eq!((upper.table.title.as_str(), upper.student.train.epochs), ("Another title", 9));
+    assert_eq!((&upper.rows, &upper.data, &upper.teacher), (&base.rows, &base.data, &base.teacher));
+
+    write("wrong.toml", "extends = \"base.toml\"\n[student.train]\nepoch = 9\n");
+    let error = load("wrong.toml").unwrap_err().to_string();
+    assert!(error.contains("wrong.toml") && error.contains("did you mean `epochs`?"), "{error}");
+    write("nowhere.toml", "extends = \"missing.toml\"\n");
+    let error = load("nowhere.toml").unwrap_err().to_string();
+    assert!(error.contains("missing.toml") && error.contains("nowhere.toml"), "{error}");
+    write("round.toml", "extends = \"about.toml\"\n");
+    write("about.toml", "extends = \"round.toml\"\n");
+    assert!(load("round.toml").unwrap_err().to_string().contains("extends itself"));
+    write("broken.toml", "extends = \"half.toml\"\n");
+    write("half.toml", "schema = 1\n[table\n");
+    let error = load("broken.toml").unwrap_err().to_string();
+    assert!(error.contains("half.toml:2"), "{error}");
+}

@@ -44,10 +44,6 @@ struct Split<'a> {
 /// Rows of fewer tokens are multiplied by vectors: bfloat16 tiles would be mostly padding.
 const TILES_FROM_TOKENS: usize = 24;
 
-/// Queries whose scores are computed and used before the next ones: the scores stay in the first-level cache. Whole squares
-/// of tiles.
-const QUERIES_AT_ONCE: usize = 32;
-
 /// Factors of the two products of a head as bfloat16 tiles.
 struct Packed {
     query: Panels,
@@ -66,7 +62,7 @@ impl Tiles {
             query: Panels::left_scratch(Planes::One, tokens, plan.head_width()),
             key: Panels::right_scratch(Planes::One, plan.head_width(), tokens),
             value: Panels::right_scratch(Planes::One, tokens, plan.head_width()),
-            probabilities: Panels::left_scratch(Planes::One, tokens.min(QUERIES_AT_ONCE), tokens),
+            probabilities: Panels::left_scratch(Planes::One, tokens, tokens),
         });
         Self { memory: Buffer::new(size), packed, draws: Draws::default(), tokens, padded_tokens, padded_width }
     }
@@ -182,11 +178,10 @@ fn heads(plan: &LayerPlan) -> impl Iterator<Item = (usize, Head)> {
     (0..plan.heads).map(move |head| (head, Head { first: head * width, width }))
 }
 
-/// Writes the given rows of left right into those of `out`, `stride` floats each.
-fn tiles_times(out: &mut [f32], stride: usize, left: &Panels, rows: Range<usize>, right: &Panels) {
-    let first = rows.start;
-    panel_product(left, right, rows, 0..right.lanes(), 0..left.depth_tiles(), |row, column, square| {
-        store(square, &mut out[(row - first) * stride..], stride, column, false);
+/// Writes left right into the rows of `out`, `stride` floats each.
+fn tiles_times(out: &mut [f32], stride: usize, left: &Panels, right: &Panels) {
+    panel_product(left, right, 0..left.lanes(), 0..right.lanes(), 0..left.depth_tiles(), |row, column, square| {
+        store(square, &mut out[row * stride..], stride, column, false);
     });
 }
 
@@ -195,11 +190,11 @@ pub(super) fn score_factor(plan: &LayerPlan) -> f32 {
     (1.0 / (plan.head_width() as f64).sqrt()) as f32
 }
 
-/// Writes multipliers of attention probabilities, `[queries, tokens]` without padding, from element `first` on: elements
-/// as [`crate::EncoderLayer`] counts them, head by head.
-fn fill_keep(plan: &LayerPlan, draws: &mut Draws, row: usize, first: usize, keep: &mut [f32]) -> bool {
+/// Writes multipliers of the attention probabilities of `head`, `[queries, tokens]` without padding: elements as
+/// [`crate::EncoderLayer`] counts them.
+fn fill_keep(plan: &LayerPlan, draws: &mut Draws, row: usize, head: usize, tokens: usize, keep: &mut [f32]) -> bool {
     let Some(mask) = &plan.attention_mask else { return false };
-    draws.fill(mask, row, first, keep);
+    draws.fill(mask, row, head * tokens * tokens, keep);
     true
 }
 
@@ -216,54 +211,42 @@ pub(super) fn forward(plan: &LayerPlan, input: &RowOf<'_>, tiles: &mut Tiles, co
     let (queries, tokens) = (context.len() / plan.width, input.qkv.len() / (3 * plan.width));
     let (tile, packed, draws, padded_tokens, padded) = tiles.split(tokens);
     let mut packed = packed.filter(|_| queries > 1);
-    let query_tile = &mut tile.query[..queries * padded];
+    let (query_tile, output) = (&mut tile.query[..queries * padded], &mut tile.output[..queries * padded]);
+    let scores = &mut tile.scores[..queries * padded_tokens];
+    let keep = &mut tile.keep[..queries * tokens];
     for (index, head) in heads(plan) {
         match &mut packed {
             Some(packed) => {
                 packed.query.refill(input.columns(0, head, plan).row_block(0, queries));
                 packed.key.refill(input.columns(1, head, plan).t());
-                packed.value.refill(input.columns(2, head, plan));
+                tiles_times(scores, padded_tokens, &packed.query, &packed.key);
             }
             None => {
                 input.gather(0, head, plan, query_tile, padded);
                 input.gather(1, head, plan, tile.key, padded);
                 transpose(tile.key, padded, tile.key_t, padded_tokens);
-                input.gather(2, head, plan, tile.value, padded);
+                product(Operand::rows(query_tile, padded), head.width, tile.key_t, scores, padded_tokens);
             }
         }
-        for first in (0..queries).step_by(QUERIES_AT_ONCE) {
-            let block = first..queries.min(first + QUERIES_AT_ONCE);
-            let scores = &mut tile.scores[..block.len() * padded_tokens];
-            match &packed {
-                Some(packed) => tiles_times(scores, padded_tokens, &packed.query, block.clone(), &packed.key),
-                None => {
-                    let rows = Operand::rows(&query_tile[block.start * padded..block.end * padded], padded);
-                    product(rows, head.width, tile.key_t, scores, padded_tokens);
-                }
+        exponentials(scores, padded_tokens, tokens, &mut stats[2 * index..], 2 * plan.heads);
+        if fill_keep(plan, draws, input.row, index, tokens, keep) {
+            for (query, range) in each_query(queries, tokens, padded_tokens) {
+                scale_by(&keep[query * tokens..], &mut scores[range]);
             }
-            for (query, range) in each_query(block.len(), tokens, padded_tokens) {
-                let (maximum, inverse) = exponentials(&mut scores[range]);
-                let at = 2 * ((first + query) * plan.heads + index);
-                stats[at] = maximum;
-                stats[at + 1] = inverse;
+        }
+        match &mut packed {
+            Some(packed) => {
+                packed.value.refill(input.columns(2, head, plan));
+                packed.probabilities.refill(View::columns(scores, queries, tokens, padded_tokens));
+                tiles_times(output, padded, &packed.probabilities, &packed.value);
             }
-            let keep = &mut tile.keep[..block.len() * tokens];
-            if fill_keep(plan, draws, input.row, (index * tokens + first) * tokens, keep) {
-                for (query, range) in each_query(block.len(), tokens, padded_tokens) {
-                    scale_by(&keep[query * tokens..], &mut scores[range]);
-                }
-            }
-            let output = &mut tile.output[block.start * padded..block.end * padded];
-            match &mut packed {
-                Some(packed) => {
-                    packed.probabilities.refill(View::columns(scores, block.len(), tokens, padded_tokens));
-                    tiles_times(output, padded, &packed.probabilities, 0..block.len(), &packed.value);
-                }
-                None => product(Operand::rows(scores, padded_tokens), tokens, tile.value, output, padded),
+            None => {
+                input.gather(2, head, plan, tile.value, padded);
+                product(Operand::rows(scores, padded_tokens), tokens, tile.value, output, padded);
             }
         }
         // The scores are exponentials so far: their sum divides the result, which has fewer numbers.
-        let (output, inverses) = (&tile.output[..queries * padded], &stats[2 * index + 1..]);
+        let inverses = &stats[2 * index + 1..];
         scatter_scaled(output, padded, inverses, 2 * plan.heads, context, plan.width, head.first, head.width);
     }
 }
@@ -304,7 +287,7 @@ pub(super) fn backward(
         let context = &mut tile.value[..queries * padded];
         gather(context_grad, width, head.first, head.width, context, padded);
         product(Operand::rows(context, padded), head.width, tile.value_t, score_grads, padded_tokens);
-        let dropped = fill_keep(plan, draws, input.row, index * tokens * tokens, keep);
+        let dropped = fill_keep(plan, draws, input.row, index, tokens, keep);
         if dropped {
             for (query, range) in each_query(queries, tokens, padded_tokens) {
                 let keep = &mut keep[query * tokens..(query + 1) * tokens];

@@ -148,26 +148,38 @@ pub(super) fn store(square: &Block, out: &mut [f32], columns: usize, column: usi
 }
 
 multiversion! {
-    /// The first `width` of every 32 values, to (or onto) the rows of `out`, `stride` apart.
+    /// The first `width` of every 32 values, to (or onto) the rows of `out`, `stride` apart, as many as there are.
+    ///
+    /// Whole rows have loops of their own, whose copies are vector moves: a copy of any length would be a call.
     fn store_rows(square: &[f32; BLOCK * BLOCK], out: &mut [f32], stride: usize, width: usize, accumulate: bool) {
-        for (values, out) in square.as_chunks::<BLOCK>().0.iter().zip(out.chunks_mut(stride)) {
-            let out = &mut out[..width];
-            match (<&mut [f32; BLOCK]>::try_from(&mut *out), accumulate) {
-                (Ok(out), true) => {
-                    for (out, value) in out.iter_mut().zip(values) {
-                        *out += value;
-                    }
+        let rows = square.as_chunks::<BLOCK>().0.iter().enumerate();
+        if width == BLOCK && accumulate {
+            for (row, values) in rows {
+                let Some(out) = whole_row(out, row * stride) else { break };
+                for (out, value) in out.iter_mut().zip(values) {
+                    *out += value;
                 }
-                (Ok(out), false) => *out = *values,
-                (Err(_), true) => {
-                    for (out, value) in out.iter_mut().zip(values) {
-                        *out += value;
-                    }
+            }
+        } else if width == BLOCK {
+            for (row, values) in rows {
+                let Some(out) = whole_row(out, row * stride) else { break };
+                *out = *values;
+            }
+        } else {
+            for (row, values) in rows {
+                let Some(out) = out.get_mut(row * stride..row * stride + width) else { break };
+                for (out, value) in out.iter_mut().zip(values) {
+                    *out = if accumulate { *out + value } else { *value };
                 }
-                (Err(_), false) => out.copy_from_slice(&values[..width]),
             }
         }
     }
+}
+
+/// 32 values from `first` on, if there are as many.
+#[inline(always)]
+fn whole_row(out: &mut [f32], first: usize) -> Option<&mut [f32; BLOCK]> {
+    out.get_mut(first..)?.first_chunk_mut()
 }
 
 /// Both feed-forward products: out = activation(x inner + bias) outer. `before`, unless empty, receives the values

@@ -1,6 +1,6 @@
 //! Row kernels: residual + dropout + LayerNorm and bias + activation, forward and backward, one token a call.
 
-use super::math::{PARTS, dot, exp, normal, rough_normal, sum, tanh, total};
+use super::math::{PARTS, dot, exp, max, normal, rough_normal, sum, tanh, total};
 use super::simd::multiversion;
 use crate::Activation;
 
@@ -156,17 +156,28 @@ multiversion! {
         }
     }
 
-    /// Exponentials of `scores` minus their maximum, in place; returns (maximum, 1 / sum of exponentials).
-    pub(super) fn exponentials(scores: &mut [f32]) -> (f32, f32) {
-        let maximum = super::math::max(scores);
-        let mut sums = [0.0; PARTS];
-        for chunk in scores.chunks_mut(PARTS) {
-            for (sum, score) in sums.iter_mut().zip(chunk) {
-                *score = exp(*score - maximum);
-                *sum += *score;
+    /// Exponentials of every row's scores minus their maximum, in place: of `stride` numbers a row the first `width`. Writes
+    /// (maximum, 1 / sum of exponentials) of row i to `stats` at `stats_stride` i.
+    pub(super) fn exponentials(
+        scores: &mut [f32], stride: usize, width: usize, stats: &mut [f32], stats_stride: usize,
+    ) {
+        // Maxima of several rows first: a row's own would be waited for.
+        for (scores, stats) in scores.chunks_mut(8 * stride).zip(stats.chunks_mut(8 * stats_stride)) {
+            for (scores, stats) in scores.chunks(stride).zip(stats.chunks_mut(stats_stride)) {
+                stats[0] = max(&scores[..width]);
+            }
+            for (scores, stats) in scores.chunks_mut(stride).zip(stats.chunks_mut(stats_stride)) {
+                let maximum = stats[0];
+                let mut sums = [0.0; PARTS];
+                for chunk in scores[..width].chunks_mut(PARTS) {
+                    for (sum, score) in sums.iter_mut().zip(chunk) {
+                        *score = exp(*score - maximum);
+                        *sum += *score;
+                    }
+                }
+                stats[1] = 1.0 / total(&sums);
             }
         }
-        (maximum, 1.0 / total(&sums))
     }
 
     /// Softmax of `scores` in place, from what [`exponentials`] returned for them.

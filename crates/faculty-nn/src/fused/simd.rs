@@ -135,7 +135,9 @@ mod tests {
             }
             assert_levels_agree(|| {
                 let (mut powers, mut probabilities) = (x.clone(), x.clone());
-                let (maximum, inverse) = exponentials(&mut powers);
+                let mut stats = [0.0; 2];
+                exponentials(&mut powers, n, n, &mut stats, 2);
+                let [maximum, inverse] = stats;
                 softmax_again(&mut probabilities, maximum, inverse);
                 assert!((probabilities.iter().sum::<f32>() - 1.0).abs() < 1e-5);
                 [powers, probabilities, vec![maximum, inverse]].concat()
@@ -204,8 +206,9 @@ mod tests {
                     residual_norm(&x, &y, &bias, &keep, &gamma, &beta, 1e-3, &mut normalised, &mut out);
                     let (mut gamma_grad, mut beta_grad, mut grad) = (new(n), new(n), new(n));
                     norm_backward(&y, &x, 0.7, &gamma, &mut gamma_grad, &mut beta_grad, &mut grad);
-                    let (maximum, inverse) = exponentials(&mut out);
-                    softmax_again(&mut grad, maximum, inverse);
+                    let mut stats = new(2);
+                    exponentials(&mut out, n, n, &mut stats, 2);
+                    softmax_again(&mut grad, stats[0], stats[1]);
                     for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu, Activation::Tanh] {
                         activate(activation, &bias, &mut out, &mut normalised);
                         activate_backward(activation, &normalised, &mut grad, &mut out, &mut gamma_grad);

@@ -68,29 +68,39 @@ fn read_strips(matrix: View<'_>, lane: usize, start: usize, squares: &mut [Squar
 
 multiversion! {
     /// `lanes` rows of `depth` floats, `stride` apart, into rows of 32.
+    ///
+    /// Whole rows have a loop of their own, whose copies are vector moves: a copy of any length would be a call.
     fn copy_lanes(data: &[f32], stride: usize, lanes: usize, depth: usize, square: &mut Square) {
-        for (index, out) in square.as_chunks_mut::<DEPTH>().0.iter_mut().take(lanes).enumerate() {
-            copy(&data[index * stride..][..depth], out);
+        let rows = square.as_chunks_mut::<DEPTH>().0.iter_mut().take(lanes).enumerate();
+        if depth == DEPTH {
+            for (index, out) in rows {
+                let Some(from) = data[index * stride..].first_chunk::<DEPTH>() else { break };
+                *out = *from;
+            }
+        } else {
+            for (index, out) in rows {
+                out[..depth].copy_from_slice(&data[index * stride..][..depth]);
+            }
         }
     }
 
     /// `depth` rows of `lanes` floats, `stride` apart: 16 of a row into each square, row by row.
     fn copy_strips(data: &[f32], stride: usize, lanes: usize, depth: usize, squares: &mut [Square]) {
-        for number in 0..depth {
-            let row = &data[number * stride..][..lanes];
-            for (square, values) in squares.iter_mut().zip(row.chunks(LANES)) {
-                copy(values, &mut square.as_chunks_mut::<LANES>().0[number]);
+        if lanes == squares.len() * LANES {
+            for number in 0..depth {
+                let row = data[number * stride..][..lanes].as_chunks::<LANES>().0;
+                for (square, values) in squares.iter_mut().zip(row) {
+                    square.as_chunks_mut::<LANES>().0[number] = *values;
+                }
+            }
+        } else {
+            for number in 0..depth {
+                let row = &data[number * stride..][..lanes];
+                for (square, values) in squares.iter_mut().zip(row.chunks(LANES)) {
+                    square[number * LANES..][..values.len()].copy_from_slice(values);
+                }
             }
         }
-    }
-}
-
-/// Copies to the front of `out`; a copy of a size that the compiler knows is a few vector moves, another one a call.
-#[inline(always)]
-fn copy<const N: usize>(from: &[f32], out: &mut [f32; N]) {
-    match <&[f32; N]>::try_from(from) {
-        Ok(from) => *out = *from,
-        Err(_) => out[..from.len()].copy_from_slice(from),
     }
 }
 

@@ -18,7 +18,7 @@ struct Amalgamation<'a> {
 
 impl Objective for Amalgamation<'_> {
     fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
-        let student = StudentView { logits, taps: Vec::new() };
+        let student = StudentView::new(logits);
         let teachers = self.transfer.views(rows, &self.device);
         let gate = self.gate.batch(rows, &self.device);
         let terms = self.loss.loss(&student, &teachers, &gate, &self.join)?;

@@ -136,13 +136,13 @@ fn a_training_killed_at_any_step_ends_as_if_it_had_not_been() {
     let noise = Some(StudentNoise { drop: 0.2, mask: 0.1 });
     let frozen = TrainSettings { freeze_embeddings: true, weight_decay: 0.3, ..settings() };
     for (case, intervals) in [
-        (Case::default(), &[1, 2, 4][..]),
-        (Case { pooling: Pooling::MaskedMean, noise, ..Case::default() }, &[2]),
-        (Case { settings: frozen, seed: 2, ..Case::default() }, &[3]),
+        (Case::default(), vec![1, 2, 4]),
+        (Case { pooling: Pooling::MaskedMean, noise, ..Case::default() }, vec![2]),
+        (Case { settings: frozen, seed: 2, ..Case::default() }, vec![3]),
     ] {
         let expected = case.run(None, None, &Silent).unwrap();
         assert_eq!(expected.report.steps, STEPS);
-        for &every_steps in intervals {
+        for every_steps in intervals {
             for step in 0..STEPS {
                 let dir = tempfile::tempdir().unwrap();
                 let checkpoints = every(dir.path(), every_steps);

@@ -31,7 +31,7 @@ fn losses(criterion: &mut Criterion) {
     ] {
         group.bench_function(loss.name(), |bencher| {
             let logits = random("student", 32, 90, &device.clone().autodiff()).require_grad();
-            let student = StudentView { logits, taps: Vec::new() };
+            let student = StudentView::new(logits);
             bencher.iter(|| loss.loss(&student, &teachers, &gate, &join).unwrap().total().backward());
         });
     }

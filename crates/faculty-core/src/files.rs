@@ -100,12 +100,13 @@ impl StagedDir {
         self.staging.path()
     }
 
-    /// Publishes the directory under its own name.
+    /// Publishes the directory under its own name. Every file in it reaches the disk before the name does.
     ///
     /// # Errors
-    /// Fails if the rename fails; the target then holds what it held before.
+    /// Fails if a file cannot be synchronised or the rename fails; the target then holds what it held before.
     pub fn commit(self) -> Result<PathBuf> {
         Self::refuse_existing(&self.target, self.overwrite)?;
+        sync_tree(self.staging.path())?;
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
@@ -127,9 +128,51 @@ impl StagedDir {
             let _ = std::fs::remove_dir_all(&staged);
             return Err(Error::io("create", &self.target, error));
         }
+        sync_folder(&parent_of(&self.target))?;
         if had_old {
             let _ = std::fs::remove_dir_all(&aside);
         }
         Ok(self.target)
     }
+}
+
+/// Asks the system to keep what was created in, renamed into or removed from the folder `path`, so that it survives a
+/// power cut. Does nothing where folders cannot be synchronised.
+///
+/// # Errors
+/// Fails if the folder cannot be opened, or the disk reports an error.
+pub fn sync_folder(path: &Path) -> Result<()> {
+    #[cfg(unix)]
+    {
+        use std::io::ErrorKind;
+        let folder = std::fs::File::open(path).map_err(|e| Error::io("open", path, e))?;
+        match folder.sync_all() {
+            Ok(()) => Ok(()),
+            // Some network file systems.
+            Err(error) if matches!(error.kind(), ErrorKind::InvalidInput | ErrorKind::Unsupported) => Ok(()),
+            Err(error) => Err(Error::io("write", path, error)),
+        }
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = path;
+        Ok(())
+    }
+}
+
+/// [`sync_folder`] of a folder and all folders in it, and every file on the way.
+fn sync_tree(path: &Path) -> Result<()> {
+    let entries = path.read_dir().map_err(|e| Error::io("list", path, e))?;
+    for entry in entries {
+        let entry = entry.map_err(|e| Error::io("list", path, e))?.path();
+        if entry.is_dir() {
+            sync_tree(&entry)?;
+        } else if entry.is_file() {
+            // Windows synchronises files that are open for writing alone.
+            let file = std::fs::OpenOptions::new().read(true).write(cfg!(windows)).open(&entry);
+            let file = file.map_err(|e| Error::io("open", &entry, e))?;
+            file.sync_all().map_err(|e| Error::io("write", &entry, e))?;
+        }
+    }
+    sync_folder(path)
 }

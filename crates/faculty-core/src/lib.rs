@@ -26,7 +26,7 @@ mod suggest;
 mod tensors;
 
 pub use error::{Error, ErrorKind, Result};
-pub use files::{StagedDir, write_atomically, write_atomically_with};
+pub use files::{StagedDir, sync_folder, write_atomically, write_atomically_with};
 pub use hash::{ContentHash, hash_bytes, hash_file, hash_text, short_hash};
 pub use join::{Aliases, LabelJoin, Overlap, TeacherLabels};
 pub use labels::LabelSpace;

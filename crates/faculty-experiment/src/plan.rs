@@ -270,6 +270,8 @@ fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: O
         scan: &'a crate::schema::ScanSection,
         student: &'a crate::schema::StudentSection,
         method: &'a faculty_methods::MethodSpec,
+        #[serde(skip_serializing_if = "faculty_methods::Curriculum::is_off")]
+        curriculum: &'a faculty_methods::Curriculum,
         run: &'a RunSettings,
         seed: Option<u64>,
     }
@@ -280,6 +282,7 @@ fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: O
         scan: &experiment.scan,
         student: &experiment.student,
         method: &experiment.rows[row].method,
+        curriculum: &experiment.rows[row].curriculum,
         run,
         seed,
     };

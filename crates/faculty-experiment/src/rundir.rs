@@ -8,11 +8,13 @@
 //!   table.md  table.csv  table.tex
 //!   teachers/<name>-<key>/    fine-tuned teachers, reused by later runs
 //!   scans/                    teacher outputs, a row a text
-//!   cells/<row>/seed-<n>/     {metrics.jsonl, result.json, student/, commit.json}
+//!   cells/<row>/seed-<n>/     {metrics.jsonl, epochs.jsonl, result.json, student/, commit.json}
+//!   checkpoints/              of trainings on their way: cells/<row>/seed-<n>/ and teachers/<name>-<key>/
 //!   run.lock                  held by the process that works here
 //! ```
 //!
-//! A cell directory is filled under a temporary name and renamed when it is whole; `commit.json` is its last file.
+//! A cell directory is filled under a temporary name and renamed when it is whole; `commit.json` is its last file. Its
+//! checkpoints are removed after that.
 
 use crate::diff::{describe_differences, differences};
 use crate::plan::{Cell, RunSettings};
@@ -110,6 +112,20 @@ impl RunDir {
         self.root.join("teachers").join(format!("{}-{}", slug(name), faculty_core::short_hash(key)))
     }
 
+    /// Where the fine-tuning of a teacher with this content key is written down.
+    pub fn teacher_checkpoint_path(&self, name: &str, key: &str) -> PathBuf {
+        self.checkpoints().join("teachers").join(format!("{}-{}", slug(name), faculty_core::short_hash(key)))
+    }
+
+    /// Where the training of a cell is written down.
+    pub fn checkpoint_path(&self, cell: &Cell) -> PathBuf {
+        self.checkpoints().join("cells").join(slug(&cell.name)).join(seed_folder(cell))
+    }
+
+    fn checkpoints(&self) -> PathBuf {
+        self.root.join("checkpoints")
+    }
+
     /// Where teacher outputs lie.
     pub fn scan_path(&self) -> PathBuf {
         self.root.join("scans")
@@ -117,8 +133,7 @@ impl RunDir {
 
     /// The directory of a cell.
     pub fn cell_path(&self, cell: &Cell) -> PathBuf {
-        let seed = cell.seed.map_or_else(|| "fixed".to_owned(), |seed| format!("seed-{seed}"));
-        self.root.join("cells").join(slug(&cell.name)).join(seed)
+        self.root.join("cells").join(slug(&cell.name)).join(seed_folder(cell))
     }
 
     /// The result of a cell that is finished: committed under the same hash, with its student if one is wanted. Failed
@@ -142,9 +157,10 @@ impl RunDir {
         Ok(StagedCell { staged: StagedDir::create(&self.cell_path(cell), true)?, has_student: false })
     }
 
-    /// Removes temporary files and directories, and cells without a commit record.
+    /// Removes temporary files and directories, cells without a commit record, and checkpoints of what is committed.
     fn sweep(&self) -> Result<()> {
         let cells = self.root.join("cells");
+        self.sweep_checkpoints(&cells)?;
         for dir in [self.root.clone(), self.root.join("teachers"), self.scan_path()].iter().chain(&subdirs(&cells)) {
             for entry in entries(dir) {
                 let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -153,6 +169,24 @@ impl RunDir {
                 if temporary || uncommitted {
                     tracing::debug!(path = %entry.display(), "sweep");
                     remove(&entry)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// A process that was killed after a result was there had no time to remove the way to it.
+    fn sweep_checkpoints(&self, cells: &Path) -> Result<()> {
+        let name = |path: &Path| path.file_name().unwrap_or_default().to_owned();
+        for training in subdirs(&self.checkpoints().join("teachers")) {
+            if self.root.join("teachers").join(name(&training)).is_dir() {
+                remove(&training)?;
+            }
+        }
+        for row in subdirs(&self.checkpoints().join("cells")) {
+            for training in subdirs(&row) {
+                if cells.join(name(&row)).join(name(&training)).join("commit.json").is_file() {
+                    remove(&training)?;
                 }
             }
         }
@@ -205,6 +239,11 @@ impl StagedCell {
         crate::manifest::write_json(&self.staged.path().join("commit.json"), &commit)?;
         self.staged.commit()
     }
+}
+
+/// The folder of a cell below that of its row.
+fn seed_folder(cell: &Cell) -> String {
+    cell.seed.map_or_else(|| "fixed".to_owned(), |seed| format!("seed-{seed}"))
 }
 
 fn is_free(key: &str) -> bool {

@@ -21,7 +21,7 @@
 //! ];
 //! let gate = Gate { weights: Tensor::from_floats([[0.9, 0.1]], &device), sample_weights: None };
 //! let logits = Tensor::<2>::zeros([1, 5], &device.clone().autodiff()).require_grad();
-//! let student = StudentView { logits: logits.clone(), taps: Vec::new() };
+//! let student = StudentView::new(logits.clone());
 //!
 //! let loss = GatedKl::default().loss(&student, &teachers, &gate, &join)?.total();
 //! let gradients = loss.backward();

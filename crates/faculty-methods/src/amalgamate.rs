@@ -1,53 +1,89 @@
 //! Training a student from teacher outputs, without labels.
 
-use crate::{GateTable, MethodSpec, TransferSet, gate_table};
-use burn::tensor::{Device, Tensor};
-use faculty_core::{Error, Observer, Result};
-use faculty_losses::{Amalgamate, GatedKl, JoinTensors, Uhc, VanillaKd};
+use crate::curriculum::{Active, Ledger, Selection, Sight, normalised_entropy, pass_agreement};
+use crate::{Curriculum, GateTable, MethodSpec, Rounds, TransferSet, gate_table};
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use faculty_core::metrics::argmax;
+use faculty_core::{Error, Event, NamedTensors, Result};
+use faculty_losses::{
+    Amalgamate, GatedKl, JoinTensors, LossTerms, Uhc, VanillaKd, amalgamated_target, batch_mean, concat_logits, kl_rows,
+    log_softmax,
+};
 use faculty_model::{Classifier, Tokens};
-use faculty_nn::StudentView;
-use faculty_student::{Objective, StepLoss, TrainReport, TrainSettings, train};
+use faculty_nn::{Gate, StudentView, TeacherView, host_values};
+use faculty_student::{
+    EpochEnd, EpochLog, Objective, ObjectiveState, StepContext, StepLoss, TrainReport, TrainRun, TrainSettings, train,
+};
+use faculty_uncertainty::MarginSpec;
+use std::borrow::Cow;
 
-struct Amalgamation<'a> {
-    loss: Box<dyn Amalgamate>,
-    transfer: TransferSet<'a>,
-    gate: GateTable,
-    join: JoinTensors,
-    device: Device,
+/// One run of an amalgamation: a training with what is particular to teachers.
+#[derive(Clone, Copy)]
+pub struct AmalgamateRun<'a> {
+    /// Seed, observer, checkpoints.
+    pub train: TrainRun<'a>,
+    /// Which texts are learnt from, and how much; all alike by default.
+    pub curriculum: Option<&'a Curriculum>,
+    /// Self-training rounds; none by default.
+    pub rounds: Option<Rounds<'a>>,
 }
 
-impl Objective for Amalgamation<'_> {
-    fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
-        let student = StudentView { logits, taps: Vec::new() };
-        let teachers = self.transfer.views(rows, &self.device);
-        let gate = self.gate.batch(rows, &self.device);
-        let terms = self.loss.loss(&student, &teachers, &gate, &self.join)?;
-        let parts = terms.iter().map(|term| (term.name.clone(), term.value.clone())).collect();
-        Ok(StepLoss { total: terms.total(), parts })
+impl<'a> AmalgamateRun<'a> {
+    /// A run without curriculum and rounds.
+    pub fn new(train: TrainRun<'a>) -> Self {
+        Self { train, curriculum: None, rounds: None }
+    }
+
+    /// The same run under a curriculum.
+    #[must_use]
+    pub fn with_curriculum(self, curriculum: &'a Curriculum) -> Self {
+        Self { curriculum: Some(curriculum), ..self }
+    }
+
+    /// The same run in rounds.
+    #[must_use]
+    pub fn with_rounds(self, rounds: Rounds<'a>) -> Self {
+        Self { rounds: Some(rounds), ..self }
+    }
+}
+
+impl<'a> From<TrainRun<'a>> for AmalgamateRun<'a> {
+    fn from(train: TrainRun<'a>) -> Self {
+        Self::new(train)
     }
 }
 
 /// Trains `student` (over the union of `transfer.join`) by a label-free method. `tokens` are the transfer texts as the
-/// student's tokenizer reads them, in the order of the teacher outputs.
+/// student's tokenizer reads them, in the order of the teacher outputs. A [`TrainRun`] is a run without curriculum and
+/// rounds.
 ///
 /// # Errors
 /// Fails if the method needs labels or no training, the student's labels are not the union, the texts do not match, the
-/// Monte-Carlo passes are missing or identical, or as [`train`].
-pub fn amalgamate(
+/// Monte-Carlo passes are missing or identical, the curriculum does not fit the method or empties a class, or as [`train`].
+pub fn amalgamate<'a>(
     method: &MethodSpec,
     student: &mut Classifier,
     tokens: &Tokens,
     transfer: TransferSet<'_>,
     settings: &TrainSettings,
-    seed: u64,
-    observer: &dyn Observer,
+    run: impl Into<AmalgamateRun<'a>>,
 ) -> Result<TrainReport> {
+    let AmalgamateRun { mut train: run, curriculum, rounds } = run.into();
     method.check(transfer.outputs.len())?;
     if student.labels != *transfer.join.union() {
         return Err(Error::internal("the student's labels are not the union of the label join"));
     }
     if tokens.len() != transfer.len() {
         return Err(Error::internal(format!("{} texts for {} rows of teacher outputs", tokens.len(), transfer.len())));
+    }
+    let curriculum = curriculum.cloned().unwrap_or_default();
+    curriculum.check(method)?;
+    let gated = method.gate();
+    if let Some(rounds) = &rounds {
+        rounds.check(settings.epochs)?;
+        if gated.is_none() {
+            return Err(Error::input(format!("method `{}` has no gate", method.kind())).key("rounds"));
+        }
     }
     let device = student.device.clone();
     let teachers = transfer.outputs.len();
@@ -58,19 +94,215 @@ pub fn amalgamate(
         scores: Vec::new(),
         sample_weights: None,
     };
-    let gate = method.gate().map_or_else(|| Ok(no_gate()), |spec| gate_table(&spec, &transfer, &device))?;
-    let loss: Box<dyn Amalgamate> = match method {
-        MethodSpec::VanillaKd { temperature } => Box::new(VanillaKd { temperature: *temperature }),
-        MethodSpec::Uhc { temperature } => Box::new(Uhc { temperature: *temperature }),
+    let mut gate = gated.as_ref().map_or_else(|| Ok(no_gate()), |spec| gate_table(spec, &transfer, &device))?;
+    if curriculum.margin_weight != MarginSpec::None {
+        let scores = TensorData::new(gate.scores.clone(), [gate.texts(), teachers]);
+        let weights = curriculum.margin_weight.sample_weights(Tensor::from_data(scores, &device));
+        gate.sample_weights = weights.map(host_values).transpose()?;
+    }
+    let (loss, temperature): (Box<dyn Amalgamate>, f64) = match method {
+        MethodSpec::VanillaKd { temperature } => (Box::new(VanillaKd { temperature: *temperature }), *temperature),
+        MethodSpec::Uhc { temperature } => (Box::new(Uhc { temperature: *temperature }), *temperature),
         MethodSpec::Uniform { temperature } | MethodSpec::MaxConfidence { temperature, .. } => {
-            Box::new(GatedKl { temperature: *temperature })
+            (Box::new(GatedKl { temperature: *temperature }), *temperature)
         }
-        MethodSpec::Muki(muki) => Box::new(GatedKl { temperature: muki.temperature }),
+        MethodSpec::Muki(muki) => (Box::new(GatedKl { temperature: muki.temperature }), muki.temperature),
         MethodSpec::Teacher { .. } | MethodSpec::Concat {} | MethodSpec::Supervised {} => {
             return Err(Error::internal(format!("method `{}` is not trained without labels", method.kind())));
         }
     };
+    if !curriculum.student_noise.is_off() {
+        run.noise = Some(curriculum.student_noise);
+    }
     let join = JoinTensors::new(transfer.join, &device);
-    let objective = Amalgamation { loss, transfer, gate, join, device };
-    train(student, tokens, &objective, settings, seed, observer)
+    let names = transfer.join.union().names();
+    let active = (!curriculum.takes_batches_as_they_are())
+        .then(|| Active::new(curriculum, transfer.len(), names, run.seed));
+    let gated = gated.is_some();
+    let mut objective = Amalgamation { loss, temperature, transfer, gate, gated, join, device, active, rounds };
+    train(student, tokens, &mut objective, settings, run)
+}
+
+struct Amalgamation<'a> {
+    loss: Box<dyn Amalgamate>,
+    temperature: f64,
+    transfer: TransferSet<'a>,
+    gate: GateTable,
+    gated: bool,
+    join: JoinTensors,
+    device: Device,
+    active: Option<Active>,
+    rounds: Option<Rounds<'a>>,
+}
+
+impl Objective for Amalgamation<'_> {
+    fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
+        if let Some(mut active) = self.active.take() {
+            let loss = self.chosen(step, &mut active);
+            self.active = Some(active);
+            return loss;
+        }
+        let teachers = self.transfer.views(step.rows, &self.device);
+        let gate = self.gate.batch(step.rows, &self.device);
+        Ok(step_loss(&self.loss.loss(step.student, &teachers, &gate, &self.join)?))
+    }
+
+    fn wants_predictions(&self, epoch: usize, epochs: usize) -> bool {
+        self.rounds.is_some_and(|rounds| rounds.ending(epoch, epochs).is_some())
+    }
+
+    fn end_epoch(&mut self, end: &EpochEnd<'_>) -> Result<Option<EpochLog>> {
+        if let (Some(rounds), Some(predictions)) = (self.rounds, end.predictions)
+            && let Some(index) = rounds.ending(end.epoch, end.epochs)
+        {
+            let (gate, transfer) = (&mut self.gate, self.transfer);
+            (rounds.between)(crate::Round { index, count: rounds.count, predictions, gate, transfer })?;
+            self.gate.check(self.transfer.len())?;
+        }
+        let Some(active) = &mut self.active else { return Ok(None) };
+        let log = active.end_pass(end.epoch)?;
+        let shares: Vec<String> = log.values.iter().map(|(name, value)| format!("{name} {value:.3}")).collect();
+        let (fewest, most) = (log.classes.iter().min().unwrap_or(&0), log.classes.iter().max().unwrap_or(&0));
+        let text = format!("pass {}: {}; {fewest} to {most} texts a class", end.epoch + 1, shares.join(", "));
+        end.observer.on(Event::Note { text: &text });
+        Ok(Some(log))
+    }
+
+    fn save_state(&self) -> Result<ObjectiveState> {
+        let ledger = self.active.as_ref().map(|active| &active.ledger);
+        let values = serde_json::to_value(ledger)
+            .map_err(|error| Error::internal("a curriculum's counters cannot be written").source(error))?;
+        let tensors = if self.rounds.is_some() { self.gate.state() } else { Vec::new() };
+        Ok(ObjectiveState { values, tensors })
+    }
+
+    fn load_state(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
+        let ledger: Option<Ledger> = serde_json::from_value(values)
+            .map_err(|error| Error::input("a curriculum's counters are broken").source(error))?;
+        if let (Some(active), Some(ledger)) = (&mut self.active, ledger) {
+            active.ledger = ledger;
+        }
+        if self.rounds.is_some() { self.gate.restore(tensors) } else { Ok(()) }
+    }
+}
+
+impl Amalgamation<'_> {
+    /// The loss of what the curriculum chooses.
+    fn chosen(&self, step: &StepContext<'_>, active: &mut Active) -> Result<StepLoss> {
+        let sight = self.sight(step, &active.settings)?;
+        let selection = active.select(&sight, step.step, step.steps);
+        let mut loss = if selection.kept.is_empty() {
+            // Nothing to learn: a gradient of zeros.
+            let total = step.student.logits.clone().sum().mul_scalar(0.0);
+            StepLoss { total, parts: Vec::new() }
+        } else if selection.mixes.is_empty() {
+            step_loss(&self.selected(step, &selection)?)
+        } else {
+            step_loss(&self.mixed(step, &selection)?)
+        };
+        for (name, share) in selection.dropped {
+            let share = Tensor::from_data(TensorData::new(vec![share], [1]), &self.device);
+            loss.parts.push((Cow::Borrowed(name), share));
+        }
+        Ok(loss)
+    }
+
+    /// What the curriculum looks at.
+    fn sight(&self, step: &StepContext<'_>, curriculum: &Curriculum) -> Result<Sight> {
+        let rows = step.rows;
+        let probabilities = |logits: Tensor<2>| log_softmax(logits.inner(), 1.0).log_probabilities.exp();
+        let views = self.transfer.views(rows, &self.device);
+        let target = match self.gated {
+            true => amalgamated_target(&views, &self.gate.batch(rows, &self.device), &self.join, 1.0)?,
+            false => probabilities(concat_logits(&views, &self.join)?),
+        };
+        let of_row = |row: usize| &self.gate.weights[row * self.gate.teachers..(row + 1) * self.gate.teachers];
+        let mut sight = Sight {
+            rows: rows.to_vec(),
+            target: host_values(target)?,
+            student: host_values(probabilities(step.student.logits.clone()))?,
+            claimed: rows.iter().map(|&row| of_row(row).iter().any(|weight| *weight > 0.0)).collect(),
+            ..Sight::default()
+        };
+        if curriculum.rdd.is_some() {
+            for &row in rows {
+                let trusted = &self.transfer.outputs[argmax(of_row(row))];
+                let of_text = row * trusted.classes..(row + 1) * trusted.classes;
+                sight.teacher_entropy.push(normalised_entropy(&softmax(&trusted.logits[of_text.clone()])));
+                let passes = trusted.passes.as_ref().ok_or_else(|| {
+                    Error::internal("RDD needs Monte-Carlo passes, and the teachers were not asked for any")
+                })?;
+                let mean = &passes.mean_probabilities[of_text];
+                sight.agreement.push(pass_agreement(mean, passes.mean_entropy[row], passes.variance[row]));
+            }
+        }
+        Ok(sight)
+    }
+
+    /// The method's loss of the kept texts.
+    fn selected(&self, step: &StepContext<'_>, selection: &Selection) -> Result<LossTerms> {
+        let rows: Vec<usize> = selection.kept.iter().map(|&at| step.rows[at]).collect();
+        let student = if rows.len() == step.rows.len() {
+            step.student.clone()
+        } else {
+            let kept = positions(&selection.kept, &self.device);
+            let pick = |rows: &Tensor<2>| rows.clone().select(0, kept.clone());
+            StudentView { features: step.student.features.as_ref().map(pick), ..StudentView::new(pick(&step.student.logits)) }
+        };
+        let teachers = self.transfer.views(&rows, &self.device);
+        self.loss.loss(&student, &teachers, &self.weighted_gate(&rows, selection), &self.join)
+    }
+
+    /// KL of the mixed targets to the student's prediction from mixed features. The output layer is affine, so that its
+    /// logits are the mixed logits.
+    fn mixed(&self, step: &StepContext<'_>, selection: &Selection) -> Result<LossTerms> {
+        let rows: Vec<usize> = selection.kept.iter().map(|&at| step.rows[at]).collect();
+        let partners: Vec<usize> = selection.mixes.iter().map(|mix| mix.partner).collect();
+        let shares: Vec<f32> = selection.mixes.iter().map(|mix| mix.share).collect();
+        let count = rows.len();
+        let shares = Tensor::<2>::from_data(TensorData::new(shares, [count, 1]), &self.device);
+        let (kept, partners) = (positions(&selection.kept, &self.device), positions(&partners, &self.device));
+        let mix = |values: Tensor<2>| {
+            let own = values.clone().select(0, kept.clone());
+            let other = values.select(0, partners.clone());
+            own.clone() + (other - own) * shares.clone()
+        };
+        let views: Vec<TeacherView> = self.transfer.views(step.rows, &self.device);
+        let target =
+            amalgamated_target(&views, &self.gate.batch(step.rows, &self.device), &self.join, self.temperature)?;
+        let prediction = log_softmax(mix(step.student.logits.clone()), self.temperature).log_probabilities;
+        let weights = self.weighted_gate(&rows, selection).sample_weights;
+        Ok(LossTerms::new("mixed_kl", 1.0, batch_mean(kl_rows(mix(target), prediction), weights.as_ref())))
+    }
+
+    /// The gate of the kept texts, the curriculum's weights in it.
+    fn weighted_gate(&self, rows: &[usize], selection: &Selection) -> Gate {
+        let mut gate = self.gate.batch(rows, &self.device);
+        if let Some(weights) = &selection.weights {
+            let ours = Tensor::<1>::from_data(TensorData::new(weights.clone(), [rows.len()]), &self.device);
+            gate.sample_weights = Some(match gate.sample_weights {
+                Some(theirs) => theirs * ours,
+                None => ours,
+            });
+        }
+        gate
+    }
+}
+
+fn step_loss(terms: &LossTerms) -> StepLoss {
+    let parts = terms.iter().map(|term| (term.name.clone(), term.value.clone())).collect();
+    StepLoss { total: terms.total(), parts }
+}
+
+fn positions(positions: &[usize], device: &Device) -> Tensor<1, Int> {
+    let indices: Vec<i32> = positions.iter().map(|&position| position as i32).collect();
+    Tensor::from_data(TensorData::new(indices, [positions.len()]), device)
+}
+
+/// Probabilities from logits, on the host.
+fn softmax(logits: &[f32]) -> Vec<f32> {
+    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let powers: Vec<f32> = logits.iter().map(|logit| (logit - most).exp()).collect();
+    let sum: f32 = powers.iter().sum();
+    powers.into_iter().map(|power| power / sum).collect()
 }

@@ -1,10 +1,12 @@
 //! Fine-tuning on labels: teachers, and the ceiling.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use faculty_core::{Error, Observer, Result};
+use faculty_core::{Error, Result};
 use faculty_losses::cross_entropy;
 use faculty_model::{Classifier, Tokens};
-use faculty_student::{Objective, StepLoss, TrainReport, TrainSettings, train, train_batches};
+use faculty_student::{
+    Objective, StepContext, StepLoss, TrainReport, TrainRun, TrainSettings, train, train_batches,
+};
 
 struct CrossEntropy<'a> {
     labels: &'a [usize],
@@ -12,10 +14,11 @@ struct CrossEntropy<'a> {
 }
 
 impl Objective for CrossEntropy<'_> {
-    fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
+    fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
+        let rows = step.rows;
         let targets: Vec<i32> = rows.iter().map(|&row| self.labels[row] as i32).collect();
         let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [rows.len()]), &self.device);
-        let total = cross_entropy(logits, targets);
+        let total = cross_entropy(step.student.logits.clone(), targets);
         Ok(StepLoss { total, parts: Vec::new() })
     }
 }
@@ -29,11 +32,10 @@ pub fn fine_tune(
     tokens: &Tokens,
     labels: &[usize],
     settings: &TrainSettings,
-    seed: u64,
-    observer: &dyn Observer,
+    run: TrainRun<'_>,
 ) -> Result<TrainReport> {
-    let objective = objective(classifier, tokens, labels)?;
-    train(classifier, tokens, &objective, settings, seed, observer)
+    let mut objective = objective(classifier, tokens, labels)?;
+    train(classifier, tokens, &mut objective, settings, run)
 }
 
 /// [`fine_tune`] over the given batches in the given order; see [`train_batches`].
@@ -46,11 +48,10 @@ pub fn fine_tune_batches(
     labels: &[usize],
     settings: &TrainSettings,
     batches: &[Vec<usize>],
-    seed: u64,
-    observer: &dyn Observer,
+    run: TrainRun<'_>,
 ) -> Result<TrainReport> {
-    let objective = objective(classifier, tokens, labels)?;
-    train_batches(classifier, tokens, &objective, settings, batches, seed, observer)
+    let mut objective = objective(classifier, tokens, labels)?;
+    train_batches(classifier, tokens, &mut objective, settings, batches, run)
 }
 
 fn objective<'a>(classifier: &Classifier, tokens: &Tokens, labels: &'a [usize]) -> Result<CrossEntropy<'a>> {

@@ -38,10 +38,11 @@ mod pass_sites;
 mod precision;
 mod sample;
 mod spans;
+mod state;
 mod views;
 
 pub use activation::Activation;
-pub use classifier::{ClassifierOutput, SequenceClassifier};
+pub use classifier::{ClassifierOutput, Pooling, SequenceClassifier};
 pub use config::{EncoderConfig, Family};
 pub use device::DeviceName;
 pub use dropout::{DropoutPlan, DropoutRates, RowKeys, Site, SiteMask};
@@ -57,4 +58,5 @@ pub use pass_sites::PassSites;
 pub use precision::{Precision, PrecisionChoice};
 pub use sample::{PassPlan, SampledLogits};
 pub use spans::Spans;
+pub use state::{StateTensor, module_state, restore_module};
 pub use views::{Gate, PassSummary, StudentView, TeacherView};

@@ -29,8 +29,18 @@ pub struct TeacherView {
 pub struct StudentView {
     /// Logits over the union, `[batch, classes]`.
     pub logits: Tensor<2>,
+    /// One vector a text from the last layer, `[batch, hidden]`, if the objective asked for it (see
+    /// [`Pooling`](crate::Pooling)).
+    pub features: Option<Tensor<2>>,
     /// Hidden states asked for, as (number, `[batch, tokens, hidden]`).
     pub taps: Vec<(usize, Tensor<3>)>,
+}
+
+impl StudentView {
+    /// A view of logits alone.
+    pub fn new(logits: Tensor<2>) -> Self {
+        Self { logits, features: None, taps: Vec::new() }
+    }
 }
 
 /// How much each teacher is trusted on each text of a batch.

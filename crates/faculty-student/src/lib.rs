@@ -11,11 +11,20 @@
 
 mod build;
 mod card;
+mod checkpoint;
+mod learner;
+mod noise;
+mod objective;
+mod settings;
 mod spec;
 mod train;
 mod words;
 
 pub use build::{MINILM_L3, StudentOrigin, build_student, resolve_model};
 pub use card::{ModelCard, TeacherEntry};
+pub use checkpoint::{CheckpointPolicy, Checkpoints};
+pub use noise::StudentNoise;
+pub use objective::{EpochEnd, EpochLog, Objective, ObjectiveState, StepContext, StepLoss};
+pub use settings::TrainSettings;
 pub use spec::{StudentSpec, StudentStart};
-pub use train::{CurvePoint, Objective, StepLoss, TrainReport, TrainSettings, train, train_batches};
+pub use train::{CurvePoint, TrainReport, TrainRun, train, train_batches};

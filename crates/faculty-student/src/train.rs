@@ -1,116 +1,17 @@
-//! The training loop: any objective over logits, AdamW with linear warm-up and decay, streams for everything random.
+//! The training loop: any objective, AdamW with linear warm-up and decay, streams for everything random.
 
-use crate::words::Words;
-use burn::module::{Module, ParamGroup};
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use crate::checkpoint::{SavedEpoch, SavedPoint, Tensors, TrainState};
+use crate::learner::Learner;
+use crate::noise::Noise;
+use crate::{Checkpoints, EpochEnd, EpochLog, Objective, StepContext, StepLoss, StudentNoise, TrainSettings};
+use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use faculty_core::{Error, Event, Observer, Result, Stream};
+use faculty_core::{Error, Event, Observer, Result, Stream, hash_bytes};
 use faculty_model::{Classifier, Tokens};
-use faculty_nn::fused::AdamWConfig;
-use faculty_nn::{DropoutPlan, DropoutRates, PrecisionChoice, RowKeys, host_values};
+use faculty_nn::{DropoutPlan, RowKeys, StudentView, host_values};
 use faculty_text::plan_shuffled;
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
 use std::time::Instant;
-
-/// How a classifier is trained.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct TrainSettings {
-    /// Peak learning rate.
-    pub learning_rate: f64,
-    /// Texts a step.
-    pub batch_size: usize,
-    /// Passes over the text.
-    pub epochs: usize,
-    /// Share of the steps in which the rate rises from 0; after that it falls linearly to 0.
-    pub warmup_ratio: f64,
-    /// Decoupled weight decay; biases and LayerNorm are never decayed.
-    pub weight_decay: f32,
-    /// Dropout rates in training; `None` = the checkpoint's.
-    pub dropout: Option<DropoutRates>,
-    /// Keeps the token-embedding table as it is: no gradient of it and no optimizer step over it.
-    pub freeze_embeddings: bool,
-    /// Longest text in tokens; `None` = the model's limit.
-    pub max_length: Option<usize>,
-    /// Arithmetic of the layers' matrix products, forward and backward; weights and optimizer are f32.
-    pub precision: PrecisionChoice,
-}
-
-impl Default for TrainSettings {
-    /// The settings of lancopku/MUKI's scripts (rate 2e-5, 3 epochs, warm-up 0.1) at batch 32, with AdamW as
-    /// `transformers` trains by default (decay 0.01 here, epsilon 1e-8).
-    fn default() -> Self {
-        Self {
-            learning_rate: 2e-5,
-            batch_size: 32,
-            epochs: 3,
-            warmup_ratio: 0.1,
-            weight_decay: 0.01,
-            dropout: None,
-            freeze_embeddings: false,
-            max_length: None,
-            precision: PrecisionChoice::F32,
-        }
-    }
-}
-
-impl TrainSettings {
-    /// # Errors
-    /// Fails if a value makes no sense; the error names the key.
-    pub fn check(&self) -> Result<()> {
-        let wrong = |key: &str, value: String, expected: &str| {
-            Err(Error::input(format!("is {value}")).key(key).expected(expected))
-        };
-        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
-            return wrong("learning_rate", self.learning_rate.to_string(), "a positive number such as 5e-5");
-        }
-        if self.batch_size == 0 {
-            return wrong("batch_size", "0".to_owned(), "at least 1");
-        }
-        if self.epochs == 0 {
-            return wrong("epochs", "0".to_owned(), "at least 1");
-        }
-        if !(0.0..=1.0).contains(&self.warmup_ratio) {
-            return wrong("warmup_ratio", self.warmup_ratio.to_string(), "0 to 1");
-        }
-        if !(self.weight_decay.is_finite() && self.weight_decay >= 0.0) {
-            return wrong("weight_decay", self.weight_decay.to_string(), "0 or a small positive number");
-        }
-        self.dropout.as_ref().map_or(Ok(()), DropoutRates::check)
-    }
-
-    /// Number of updates over `texts` texts.
-    pub fn steps(&self, texts: usize) -> usize {
-        self.epochs * texts.div_ceil(self.batch_size)
-    }
-
-    /// The learning rate of step `step` (from 0) of `steps`, as `transformers`' linear schedule with warm-up.
-    pub fn rate_at(&self, step: usize, steps: usize) -> f64 {
-        let warmup = (self.warmup_ratio * steps as f64).ceil();
-        let (step, steps) = (step as f64, steps as f64);
-        let factor = if step < warmup { step / warmup.max(1.0) } else { (steps - step) / (steps - warmup).max(1.0) };
-        self.learning_rate * factor.max(0.0)
-    }
-}
-
-/// The loss of one step.
-#[derive(Debug)]
-pub struct StepLoss {
-    /// What is minimised, `[1]`.
-    pub total: Tensor<1>,
-    /// Named parts, for logs; read back only now and then.
-    pub parts: Vec<(Cow<'static, str>, Tensor<1>)>,
-}
-
-/// What a classifier is trained towards.
-pub trait Objective {
-    /// The loss of a batch: `logits` are `[rows.len(), classes]` with a gradient, `rows` are indices into the texts.
-    ///
-    /// # Errors
-    /// Fails if targets are missing or do not fit.
-    fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss>;
-}
 
 /// One logged step.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -130,17 +31,56 @@ pub struct TrainReport {
     pub steps: usize,
     /// Texts seen, repeats counted.
     pub texts: usize,
-    /// Wall time in seconds.
+    /// Wall time in seconds. Of a resumed training: of all its parts, each up to the checkpoint that the next one started
+    /// from.
     pub seconds: f64,
     /// Logged steps.
     pub curve: Vec<CurvePoint>,
+    /// What the objective counted over each pass, if it counts.
+    pub epochs: Vec<EpochLog>,
+}
+
+/// One run of a training: what beside settings, texts and objective it works with.
+#[derive(Clone, Copy)]
+pub struct TrainRun<'a> {
+    /// The seed of order, dropout and noise.
+    pub seed: u64,
+    /// Where progress goes, and who may interrupt.
+    pub observer: &'a dyn Observer,
+    /// Where the training is written down; nowhere by default.
+    pub checkpoints: Option<&'a Checkpoints>,
+    /// Noise on what the student reads; none by default.
+    pub noise: Option<StudentNoise>,
+}
+
+impl<'a> TrainRun<'a> {
+    /// A run without checkpoints and noise.
+    pub fn new(seed: u64, observer: &'a dyn Observer) -> Self {
+        Self { seed, observer, checkpoints: None, noise: None }
+    }
+
+    /// The same run, written down.
+    #[must_use]
+    pub fn with_checkpoints(self, checkpoints: &'a Checkpoints) -> Self {
+        Self { checkpoints: Some(checkpoints), ..self }
+    }
+
+    /// The same run with noise on what the student reads.
+    #[must_use]
+    pub fn with_noise(self, noise: StudentNoise) -> Self {
+        Self { noise: Some(noise), ..self }
+    }
 }
 
 /// Reading a loss waits for the device; so do it every so many steps.
 const LOG_EVERY: usize = 10;
 
-/// Trains `classifier` on `tokens` towards `objective`. Order and dropout follow streams of `seed`; one unit a text is
-/// reported to `observer` (the stage is the caller's).
+/// Trains `classifier` on `tokens` towards `objective`. Order and dropout follow streams of the run's seed; one unit a text
+/// is reported to its observer (the stage is the caller's).
+///
+/// With checkpoints, a training that was killed goes on from its last one; what it ends with has the bytes of an
+/// uninterrupted one (on the CPU). A checkpoint that cannot be written is a warning, one that is damaged is passed over
+/// with a warning. They stay until [`Checkpoints::remove`].
 ///
 /// The classifier's network is on the plain device before and after, in the precision it came with. Its hash is cleared,
 /// since its weights are no longer those of a directory.
@@ -151,16 +91,16 @@ const LOG_EVERY: usize = 10;
 pub fn train(
     classifier: &mut Classifier,
     tokens: &Tokens,
-    objective: &dyn Objective,
+    objective: &mut dyn Objective,
     settings: &TrainSettings,
-    seed: u64,
-    observer: &dyn Observer,
+    run: TrainRun<'_>,
 ) -> Result<TrainReport> {
     settings.check()?;
     let lengths = tokens.lengths();
-    let order = Stream::new(seed, "training order");
+    let order = Stream::new(run.seed, "training order");
     let plan = |epoch| plan_shuffled(&lengths, settings.batch_size, order, epoch);
-    train_planned(classifier, tokens, objective, settings, settings.steps(tokens.len()), plan, seed, observer)
+    let steps = settings.steps(tokens.len());
+    Trainer { classifier, tokens, objective, settings, run, steps, plan: &plan }.train()
 }
 
 /// Like [`train`], over the given batches in the given order, `settings.epochs` times; `settings.batch_size` is not read.
@@ -171,97 +111,263 @@ pub fn train(
 pub fn train_batches(
     classifier: &mut Classifier,
     tokens: &Tokens,
-    objective: &dyn Objective,
+    objective: &mut dyn Objective,
     settings: &TrainSettings,
     batches: &[Vec<usize>],
-    seed: u64,
-    observer: &dyn Observer,
+    run: TrainRun<'_>,
 ) -> Result<TrainReport> {
     settings.check()?;
     let steps = settings.epochs * batches.len();
-    train_planned(classifier, tokens, objective, settings, steps, |_| batches.to_vec(), seed, observer)
+    Trainer { classifier, tokens, objective, settings, run, steps, plan: &|_| batches.to_vec() }.train()
 }
 
-#[allow(clippy::too_many_arguments, reason = "the arguments of `train`, and the plan")]
-fn train_planned(
-    classifier: &mut Classifier,
-    tokens: &Tokens,
-    objective: &dyn Objective,
-    settings: &TrainSettings,
+/// A training on its way.
+struct Trainer<'a> {
+    classifier: &'a mut Classifier,
+    tokens: &'a Tokens,
+    objective: &'a mut dyn Objective,
+    settings: &'a TrainSettings,
+    run: TrainRun<'a>,
     steps: usize,
-    plan: impl Fn(u64) -> Vec<Vec<usize>>,
-    seed: u64,
-    observer: &dyn Observer,
-) -> Result<TrainReport> {
-    let start = Instant::now();
-    let dropout_stream = Stream::new(seed, "training dropout");
-    let rates = settings.dropout.unwrap_or(classifier.config.dropout);
-    let device = classifier.device.clone();
+    /// The batches of a pass.
+    plan: &'a dyn Fn(u64) -> Vec<Vec<usize>>,
+}
 
-    let mut network = classifier.network.clone().train();
-    let precision_before = network.precision();
-    network.set_precision(settings.precision.resolve());
-    if settings.freeze_embeddings {
-        let words = network.encoder.embeddings.words.clone();
-        network.encoder.embeddings.words = words.set_require_grad(false);
+/// Where a training is: the pass, and the batch of it that comes next.
+#[derive(Clone, Copy, Default)]
+struct Position {
+    epoch: usize,
+    batch: usize,
+}
+
+/// The clock of a training and of its checkpoints.
+struct Clock {
+    start: Instant,
+    /// Seconds of the parts before this one.
+    before: f64,
+    written: Instant,
+    written_step: usize,
+}
+
+impl Clock {
+    fn seconds(&self) -> f64 {
+        self.before + self.start.elapsed().as_secs_f64()
     }
-    let decayed = AdamWConfig { weight_decay: f64::from(settings.weight_decay), ..AdamWConfig::default() };
-    let mut optimizer = optimizer(decayed);
-    let mut words;
-    (network, words) = Words::take(network, decayed);
-    let mut report = TrainReport::default();
-    for epoch in 0..settings.epochs {
-        for rows in plan(epoch as u64) {
-            observer.check()?;
-            let mut input = tokens.batch(&rows, &classifier.config, &device)?;
-            if let Some(words) = &mut words {
-                (network, input) = words.before(network, input)?;
-            }
-            let step_stream = dropout_stream.fork(report.steps as u64);
-            let identities: Vec<u64> = rows.iter().map(|&row| row as u64).collect();
-            let dropout = DropoutPlan::Sampled { rates, keys: RowKeys::for_pass(step_stream, 0, &identities) };
-            let logits = network.logits(&input, &dropout);
-            let loss = objective.loss(logits, &rows)?;
-            let mut gradients = loss.total.backward();
-            let gradients = GradientsParams::from_module(&mut gradients, &network);
-            let rate = settings.rate_at(report.steps, steps);
-            network = optimizer.step(rate, network, gradients);
-            if let Some(words) = &mut words {
-                network = words.step(rate, network)?;
-            }
+}
 
-            report.steps += 1;
-            report.texts += rows.len();
-            let mut note = String::new();
-            if report.steps % LOG_EVERY == 0 || report.steps == steps {
-                let point = read_point(report.steps, &loss)?;
-                note = format!("loss {:.4}", point.loss);
-                report.curve.push(point);
+impl Trainer<'_> {
+    fn train(mut self) -> Result<TrainReport> {
+        let start = Instant::now();
+        let mut clock = Clock { start, before: 0.0, written: start, written_step: 0 };
+        let noise = self.noise()?;
+        let precision_before = self.classifier.network.precision();
+        let mut learner = Learner::new(self.classifier, self.settings);
+        let mut report = TrainReport::default();
+        let mut at = Position::default();
+        let fingerprint = self.run.checkpoints.map(|checkpoints| self.fingerprint(checkpoints)).transpose()?;
+        if let (Some(checkpoints), Some(fingerprint)) = (self.run.checkpoints, &fingerprint) {
+            checkpoints.sweep()?;
+            if let Some(resumed) = self.resume(checkpoints, fingerprint, &learner)? {
+                (learner, report, at) = resumed;
+                clock = Clock { before: report.seconds, written_step: report.steps, ..clock };
             }
-            observer.on(Event::Advance { units: rows.len() as u64, note: &note });
+        }
+        while at.epoch < self.settings.epochs {
+            let epoch = at.epoch;
+            let plan = (self.plan)(epoch as u64);
+            for (index, rows) in plan.iter().enumerate().skip(at.batch) {
+                if self.run.observer.interrupted() {
+                    self.write(&learner, &report, at, &mut clock, fingerprint.as_deref());
+                    return Err(Error::interrupted());
+                }
+                let loss;
+                (learner, loss) = self.step(learner, rows, epoch, report.steps, noise.as_ref())?;
+                report.steps += 1;
+                report.texts += rows.len();
+                let mut note = String::new();
+                if report.steps % LOG_EVERY == 0 || report.steps == self.steps {
+                    let point = read_point(report.steps, &loss)?;
+                    note = format!("loss {:.4}", point.loss);
+                    report.curve.push(point);
+                }
+                drop(loss);
+                self.run.observer.on(Event::Advance { units: rows.len() as u64, note: &note });
+                at.batch = index + 1;
+                if at.batch == plan.len() {
+                    learner = self.end_epoch(learner, epoch, &mut report)?;
+                    at = Position { epoch: epoch + 1, batch: 0 };
+                }
+                let since = clock.written.elapsed();
+                let due = self.run.checkpoints.is_some_and(|all| all.policy().is_due(report.steps, since));
+                if due && report.steps < self.steps {
+                    self.write(&learner, &report, at, &mut clock, fingerprint.as_deref());
+                }
+            }
+            // Where there is no text there is no last batch.
+            at = Position { epoch: epoch + 1, batch: 0 };
+        }
+        self.classifier.network = learner.finish()?.valid();
+        self.classifier.network.set_precision(precision_before);
+        self.classifier.hash.clear();
+        report.seconds = clock.seconds();
+        Ok(report)
+    }
+
+    fn noise(&self) -> Result<Option<Noise>> {
+        let stream = Stream::new(self.run.seed, "student noise");
+        let rates = self.run.noise.filter(|rates| !rates.is_off());
+        rates.map(|rates| Noise::new(rates, self.classifier.tokenizer.special_ids(), stream)).transpose()
+    }
+
+    /// Forward, backward, update.
+    fn step(
+        &mut self,
+        learner: Learner,
+        rows: &[usize],
+        epoch: usize,
+        step: usize,
+        noise: Option<&Noise>,
+    ) -> Result<(Learner, StepLoss)> {
+        let (config, device) = (&self.classifier.config, &self.classifier.device);
+        let input = match noise {
+            Some(noise) => {
+                let noisy = noise.batch(self.tokens, rows, step);
+                noisy.batch(&(0..rows.len()).collect::<Vec<_>>(), config, device)?
+            }
+            None => self.tokens.batch(rows, config, device)?,
+        };
+        let (learner, input) = learner.before(input)?;
+        let rates = self.settings.dropout.unwrap_or(config.dropout);
+        let stream = Stream::new(self.run.seed, "training dropout").fork(step as u64);
+        let identities: Vec<u64> = rows.iter().map(|&row| row as u64).collect();
+        let dropout = DropoutPlan::Sampled { rates, keys: RowKeys::for_pass(stream, 0, &identities) };
+        let (logits, features) = learner.network.logits_and_features(&input, &dropout, self.objective.features());
+        let loss = {
+            let student = StudentView { logits, features, taps: Vec::new() };
+            self.objective.loss(&StepContext { step, steps: self.steps, epoch, rows, student: &student })?
+        };
+        let mut gradients = loss.total.backward();
+        let of_student = GradientsParams::from_module(&mut gradients, &learner.network);
+        self.objective.after_backward(&mut gradients, self.settings.rate_factor(step, self.steps))?;
+        let learner = learner.step(self.settings.rate_at(step, self.steps), of_student)?;
+        Ok((learner, loss))
+    }
+
+    fn end_epoch(&mut self, mut learner: Learner, epoch: usize, report: &mut TrainReport) -> Result<Learner> {
+        let (epochs, observer) = (self.settings.epochs, self.run.observer);
+        let mut predictions = None;
+        if self.objective.wants_predictions(epoch, epochs) {
+            let logits;
+            (learner, logits) = learner.predictions(self.classifier, self.tokens, observer)?;
+            predictions = Some(logits);
+        }
+        let end = EpochEnd { epoch, epochs, predictions: predictions.as_deref(), observer };
+        report.epochs.extend(self.objective.end_epoch(&end)?);
+        Ok(learner)
+    }
+
+    /// Writes a checkpoint, if this training has any and there is something new. One that cannot be written is a warning:
+    /// the one before it is still there.
+    fn write(
+        &self,
+        learner: &Learner,
+        report: &TrainReport,
+        at: Position,
+        clock: &mut Clock,
+        fingerprint: Option<&str>,
+    ) {
+        let (Some(checkpoints), Some(fingerprint)) = (self.run.checkpoints, fingerprint) else { return };
+        if checkpoints.policy().is_never() || report.steps == clock.written_step {
+            return;
+        }
+        let written = self.objective.save_state().and_then(|objective| {
+            let tensors = learner.state();
+            let state = TrainState {
+                fingerprint: fingerprint.to_owned(),
+                step: report.steps,
+                texts: report.texts,
+                epoch: at.epoch,
+                batch: at.batch,
+                seconds: clock.seconds(),
+                curve: report.curve.iter().map(SavedPoint::from).collect(),
+                epochs: report.epochs.iter().map(SavedEpoch::from).collect(),
+                optimizer_steps: tensors.steps,
+                words: tensors.words,
+                objective: objective.values,
+            };
+            let tensors =
+                Tensors { network: tensors.network, optimizer: tensors.optimizer, objective: objective.tensors };
+            checkpoints.write(&state, tensors)
+        });
+        clock.written = Instant::now();
+        match written {
+            Ok(()) => clock.written_step = report.steps,
+            Err(error) => {
+                let text = format!("no checkpoint was written at update {}: {error}", report.steps);
+                self.run.observer.on(Event::Warning { text: &text });
+            }
         }
     }
-    if settings.freeze_embeddings {
-        let words = network.encoder.embeddings.words.clone();
-        network.encoder.embeddings.words = words.set_require_grad(true);
-    }
-    if let Some(words) = words {
-        network = words.give_back(network)?;
-    }
-    classifier.network = network.valid();
-    classifier.network.set_precision(precision_before);
-    classifier.hash.clear();
-    report.seconds = start.elapsed().as_secs_f64();
-    Ok(report)
-}
 
-fn optimizer(config: AdamWConfig) -> ModuleOptimizer {
-    let undecayed = AdamWConfig { weight_decay: 0.0, ..config };
-    ModuleOptimizer::from(config.build()).with_group(
-        ParamGroup::from_any_predicates(vec!["bias", "gamma", "beta"]),
-        undecayed.build(),
-        None,
-    )
+    /// The training as its newest sound checkpoint has it.
+    fn resume(
+        &mut self,
+        checkpoints: &Checkpoints,
+        fingerprint: &str,
+        learner: &Learner,
+    ) -> Result<Option<(Learner, TrainReport, Position)>> {
+        let Some(saved) = checkpoints.newest(fingerprint, self.run.observer) else { return Ok(None) };
+        let restored = learner
+            .restored(self.classifier, self.settings, &saved)
+            .and_then(|learner| Ok((learner, saved.objective()?)));
+        let (learner, tensors) = match restored {
+            Ok(restored) => restored,
+            Err(error) => {
+                let text = format!("a checkpoint cannot be used, the training starts from its beginning: {error}");
+                self.run.observer.on(Event::Warning { text: &text });
+                return Ok(None);
+            }
+        };
+        let state = saved.state;
+        self.objective
+            .load_state(state.objective, &tensors)
+            .map_err(|error| error.file(checkpoints.dir()).help("remove the folder to start the training anew"))?;
+        let report = TrainReport {
+            steps: state.step,
+            texts: state.texts,
+            seconds: state.seconds,
+            curve: state.curve.into_iter().map(CurvePoint::from).collect(),
+            epochs: state.epochs.into_iter().map(EpochLog::from).collect(),
+        };
+        self.run.observer.on(Event::Skip { units: report.texts as u64, reason: "from a checkpoint" });
+        Ok(Some((learner, report, Position { epoch: state.epoch, batch: state.batch })))
+    }
+
+    /// SHA-256 of what determines this training, as far as it is known here.
+    fn fingerprint(&self, checkpoints: &Checkpoints) -> Result<String> {
+        let texts: Vec<u8> = self
+            .tokens
+            .identities
+            .iter()
+            .zip(&self.tokens.rows)
+            .flat_map(|(identity, row)| identity.to_le_bytes().into_iter().chain(row.ids.len().to_le_bytes()))
+            .collect();
+        let first: Vec<u8> = (self.plan)(0).iter().flatten().flat_map(|row| row.to_le_bytes()).collect();
+        let determines = serde_json::json!({
+            "key": checkpoints.key(),
+            "settings": self.settings,
+            "precision": format!("{:?}", self.settings.precision.resolve()),
+            "seed": self.run.seed,
+            "noise": self.run.noise,
+            "steps": self.steps,
+            "texts": hash_bytes(&texts),
+            "first_pass": hash_bytes(&first),
+            "model": self.classifier.config.to_hf(self.classifier.labels.names()),
+        });
+        let json = serde_json::to_vec(&determines)
+            .map_err(|error| Error::internal("the settings of a training cannot be written").source(error))?;
+        Ok(hash_bytes(&json))
+    }
 }
 
 fn read_point(step: usize, loss: &StepLoss) -> Result<CurvePoint> {

@@ -3,7 +3,7 @@
 use burn::module::Param;
 use burn::tensor::Tensor;
 use faculty_core::Result;
-use faculty_nn::fused::{AdamWConfig, RowGradients, SparseAdamW, supports_embeddings};
+use faculty_nn::fused::{AdamWConfig, RowGradients, SparseAdamW, SparseAdamWState, supports_embeddings};
 use faculty_nn::{SequenceClassifier, TokenInput};
 
 /// A word table that autodiff and the module's optimizer leave alone, because a batch reads few of its rows. Weights are
@@ -47,9 +47,25 @@ impl Words {
         }
     }
 
+    /// The network with its whole table up to date; training goes on from it as if nothing had been.
+    pub(crate) fn catch_up(&mut self, network: SequenceClassifier) -> Result<SequenceClassifier> {
+        with_table(network, |table| self.optimizer.finish(table))
+    }
+
+    /// Where the optimizer of the table is; the table itself is the network's, as it is.
+    pub(crate) fn state(&self) -> SparseAdamWState {
+        self.optimizer.state()
+    }
+
+    /// Goes back to a state, with the table of that time.
+    pub(crate) fn restore(&mut self, state: &SparseAdamWState) -> Result<()> {
+        self.optimizer = self.optimizer.restored(state)?;
+        Ok(())
+    }
+
     /// The network with its whole table up to date and wanting gradients again.
     pub(crate) fn give_back(mut self, network: SequenceClassifier) -> Result<SequenceClassifier> {
-        let mut network = with_table(network, |table| self.optimizer.finish(table))?;
+        let mut network = self.catch_up(network)?;
         network.encoder.embeddings.words = network.encoder.embeddings.words.set_require_grad(true);
         Ok(network)
     }

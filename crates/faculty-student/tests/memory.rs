@@ -6,7 +6,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Event, Observer, Result, Silent, Stream};
 use faculty_model::{Classifier, Tokens};
-use faculty_student::{Objective, StepLoss, TrainSettings, train_batches};
+use faculty_student::{Objective, StepContext, StepLoss, TrainRun, TrainSettings, train_batches};
 use faculty_testkit::{TINY_WORDS, TinySpec, tiny_classifier_dir};
 use std::sync::Mutex;
 
@@ -28,7 +28,8 @@ fn resident() -> Option<f64> {
 struct Zero;
 
 impl Objective for Zero {
-    fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
+    fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
+        let (logits, rows) = (step.student.logits.clone(), step.rows);
         let targets =
             Tensor::<2>::from_data(TensorData::new(vec![0.5_f32; 3 * rows.len()], [rows.len(), 3]), &logits.device());
         Ok(StepLoss { total: (logits - targets).square().mean(), parts: Vec::new() })
@@ -83,7 +84,7 @@ fn memory_does_not_grow_over_a_thousand_steps_and_batches() {
 
     let watch = Watch::default();
     let settings = TrainSettings { epochs: 1, ..TrainSettings::default() };
-    train_batches(&mut classifier, &tokens, &Zero, &settings, &batches, 1, &watch).unwrap();
+    train_batches(&mut classifier, &tokens, &mut Zero, &settings, &batches, TrainRun::new(1, &watch)).unwrap();
     let training = watch.0.into_inner().unwrap();
     assert_eq!(training.len(), STEPS);
 

@@ -169,7 +169,7 @@ impl Scene {
         Views {
             join,
             tensors,
-            student: StudentView { logits, taps: Vec::new() },
+            student: StudentView::new(logits),
             teachers: self.teachers.iter().map(view).collect(),
             gate: Gate { weights: matrix(&self.gate, device), sample_weights: weights },
         }

@@ -14,7 +14,7 @@
 //! ```
 //! use faculty::core::{Aliases, LabelJoin, Silent, Stream};
 //! use faculty::methods::{MethodSpec, MukiSpec, TransferSet, amalgamate};
-//! use faculty::student::{StudentSpec, StudentStart, TrainSettings, build_student};
+//! use faculty::student::{StudentSpec, StudentStart, TrainRun, TrainSettings, build_student};
 //! use faculty::teacher::{Ask, ClassifierTeacher, Teacher};
 //! use faculty_testkit::{TinySpec, tiny_classifier_dir};
 //!
@@ -39,7 +39,7 @@
 //! let tokens = student.tokenize(&texts, None)?;
 //! let method = MethodSpec::Muki(MukiSpec { passes: 4, ..MukiSpec::default() });
 //! let settings = TrainSettings { epochs: 1, ..TrainSettings::default() };
-//! amalgamate(&method, &mut student, &tokens, TransferSet::new(&outputs, &join)?, &settings, 1, &Silent)?;
+//! amalgamate(&method, &mut student, &tokens, TransferSet::new(&outputs, &join)?, &settings, TrainRun::new(1, &Silent))?;
 //! assert_eq!(student.labels.names(), ["balance", "transfer", "flight", "hotel"]);
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

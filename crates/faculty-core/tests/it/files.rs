@@ -1,4 +1,4 @@
-use faculty_core::{StagedDir, hash_bytes, hash_file, hash_text, short_hash, write_atomically};
+use faculty_core::{StagedDir, hash_bytes, hash_file, hash_text, short_hash, sync_folder, write_atomically};
 use std::fs;
 use std::path::Path;
 
@@ -112,4 +112,16 @@ fn hashes_are_sha256() {
     fs::write(&path, &bytes).unwrap();
     assert_eq!(hash_file(&path).unwrap(), hash_bytes(&bytes));
     assert!(hash_file(&dir.path().join("b")).unwrap_err().to_string().contains("b: cannot open"));
+}
+
+#[test]
+fn a_staged_directory_with_folders_in_it_is_synchronised_and_published_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let staged = StagedDir::create(&dir.path().join("out"), false).unwrap();
+    fs::create_dir_all(staged.path().join("a/b")).unwrap();
+    fs::write(staged.path().join("a/b/c"), "1").unwrap();
+    let out = staged.commit().unwrap();
+    assert_eq!(fs::read(out.join("a/b/c")).unwrap(), b"1");
+    sync_folder(&out).unwrap();
+    assert!(sync_folder(&dir.path().join("none")).is_err() || cfg!(not(unix)));
 }

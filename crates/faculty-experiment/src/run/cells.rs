@@ -12,10 +12,12 @@ use crate::schema::{RowSection, SelectionOn};
 use faculty_core::metrics::{Predictions, teacher_selection};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream};
 use faculty_hub::ModelDir;
-use faculty_methods::{MethodSpec, TransferSet, amalgamate, ensemble_scores, fine_tune, gate_table, gated_scores};
+use faculty_methods::{
+    AmalgamateRun, MethodSpec, TransferSet, amalgamate, ensemble_scores, fine_tune, gate_table, gated_scores,
+};
 use faculty_model::{Classifier, Tokens};
 use faculty_student::{
-    ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, build_student, resolve_model,
+    Checkpoints, ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student, resolve_model,
 };
 use std::time::Instant;
 
@@ -77,9 +79,10 @@ impl<'a> Runner<'a> {
                     record.texts_seen = report.texts;
                     record.seconds.train = report.seconds;
                     self.measure_student(cell, &student, &mut record)?;
-                    let lines: Vec<String> =
-                        report.curve.iter().filter_map(|point| serde_json::to_string(point).ok()).collect();
-                    staged.write("metrics.jsonl", &(lines.join("\n") + "\n"))?;
+                    staged.write("metrics.jsonl", &lines(&report.curve)?)?;
+                    if !report.epochs.is_empty() {
+                        staged.write("epochs.jsonl", &lines(&report.epochs)?)?;
+                    }
                     if cell.keeps_student {
                         let card = self.card(row, seed, &student, &record)?.to_markdown()?;
                         staged.write_student(|dir| {
@@ -95,6 +98,7 @@ impl<'a> Runner<'a> {
         record.peak_memory_bytes = peak_memory();
         let record = exact(&record)?;
         staged.commit(&record)?;
+        self.checkpoints(cell).remove()?;
         Ok(record)
     }
 
@@ -178,11 +182,14 @@ impl<'a> Runner<'a> {
         let (tokens, _) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
         let total = (section.train.epochs * tokens.len()) as u64;
         self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
+        let checkpoints = self.checkpoints(cell);
+        let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints);
         let trained = if matches!(row.method, MethodSpec::Supervised {}) {
-            fine_tune(&mut student, tokens, guarded.labels()?, &section.train, seed, self.work.observer)
+            fine_tune(&mut student, tokens, guarded.labels()?, &section.train, run)
         } else {
             let set = TransferSet::new(&answers.transfer, self.join)?;
-            amalgamate(&row.method, &mut student, tokens, set, &section.train, seed, self.work.observer)
+            let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum);
+            amalgamate(&row.method, &mut student, tokens, set, &section.train, run)
         };
         match trained {
             Ok(report) => {
@@ -198,6 +205,14 @@ impl<'a> Runner<'a> {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Where the training of a cell is written down. Its hash determines everything but the teachers' outputs, so that
+    /// these are in the key.
+    fn checkpoints(&self, cell: &Cell) -> Checkpoints {
+        let teachers: Vec<&str> = self.teachers.iter().map(|teacher| teacher.record.sha256.as_str()).collect();
+        let key = format!("{} {}", cell.hash, teachers.join(" "));
+        Checkpoints::new(self.work.dir.checkpoint_path(cell), key, self.work.checkpoints)
     }
 
     fn start_student(&mut self, seed: u64) -> Result<Classifier> {
@@ -261,6 +276,17 @@ impl<'a> Runner<'a> {
             results,
         })
     }
+}
+
+/// Records as JSON lines.
+fn lines<T: serde::Serialize>(records: &[T]) -> Result<String> {
+    let mut text = String::new();
+    for record in records {
+        text += &serde_json::to_string(record)
+            .map_err(|error| Error::internal("a record cannot be written").source(error))?;
+        text.push('\n');
+    }
+    Ok(text)
 }
 
 fn empty_record(cell: &Cell) -> CellRecord {

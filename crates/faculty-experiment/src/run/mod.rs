@@ -17,7 +17,7 @@ use crate::schema::ExperimentFile;
 use crate::table::{Table, TableFormat, VerdictLine};
 use faculty_core::{Error, LabelJoin, Observer, Result, hash_bytes, write_atomically};
 use faculty_nn::DeviceName;
-use faculty_student::resolve_model;
+use faculty_student::{CheckpointPolicy, resolve_model};
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -40,6 +40,8 @@ pub struct ExperimentOptions {
     pub out: Option<PathBuf>,
     /// Start anew where a run directory holds another configuration, or the same.
     pub overwrite: bool,
+    /// How often trainings are written down. It changes no result, and may be another one when a run is continued.
+    pub checkpoints: CheckpointPolicy,
 }
 
 impl ExperimentOptions {
@@ -140,6 +142,7 @@ pub fn prepare_experiment(options: &ExperimentOptions, observer: &dyn Observer) 
 /// passes do not differ, a file cannot be written, or the user interrupted. A row that diverges is no error: it stays in
 /// the table as failed.
 pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> Result<ExperimentSummary> {
+    options.checkpoints.check().map_err(|error| error.help("in the checkpoint settings"))?;
     let start = Instant::now();
     let started_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let prepared = prepare_experiment(options, observer)?;
@@ -162,7 +165,8 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
     }
     let mut failed = 0;
     if !todo.is_empty() {
-        let mut work = Work { prepared: &prepared, dir: &dir, device: &device, observer };
+        let checkpoints = options.checkpoints;
+        let mut work = Work { prepared: &prepared, dir: &dir, device: &device, observer, checkpoints };
         let teachers = teachers::train_or_load(&mut work)?;
         let labelled: Vec<_> = teachers.iter().map(|teacher| (teacher.name.as_str(), &teacher.labels)).collect();
         let join = LabelJoin::build(&labelled, &faculty_core::Aliases::default())?;
@@ -242,6 +246,7 @@ struct Work<'a> {
     dir: &'a RunDir,
     device: &'a burn::tensor::Device,
     observer: &'a dyn Observer,
+    checkpoints: CheckpointPolicy,
 }
 
 fn models(teachers: &[teachers::ReadyTeacher], runner: &cells::Runner<'_>) -> Vec<ModelRecord> {

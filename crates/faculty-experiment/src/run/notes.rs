@@ -45,6 +45,9 @@ fn notes(prepared: &Prepared) -> Vec<String> {
     if matches!(student.init, StudentStart::Teacher(_)) {
         notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
     }
+    for row in experiment.rows.iter().filter(|row| !row.curriculum.is_off()) {
+        notes.push(format!("{}: curriculum: {}", row.name, row.curriculum.describe()));
+    }
     for row in &experiment.rows {
         let passes = row.method.passes(experiment.scan.seed).filter(|passes| !passes.sites.is_all());
         if let Some(passes) = passes {

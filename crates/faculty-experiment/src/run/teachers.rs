@@ -8,7 +8,7 @@ use faculty_core::{Error, Event, LabelSpace, Result, StagedDir, Stream, hash_byt
 use faculty_hub::ModelDir;
 use faculty_methods::fine_tune;
 use faculty_model::Classifier;
-use faculty_student::{ModelCard, StudentStart, build_student, resolve_model};
+use faculty_student::{Checkpoints, ModelCard, StudentStart, TrainRun, build_student, resolve_model};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -80,7 +80,9 @@ fn train(teacher: &TeacherTexts, work: &Work<'_>) -> Result<ReadyTeacher> {
     let total = (section.train.epochs * tokens.len()) as u64;
     work.observer.on(Event::Start { stage: &format!("teacher {}: fine-tune", teacher.name), total, unit: "texts" });
     let seed = stream.fork(1).key();
-    let report = fine_tune(&mut classifier, &tokens, &teacher.texts.labels, &section.train, seed, work.observer)?;
+    let checkpoints = Checkpoints::new(work.dir.teacher_checkpoint_path(&teacher.name, &key), &key, work.checkpoints);
+    let run = TrainRun::new(seed, work.observer).with_checkpoints(&checkpoints);
+    let report = fine_tune(&mut classifier, &tokens, &teacher.texts.labels, &section.train, run)?;
     let loss = report.curve.last().map_or_else(String::new, |point| format!(", loss {:.4}", point.loss));
     work.observer.on(Event::End { summary: &format!("{} updates in {:.1} s{loss}", report.steps, report.seconds) });
 
@@ -105,6 +107,7 @@ fn train(teacher: &TeacherTexts, work: &Work<'_>) -> Result<ReadyTeacher> {
     let training = Training { key, steps: report.steps, seconds: report.seconds, truncated: tokens.truncated };
     crate::manifest::write_json(&staged.path().join(TRAINING), &training)?;
     staged.commit()?;
+    checkpoints.remove()?;
     // Opened again, so that a teacher has the same hash (the key of its outputs) whether it was trained now or before.
     let classifier = Classifier::open(&dir, work.device)?;
     Ok(ready(teacher, &classifier, dir, source, training.steps, training.seconds))

@@ -1,7 +1,7 @@
 //! `[[row]]`: one line of the table.
 
 use faculty_core::{Error, Result};
-use faculty_methods::{DataAccess, MethodSpec};
+use faculty_methods::{Curriculum, DataAccess, MethodSpec};
 use serde::{Deserialize, Serialize};
 
 /// What a row is for, which decides how the verdict treats it.
@@ -26,6 +26,9 @@ pub struct RowSection {
     pub name: String,
     /// What is done.
     pub method: MethodSpec,
+    /// Which texts the student learns from, and how much; by default all alike.
+    #[serde(default, skip_serializing_if = "Curriculum::is_off")]
+    pub curriculum: Curriculum,
     /// What the row is for; by default MUKI rows are methods, supervised ones ceilings, all others baselines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -64,6 +67,7 @@ impl RowSection {
         if self.role() != Role::Ceiling && self.access() == DataAccess::Labelled {
             return Err(Error::input(format!("row `{}` uses labels", self.name)).expected("role = \"ceiling\""));
         }
-        Ok(())
+        // Whole, since the caller names the row as the key.
+        self.curriculum.check(&self.method).map_err(|error| Error::input(error.to_string()))
     }
 }

@@ -56,7 +56,7 @@ fn every_loss_and_gradient_agrees_with_pytorch() {
                 (Some((loss, weighted)), _) => {
                     let sample_weights = weighted.then(|| golden_vector(&case.sample_weight, &device));
                     let gate = Gate { weights: golden_matrix(&case.gate, &device), sample_weights };
-                    let student = StudentView { logits: leaf.clone(), taps: Vec::new() };
+                    let student = StudentView::new(leaf.clone());
                     loss.loss(&student, &teachers, &gate, &join).unwrap().total()
                 }
                 (None, "cross_entropy") => cross_entropy(leaf.clone(), targets(&case.labels, &device)),
@@ -91,7 +91,7 @@ fn logits_of_ten_thousand_give_the_values_of_float64() {
     let gate = Gate { weights: golden_matrix(&case.gate, &device), sample_weights: None };
     for (name, expected) in &case.losses {
         let leaf = golden_matrix(&case.student, &device.clone().autodiff()).require_grad();
-        let student = StudentView { logits: leaf.clone(), taps: Vec::new() };
+        let student = StudentView::new(leaf.clone());
         let value = match parse(name) {
             Some((loss, _)) => loss.loss(&student, &teachers, &gate, &join).unwrap().total(),
             None if name == "cross_entropy" => cross_entropy(leaf.clone(), targets(&case.labels, &device)),

@@ -67,7 +67,7 @@ fn shapes_that_do_not_fit_are_errors_that_name_them() {
     assert!(error.contains("logits of teacher 1") && error.contains("[2, 3]"), "{error}");
 
     let teachers = [view(Tensor::zeros([2, 2], &device)), view(Tensor::zeros([2, 3], &device))];
-    let student = StudentView { logits: Tensor::zeros([3, 5], &device), taps: Vec::new() };
+    let student = StudentView::new(Tensor::zeros([3, 5], &device));
     let error = join.check(&student, &teachers).unwrap_err().to_string();
     assert!(error.contains("student logits") && error.contains("[2, 5]"), "{error}");
 

@@ -21,7 +21,7 @@ fn worked() -> Worked {
     let device = Device::flex();
     let case = LossGolden::load().worked;
     Worked {
-        student: StudentView { logits: golden_matrix(&case.student, &device), taps: Vec::new() },
+        student: StudentView::new(golden_matrix(&case.student, &device)),
         teachers: golden_teachers(&case.teachers, &device),
         join: JoinTensors::new(&golden_join(&[vec![0, 1], vec![2, 3, 4]]), &device),
         by_hand: case.by_hand,

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, LabelSpace, Silent, Stream};
 use faculty_methods::{MethodGate, MethodSpec, MukiSpec, TransferSet, amalgamate, fine_tune, gate_table, gated_scores};
 use faculty_model::Classifier;
-use faculty_student::{StudentSpec, StudentStart, TrainSettings, build_student};
+use faculty_student::{StudentSpec, StudentStart, TrainRun, TrainSettings, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 
@@ -60,7 +60,7 @@ fn world() -> World {
         let (texts, labels) = texts(classes.clone(), 40, 1);
         let labels: Vec<usize> = labels.iter().map(|label| label - classes.start).collect();
         let tokens = classifier.tokenize(&texts, None).unwrap();
-        fine_tune(&mut classifier, &tokens, &labels, &settings(), index as u64, &Silent).unwrap();
+        fine_tune(&mut classifier, &tokens, &labels, &settings(), TrainRun::new(index as u64, &Silent)).unwrap();
         teachers.push(ClassifierTeacher::new(["first", "second"][index], classifier));
         dirs.push(dir);
     }
@@ -117,7 +117,7 @@ fn the_gate_beats_chance_and_a_student_learns_the_union_without_labels() {
         let (mut student, _) =
             build_student(&spec, world.join.union(), &classifiers, stream, &device, &Silent).unwrap();
         let tokens = student.tokenize(&world.texts, None).unwrap();
-        let report = amalgamate(&method, &mut student, &tokens, transfer, &settings(), 1, &Silent).unwrap();
+        let report = amalgamate(&method, &mut student, &tokens, transfer, &settings(), TrainRun::new(1, &Silent)).unwrap();
         assert_eq!(report.steps, settings().steps(world.texts.len()), "equal updates for every method");
         results.push((method.kind(), accuracy(&student)));
     }
@@ -135,6 +135,6 @@ fn a_method_that_needs_labels_or_no_student_is_refused_without_labels() {
         build_student(&spec, world.join.union(), &classifiers, stream, &Device::flex(), &Silent).unwrap();
     let tokens = student.tokenize(&world.texts, None).unwrap();
     for method in [MethodSpec::Supervised {}, MethodSpec::Concat {}] {
-        assert!(amalgamate(&method, &mut student, &tokens, transfer, &settings(), 1, &Silent).is_err());
+        assert!(amalgamate(&method, &mut student, &tokens, transfer, &settings(), TrainRun::new(1, &Silent)).is_err());
     }
 }

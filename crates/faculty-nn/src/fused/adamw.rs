@@ -99,6 +99,21 @@ impl Factors {
             step: (hyper.lr / hyper.bias_correction1) as f32,
         }
     }
+
+    /// How many numbers they are.
+    pub(super) const NUMBERS: usize = 8;
+
+    /// The numbers, for a state that is put down.
+    pub(super) fn to_numbers(self) -> [f32; Self::NUMBERS] {
+        let Self { shrink, beta1, rest1, beta2, rest2, inverse_root, eps, step } = self;
+        [shrink, beta1, rest1, beta2, rest2, inverse_root, eps, step]
+    }
+
+    /// The inverse of [`Factors::to_numbers`].
+    pub(super) fn from_numbers(numbers: [f32; Self::NUMBERS]) -> Self {
+        let [shrink, beta1, rest1, beta2, rest2, inverse_root, eps, step] = numbers;
+        Self { shrink, beta1, rest1, beta2, rest2, inverse_root, eps, step }
+    }
 }
 
 /// Elements of one task: four arrays of this length fit a core's second-level cache.

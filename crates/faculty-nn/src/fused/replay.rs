@@ -20,6 +20,11 @@ impl History {
         self.steps.len()
     }
 
+    /// The numbers of every step.
+    pub(super) fn steps(&self) -> &[Factors] {
+        &self.steps
+    }
+
     pub(super) fn push(&mut self, factors: Factors) {
         let usual = factors.shrink > 0.0 && factors.shrink <= 1.0 && factors.step >= 0.0;
         let fades = factors.beta1.abs() < 1.0 && factors.beta2 > 0.0 && factors.beta2 < 1.0;

@@ -5,6 +5,10 @@
 //! read again: the same operations in the same order, on values that stay in registers meanwhile. A step then reads and
 //! writes the rows of its batch in place of the whole table, its gradient and its moments.
 
+mod state;
+
+pub use state::SparseAdamWState;
+
 use super::adamw::{AdamWConfig, Factors, cpu, tensor, update, whole};
 use super::replay::{History, fade, shrink};
 use super::row_gradient::RowGradient;

@@ -1,6 +1,7 @@
 //! Tests of faculty-nn.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod features;
 mod first_tokens;
 mod fused;
 mod fused_adamw;
@@ -8,6 +9,7 @@ mod fused_embedding;
 mod fused_fuzz;
 mod gradcheck;
 mod layer_golden;
+mod module_adamw;
 mod precision;
 mod reference;
 mod sparse_adamw;

@@ -2,7 +2,7 @@
 
 use burn::tensor::{DType, Device, Tensor, TensorData};
 use faculty_core::Stream;
-use faculty_nn::fused::{AdamWConfig, AdamWStep, RowGradient, SparseAdamW, adamw};
+use faculty_nn::fused::{AdamWConfig, AdamWStep, RowGradient, SparseAdamW, SparseAdamWState, adamw};
 
 fn bits(values: &[f32]) -> Vec<u32> {
     values.iter().map(|value| value.to_bits()).collect()
@@ -83,6 +83,9 @@ fn assert_equal(config: AdamWConfig, rows: usize, width: usize, steps: usize) {
         let (next, next_m, next_v) = adamw(dense, whole, m, v, at(config, lr, step as i32 + 1));
         (dense, m, v) = (next, Some(next_m), Some(next_v));
         sparse = optimizer.step(lr, sparse, &gradient).unwrap();
+        if step % 7 == 3 {
+            optimizer = optimizer.restored(&optimizer.state()).unwrap();
+        }
         if step == steps / 2 {
             sparse = optimizer.finish(sparse).unwrap();
             assert_eq!(bits(&floats(sparse.clone())), bits(&floats(dense.clone())), "in the middle");
@@ -161,4 +164,33 @@ fn what_does_not_fit_is_refused() {
     assert!(new().finish(zeros([6, 4]).cast(DType::F64)).is_err());
     assert!(new().step(0.1, zeros([6, 4]), &RowGradient::new(vec![0], vec![0.0; 3], 3).unwrap()).is_err());
     assert!(new().step(0.1, zeros([6, 4]), &RowGradient::new(vec![9], vec![0.0; 4], 4).unwrap()).is_err());
+}
+
+#[test]
+fn a_state_that_contradicts_itself_is_refused() {
+    let mut optimizer = SparseAdamW::new(AdamWConfig::default(), 6, 4);
+    let mut sparse = table(start(6, 4), [6, 4]);
+    for row in [2, 4] {
+        let gradient = RowGradient::new(vec![row], vec![1.0; 4], 4).unwrap();
+        sparse = optimizer.step(0.1, sparse, &gradient).unwrap();
+    }
+    let whole = optimizer.state();
+    assert_eq!((&whole.rows[..], &whole.steps[..], &whole.touched[..]), (&[2, 4][..], &[1, 2][..], &[2, 4][..]));
+    assert_eq!(whole.history.len(), 2 * SparseAdamWState::STEP_NUMBERS);
+    let fresh = SparseAdamW::new(AdamWConfig::default(), 6, 4);
+    assert_eq!(fresh.restored(&whole).unwrap().state(), whole);
+    let changed = |change: &dyn Fn(&mut SparseAdamWState)| {
+        let mut state = whole.clone();
+        change(&mut state);
+        fresh.restored(&state)
+    };
+    assert!(changed(&|state| state.rows[1] = 6).is_err(), "a row outside");
+    assert!(changed(&|state| state.touched.swap(0, 1)).is_err(), "rows out of order");
+    assert!(changed(&|state| state.steps[0] = 3).is_err(), "a row ahead of its history");
+    assert!(changed(&|state| state.steps.truncate(1)).is_err());
+    assert!(changed(&|state| state.m.truncate(7)).is_err());
+    assert!(changed(&|state| state.v.push(1.0)).is_err());
+    assert!(changed(&|state| state.history.truncate(9)).is_err());
+    assert!(SparseAdamW::new(AdamWConfig::default(), 6, 3).restored(&whole).is_err(), "another width");
+    assert!(SparseAdamW::new(AdamWConfig::default(), 4, 4).restored(&whole).is_err(), "another table");
 }

@@ -1,7 +1,9 @@
 //! Integration tests of faculty-student.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod beside;
 mod card;
+mod checkpoints;
 mod start;
 mod threads;
 mod training;

@@ -3,14 +3,15 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{NamedTensor, Result, Silent, Stream};
 use faculty_model::Classifier;
-use faculty_student::{Objective, StepLoss, TrainSettings, train};
+use faculty_student::{Objective, StepContext, StepLoss, TrainRun, TrainSettings, train};
 use faculty_testkit::{TINY_WORDS, TinySpec, tiny_classifier_dir};
 
 /// Targets by text length: the values do not matter here.
 struct Alternating;
 
 impl Objective for Alternating {
-    fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
+    fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
+        let (logits, rows) = (step.student.logits.clone(), step.rows);
         let targets: Vec<f32> = rows.iter().flat_map(|row| [(row % 2) as f32, (row % 3) as f32]).collect();
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [rows.len(), 2]), &logits.device());
         Ok(StepLoss { total: (logits - targets).square().mean(), parts: Vec::new() })
@@ -39,7 +40,7 @@ fn training_and_inference_are_equal_bytes_on_any_number_of_threads() {
             let tokens = classifier.tokenize(&texts, None).unwrap();
             let before = classifier.logits(&tokens, &Silent).unwrap();
             let settings = TrainSettings { batch_size: 32, epochs: 2, learning_rate: 1e-3, ..TrainSettings::default() };
-            let report = train(&mut classifier, &tokens, &Alternating, &settings, 1, &Silent).unwrap();
+            let report = train(&mut classifier, &tokens, &mut Alternating, &settings, TrainRun::new(1, &Silent)).unwrap();
             assert_eq!(report.steps, 10);
             let after = classifier.logits(&tokens, &Silent).unwrap();
             assert_ne!(before, after);

@@ -4,7 +4,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Event, NamedTensor, Observer, Result, Silent};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::{Precision, PrecisionChoice};
-use faculty_student::{Objective, StepLoss, TrainSettings, train};
+use faculty_student::{Objective, StepContext, StepLoss, TrainRun, TrainSettings, train};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,12 +26,18 @@ pub(crate) const TEXTS: [&str; 12] = [
 /// Squared distance of the logits to one-hot targets: enough to see a loop learn.
 pub(crate) struct OneHot;
 
-impl Objective for OneHot {
-    fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
+impl OneHot {
+    pub(crate) fn total(logits: Tensor<2>, rows: &[usize]) -> Tensor<1> {
         let targets: Vec<f32> =
             rows.iter().flat_map(|row| (0..3).map(move |class| f32::from(u8::from(row / 4 == class)))).collect();
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [rows.len(), 3]), &logits.device());
-        let total = (logits - targets).square().mean();
+        (logits - targets).square().mean()
+    }
+}
+
+impl Objective for OneHot {
+    fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
+        let total = Self::total(step.student.logits.clone(), step.rows);
         Ok(StepLoss { total, parts: Vec::new() })
     }
 }
@@ -39,7 +45,8 @@ impl Objective for OneHot {
 struct NotFinite;
 
 impl Objective for NotFinite {
-    fn loss(&self, logits: Tensor<2>, _: &[usize]) -> Result<StepLoss> {
+    fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
+        let logits = step.student.logits.clone();
         Ok(StepLoss { total: logits.mean().mul_scalar(f32::NAN), parts: Vec::new() })
     }
 }
@@ -69,7 +76,7 @@ fn correct(classifier: &Classifier, tokens: &Tokens) -> usize {
 #[test]
 fn a_model_learns_and_ends_on_the_plain_device() {
     let (_dir, mut classifier, tokens) = model();
-    let report = train(&mut classifier, &tokens, &OneHot, &settings(), 1, &Silent).unwrap();
+    let report = train(&mut classifier, &tokens, &mut OneHot, &settings(), TrainRun::new(1, &Silent)).unwrap();
     assert_eq!(report.steps, 90);
     assert_eq!(report.texts, 360);
     assert!(correct(&classifier, &tokens) >= 11, "{} of 12", correct(&classifier, &tokens));
@@ -84,7 +91,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_seed_does_not() {
     let run = |seed| {
         let (_dir, mut classifier, tokens) = model();
         let settings = TrainSettings { epochs: 2, ..settings() };
-        train(&mut classifier, &tokens, &OneHot, &settings, seed, &Silent).unwrap();
+        train(&mut classifier, &tokens, &mut OneHot, &settings, TrainRun::new(seed, &Silent)).unwrap();
         weights(&classifier)
     };
     assert_eq!(run(1), run(1));
@@ -96,7 +103,7 @@ fn frozen_embeddings_stay_and_the_rest_moves() {
     let (_dir, mut classifier, tokens) = model();
     let before = weights(&classifier);
     let settings = TrainSettings { epochs: 2, freeze_embeddings: true, ..settings() };
-    train(&mut classifier, &tokens, &OneHot, &settings, 1, &Silent).unwrap();
+    train(&mut classifier, &tokens, &mut OneHot, &settings, TrainRun::new(1, &Silent)).unwrap();
     for (old, new) in before.iter().zip(weights(&classifier)) {
         let frozen = old.name.ends_with("word_embeddings.weight");
         assert_eq!(old.values == new.values, frozen, "{}", old.name);
@@ -105,10 +112,9 @@ fn frozen_embeddings_stay_and_the_rest_moves() {
     train(
         &mut classifier,
         &tokens,
-        &OneHot,
+        &mut OneHot,
         &TrainSettings { epochs: 1, freeze_embeddings: false, ..settings },
-        1,
-        &Silent,
+        TrainRun::new(1, &Silent),
     )
     .unwrap();
     let words =
@@ -121,7 +127,7 @@ fn bf16_training_learns_other_weights_and_leaves_the_precision_as_it_was() {
     let run = |before: Precision, precision: PrecisionChoice| {
         let (_dir, mut classifier, tokens) = model();
         classifier.set_precision(before);
-        train(&mut classifier, &tokens, &OneHot, &TrainSettings { precision, ..settings() }, 1, &Silent).unwrap();
+        train(&mut classifier, &tokens, &mut OneHot, &TrainSettings { precision, ..settings() }, TrainRun::new(1, &Silent)).unwrap();
         assert_eq!(classifier.precision(), before);
         assert!(correct(&classifier, &tokens) >= 11, "{precision}: {} of 12", correct(&classifier, &tokens));
         weights(&classifier)
@@ -137,7 +143,7 @@ fn bf16_training_learns_other_weights_and_leaves_the_precision_as_it_was() {
 fn a_loss_that_is_not_finite_stops_the_run_and_keeps_the_old_weights() {
     let (_dir, mut classifier, tokens) = model();
     let before = weights(&classifier);
-    let error = train(&mut classifier, &tokens, &NotFinite, &settings(), 1, &Silent).unwrap_err();
+    let error = train(&mut classifier, &tokens, &mut NotFinite, &settings(), TrainRun::new(1, &Silent)).unwrap_err();
     assert!(error.to_string().contains("the loss became NaN at step 10"), "{error}");
     assert_eq!(before, weights(&classifier));
 }
@@ -161,7 +167,7 @@ fn an_interrupted_run_stops_soon_and_keeps_the_old_weights() {
     let (_dir, mut classifier, tokens) = model();
     let before = weights(&classifier);
     let observer = Stops(AtomicU64::new(0));
-    let error: Error = train(&mut classifier, &tokens, &OneHot, &settings(), 1, &observer).unwrap_err();
+    let error: Error = train(&mut classifier, &tokens, &mut OneHot, &settings(), TrainRun::new(1, &observer)).unwrap_err();
     assert_eq!(error.exit_code(), 130);
     assert!(observer.0.load(Ordering::Relaxed) < 30);
     assert_eq!(before, weights(&classifier));

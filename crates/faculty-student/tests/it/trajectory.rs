@@ -14,7 +14,7 @@ use burn::tensor::Tensor;
 use faculty_core::{Silent, Stream};
 use faculty_nn::fused::AdamWConfig;
 use faculty_nn::{DropoutPlan, Precision, RowKeys, SequenceClassifier, TokenInput, host_values};
-use faculty_student::{Objective, TrainSettings, train};
+use faculty_student::{TrainRun, TrainSettings, train};
 use faculty_testkit::{golden_dir, golden_json};
 use faculty_text::plan_shuffled;
 
@@ -93,7 +93,7 @@ fn trajectory(path: Path) -> Trajectory {
                 Path::Fused(_) => network.logits(&input, &dropout),
                 Path::Plain => plain_logits(&network, &input, &dropout),
             };
-            let loss = OneHot.loss(logits, &rows).unwrap().total;
+            let loss = OneHot::total(logits, &rows);
             let mut gradients = loss.backward();
             let gradients = GradientsParams::from_module(&mut gradients, &network);
             assert_eq!(gradients.len(), 12 * network.encoder.layers.len() + 9, "every parameter has a gradient");
@@ -146,7 +146,7 @@ fn the_fused_path_in_bf16_follows_plain_operations() {
 fn these_steps_are_those_of_train() {
     let found = trajectory(Path::Fused(Precision::F32));
     let (_dir, mut classifier, tokens) = model();
-    let curve = train(&mut classifier, &tokens, &OneHot, &settings(), SEED, &Silent).unwrap().curve;
+    let curve = train(&mut classifier, &tokens, &mut OneHot, &settings(), TrainRun::new(SEED, &Silent)).unwrap().curve;
     let expected: Vec<f64> = curve.iter().map(|point| f64::from(point.loss)).collect();
     let logged: Vec<f64> = curve.iter().map(|point| found.loss[point.step - 1]).collect();
     assert_eq!(logged, expected);

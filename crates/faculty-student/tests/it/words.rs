@@ -8,7 +8,7 @@ use faculty_core::{NamedTensor, Silent, Stream};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::fused::AdamWConfig;
 use faculty_nn::{DropoutPlan, DropoutRates, RowKeys};
-use faculty_student::{Objective, TrainSettings, train};
+use faculty_student::{TrainRun, TrainSettings, train};
 use faculty_text::plan_shuffled;
 
 /// [`train`] as anyone would write it with Burn's own parts.
@@ -28,7 +28,7 @@ fn train_densely(classifier: &mut Classifier, tokens: &Tokens, settings: &TrainS
             let keys = RowKeys::for_pass(dropout_stream.fork(step as u64), 0, &identities);
             let rates = settings.dropout.unwrap_or(classifier.config.dropout);
             let logits = network.logits(&input, &DropoutPlan::Sampled { rates, keys });
-            let gradients = OneHot.loss(logits, &rows).unwrap().total.backward();
+            let gradients = OneHot::total(logits, &rows).backward();
             let gradients = GradientsParams::from_grads(gradients, &network);
             network = optimizer.step(settings.rate_at(step, steps), network, gradients);
             step += 1;
@@ -54,7 +54,7 @@ fn every_weight_has_the_bits_of_dense_training() {
         let before = bits(&weights(&dense));
         let mut sparse = dense.clone();
         train_densely(&mut dense, &tokens, &settings, 5);
-        let report = train(&mut sparse, &tokens, &OneHot, &settings, 5, &Silent).unwrap();
+        let report = train(&mut sparse, &tokens, &mut OneHot, &settings, TrainRun::new(5, &Silent)).unwrap();
         assert!(report.steps >= 30);
         let (dense, sparse) = (bits(&weights(&dense)), bits(&weights(&sparse)));
         for ((name, expected), (_, actual)) in dense.iter().zip(&sparse) {
@@ -71,7 +71,7 @@ fn training_goes_on_from_trained_weights() {
     let mut sparse = dense.clone();
     for seed in [1, 2] {
         train_densely(&mut dense, &tokens, &settings, seed);
-        train(&mut sparse, &tokens, &OneHot, &settings, seed, &Silent).unwrap();
+        train(&mut sparse, &tokens, &mut OneHot, &settings, TrainRun::new(seed, &Silent)).unwrap();
     }
     assert!(bits(&weights(&dense)) == bits(&weights(&sparse)));
 }
@@ -82,6 +82,6 @@ fn a_table_that_wants_no_gradient_stays() {
     let words = classifier.network.encoder.embeddings.words.clone();
     classifier.network.encoder.embeddings.words = words.clone().set_require_grad(false);
     let settings = TrainSettings { epochs: 2, ..TrainSettings::default() };
-    train(&mut classifier, &tokens, &OneHot, &settings, 1, &Silent).unwrap();
+    train(&mut classifier, &tokens, &mut OneHot, &settings, TrainRun::new(1, &Silent)).unwrap();
     assert_eq!(classifier.network.encoder.embeddings.words.val().into_data(), words.val().into_data());
 }

@@ -7,6 +7,7 @@ use faculty_core::{Error, ErrorKind, Result, nearest};
 use faculty_experiment::{
     ExperimentOptions, ExperimentSummary, Overrides, parse_seeds, prepare_experiment, run_experiment,
 };
+use faculty_student::CheckpointPolicy;
 use serde_json::json;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ Examples:
   faculty experiment quickstart --set student.train.epochs=5 --set data.evaluate_on=dev
   faculty experiment quickstart --dry-run
 
-The same command again continues: finished cells are not computed again. Environment variables of the form
+The same command again continues: finished cells are not computed again, and a training that was killed goes
+on from its last checkpoint. Environment variables of the form
 FACULTY__STUDENT__TRAIN__EPOCHS=5 override keys too; --set wins.";
 
 /// The folder of experiment files, below the current directory.
@@ -50,6 +52,12 @@ pub struct Experiment {
     /// Start anew, whatever is there
     #[arg(long)]
     overwrite: bool,
+    /// Write trainings down every so many seconds, so that a killed run goes on from there; 0 = never
+    #[arg(long, value_name = "SECONDS", default_value_t = 120.0, allow_negative_numbers = true)]
+    checkpoint_seconds: f64,
+    /// Write trainings down every so many updates, too
+    #[arg(long, value_name = "N")]
+    checkpoint_steps: Option<usize>,
     /// Print the plan: no training, nothing written
     #[arg(long)]
     dry_run: bool,
@@ -80,6 +88,7 @@ impl Experiment {
             data_dir: self.data_dir.clone(),
             out: None,
             overwrite: self.overwrite,
+            checkpoints: self.checkpoints()?,
         };
         let default = options.run_path();
         options.out = Some(default.strip_prefix("runs").map_or(default.clone(), |name| self.runs_dir.join(name)));
@@ -98,6 +107,15 @@ impl Experiment {
             return Err(Error::new(ErrorKind::Check, format!("{} cells failed; the table says which", summary.failed)));
         }
         Ok(())
+    }
+}
+
+impl Experiment {
+    fn checkpoints(&self) -> Result<CheckpointPolicy> {
+        let seconds = (self.checkpoint_seconds != 0.0).then_some(self.checkpoint_seconds);
+        let policy = CheckpointPolicy { steps: self.checkpoint_steps, seconds };
+        policy.check().map_err(|error| error.help("see --checkpoint-steps and --checkpoint-seconds"))?;
+        Ok(policy)
     }
 }
 

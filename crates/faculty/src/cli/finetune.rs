@@ -9,7 +9,7 @@ use clap::Args;
 use faculty_core::{Event, LabelSpace, Observer, Result, StagedDir, Stream};
 use faculty_methods::fine_tune;
 use faculty_model::{Classifier, Parts};
-use faculty_student::{ModelCard, TrainReport, TrainSettings, resolve_model};
+use faculty_student::{ModelCard, TrainReport, TrainRun, TrainSettings, resolve_model};
 use faculty_text::Corpus;
 use serde_json::json;
 use std::path::PathBuf;
@@ -86,7 +86,7 @@ impl Finetune {
         let total = (settings.epochs * corpus.len()) as u64;
         console.on(Event::Start { stage: "fine-tune", total, unit: "texts" });
         let seed = self.train_options.seed();
-        let report = fine_tune(&mut classifier, &tokens, &classes, &settings, seed, console)?;
+        let report = fine_tune(&mut classifier, &tokens, &classes, &settings, TrainRun::new(seed, console))?;
         console.on(Event::End { summary: &closing_loss(&report) });
 
         let found = self

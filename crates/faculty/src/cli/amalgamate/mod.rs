@@ -17,7 +17,7 @@ use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream};
 use faculty_hub::cache_root;
 use faculty_methods::TransferSet;
 use faculty_model::{Classifier, PrecisionCheck};
-use faculty_student::{ModelCard, StudentOrigin, TeacherEntry, build_student};
+use faculty_student::{ModelCard, StudentOrigin, TeacherEntry, TrainRun, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
 use faculty_text::{Corpus, OnBroken};
 use options::AmalgamateOptions;
@@ -238,7 +238,8 @@ impl<'a> Work<'a> {
         });
         let transfer = TransferSet::new(&outputs, &self.join)?;
         let method = &configuration.method;
-        let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, seed, console)?;
+        let run = TrainRun::new(seed, console);
+        let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, run)?;
         console.on(Event::End { summary: &finetune::closing_loss(&report) });
 
         let labelled = configuration.options.columns.labelled();

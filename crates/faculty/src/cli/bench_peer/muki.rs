@@ -6,7 +6,7 @@ use crate::cli::global::Session;
 use faculty_core::{Aliases, Error, LabelJoin, Result, Silent, Stream, metrics};
 use faculty_methods::{MethodSpec, MukiSpec, TransferSet, amalgamate};
 use faculty_model::Classifier;
-use faculty_student::{StudentSpec, StudentStart, build_student};
+use faculty_student::{StudentSpec, StudentStart, TrainRun, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher};
 use faculty_text::Corpus;
 use std::time::Instant;
@@ -63,7 +63,7 @@ impl Muki {
         let tokens = student.tokenize(&self.texts, settings.max_length)?;
         let transfer = TransferSet::new(&outputs, &self.join)?;
         let method = MethodSpec::Muki(MukiSpec { passes: PASSES.0, ..MukiSpec::default() });
-        amalgamate(&method, &mut student, &tokens, transfer, &settings, 1, &Silent)?;
+        amalgamate(&method, &mut student, &tokens, transfer, &settings, TrainRun::new(1, &Silent))?;
 
         let evaluate_start = Instant::now();
         let tokens = student.tokenize(&self.test.texts, settings.max_length)?;

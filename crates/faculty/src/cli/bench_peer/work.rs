@@ -8,6 +8,7 @@ use faculty_core::{Result, Silent};
 use faculty_methods::fine_tune_batches;
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::{DropoutPlan, host_values};
+use faculty_student::TrainRun;
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher};
 use faculty_text::Corpus;
 use faculty_uncertainty::{Confidence, McEntropy};
@@ -118,7 +119,7 @@ pub fn train(
 ) -> Result<f64> {
     let classes: Vec<usize> = (0..tokens.len()).map(|row| row % classifier.labels.len()).collect();
     let settings = bench.settings(dropout, 0.0);
-    let report = fine_tune_batches(classifier, tokens, &classes, &settings, batches, seed, &Silent)?;
+    let report = fine_tune_batches(classifier, tokens, &classes, &settings, batches, TrainRun::new(seed, &Silent))?;
     Ok(report.curve.iter().map(|point| f64::from(point.loss)).sum::<f64>() / report.curve.len().max(1) as f64)
 }
 

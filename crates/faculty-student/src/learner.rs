@@ -1,0 +1,145 @@
+//! What a training step changes: the network and its optimizers.
+
+use crate::TrainSettings;
+use crate::checkpoint::{LearnerTensors, Saved, WordRows};
+use crate::words::Words;
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use faculty_core::{Error, Event, NamedTensors, Observer, Result};
+use faculty_model::{Classifier, Tokens};
+use faculty_nn::fused::{AdamWConfig, ModuleAdamW, SparseAdamWState, WeightCache};
+use faculty_nn::{SequenceClassifier, StateTensor, TokenInput, module_state, restore_module};
+
+/// A network in training with its optimizers. Steps take it whole and give it back, so that its tensors have one owner and
+/// are changed in place.
+pub(crate) struct Learner {
+    pub(crate) network: SequenceClassifier,
+    optimizer: ModuleAdamW,
+    words: Option<Words>,
+    config: AdamWConfig,
+    frozen_embeddings: bool,
+}
+
+impl Learner {
+    pub(crate) fn new(classifier: &Classifier, settings: &TrainSettings) -> Self {
+        let mut network = classifier.network.clone().train();
+        network.set_precision(settings.precision.resolve());
+        if settings.freeze_embeddings {
+            network = with_words_trained(network, false);
+        }
+        let config = AdamWConfig { weight_decay: f64::from(settings.weight_decay), ..AdamWConfig::default() };
+        let (network, words) = Words::take(network, config);
+        let optimizer = ModuleAdamW::new(config);
+        Self { network, optimizer, words, config, frozen_embeddings: settings.freeze_embeddings }
+    }
+
+    /// Before a forward pass over `input`.
+    pub(crate) fn before(mut self, input: TokenInput) -> Result<(Self, TokenInput)> {
+        let Some(mut words) = self.words.take() else { return Ok((self, input)) };
+        let (network, input) = words.before(self.network, input)?;
+        Ok((Self { network, words: Some(words), ..self }, input))
+    }
+
+    /// After a backward pass.
+    pub(crate) fn step(mut self, rate: f64, gradients: GradientsParams) -> Result<Self> {
+        let mut network = self.optimizer.step(rate, self.network, gradients);
+        if let Some(words) = &mut self.words {
+            network = words.step(rate, network)?;
+        }
+        Ok(Self { network, ..self })
+    }
+
+    /// The logits of all texts as the network is now, without dropout, `[texts, classes]`.
+    pub(crate) fn predictions(
+        mut self,
+        classifier: &Classifier,
+        tokens: &Tokens,
+        observer: &dyn Observer,
+    ) -> Result<(Self, Vec<f32>)> {
+        let mut current = self.network;
+        if let Some(words) = &mut self.words {
+            current = words.catch_up(current)?;
+        }
+        let mut network = current.valid();
+        for layer in &mut network.encoder.layers {
+            // The layer's own cache would keep these weights alive beyond the next step.
+            layer.packed = WeightCache::default();
+        }
+        let predictor = Classifier { network, ..classifier.clone() };
+        let logits = predictor.logits(tokens, &Unseen(observer))?;
+        Ok((Self { network: current, ..self }, logits))
+    }
+
+    /// The trained network, wanting gradients where it did before.
+    pub(crate) fn finish(self) -> Result<SequenceClassifier> {
+        let mut network = self.network;
+        if self.frozen_embeddings {
+            network = with_words_trained(network, true);
+        }
+        match self.words {
+            Some(words) => words.give_back(network),
+            None => Ok(network),
+        }
+    }
+
+    /// Everything a checkpoint keeps of it.
+    pub(crate) fn state(&self) -> LearnerTensors {
+        let optimizer = self.optimizer.state(&self.network);
+        let mut moments = optimizer.tensors;
+        let words = self.words.as_ref().map(|words| {
+            let state = words.state();
+            let touched = state.touched.len();
+            let width = state.m.len() / touched.max(1);
+            let steps = state.history.len() / SparseAdamWState::STEP_NUMBERS;
+            moments.push(StateTensor::from_host(FIRST_MOMENTS, vec![touched, width], state.m));
+            moments.push(StateTensor::from_host(SECOND_MOMENTS, vec![touched, width], state.v));
+            let shape = vec![steps, SparseAdamWState::STEP_NUMBERS];
+            moments.push(StateTensor::from_host(HISTORY, shape, state.history));
+            WordRows { rows: state.rows, steps: state.steps, touched: state.touched }
+        });
+        LearnerTensors { network: module_state(&self.network), optimizer: moments, steps: optimizer.steps, words }
+    }
+
+    /// The same learner as it was when `saved` was written.
+    pub(crate) fn restored(&self, classifier: &Classifier, settings: &TrainSettings, saved: &Saved) -> Result<Self> {
+        let mut fresh = Self::new(classifier, settings);
+        fresh.network = restore_module(fresh.network, &saved.network()?, "")?;
+        let moments = saved.optimizer()?;
+        let steps = &saved.state.optimizer_steps;
+        fresh.optimizer = ModuleAdamW::restore(self.config, &fresh.network, steps, &moments, "")?;
+        match (&mut fresh.words, &saved.state.words) {
+            (Some(words), Some(rows)) => words.restore(&SparseAdamWState {
+                rows: rows.rows.clone(),
+                steps: rows.steps.clone(),
+                touched: rows.touched.clone(),
+                m: moments.read(FIRST_MOMENTS)?,
+                v: moments.read(SECOND_MOMENTS)?,
+                history: moments.read(HISTORY)?,
+            })?,
+            (None, None) => {}
+            _ => return Err(Error::input("was written by a device with another way to train the word table")),
+        }
+        Ok(fresh)
+    }
+}
+
+const FIRST_MOMENTS: &str = "words.m";
+const SECOND_MOMENTS: &str = "words.v";
+const HISTORY: &str = "words.history";
+
+fn with_words_trained(mut network: SequenceClassifier, trained: bool) -> SequenceClassifier {
+    let words = network.encoder.embeddings.words.clone();
+    network.encoder.embeddings.words = words.set_require_grad(trained);
+    network
+}
+
+/// Passes interruptions on and no events: predictions between two passes are no progress of the stage.
+struct Unseen<'a>(&'a dyn Observer);
+
+impl Observer for Unseen<'_> {
+    fn on(&self, _: Event<'_>) {}
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+}

@@ -1,0 +1,131 @@
+//! What a classifier is trained towards.
+
+use burn::tensor::{Gradients, Tensor};
+use faculty_core::{NamedTensors, Observer, Result};
+use faculty_nn::{Pooling, StateTensor, StudentView};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// One step, as an objective sees it.
+pub struct StepContext<'a> {
+    /// Updates done before this one.
+    pub step: usize,
+    /// Updates of the whole training.
+    pub steps: usize,
+    /// The pass over the text, from 0.
+    pub epoch: usize,
+    /// The texts of the batch, as indices.
+    pub rows: &'a [usize],
+    /// What the student says of them, with a gradient: logits `[rows, classes]`, and features `[rows, hidden]` if the
+    /// objective asked for them.
+    pub student: &'a StudentView,
+}
+
+impl StepContext<'_> {
+    /// How far the training is, 0 at the first step and below 1 at the last.
+    pub fn progress(&self) -> f64 {
+        self.step as f64 / self.steps.max(1) as f64
+    }
+}
+
+/// The loss of one step.
+#[derive(Debug)]
+pub struct StepLoss {
+    /// What is minimised, `[1]`.
+    pub total: Tensor<1>,
+    /// Named parts, for logs; read back only now and then.
+    pub parts: Vec<(Cow<'static, str>, Tensor<1>)>,
+}
+
+/// The end of one pass over the text.
+pub struct EpochEnd<'a> {
+    /// The pass, from 0.
+    pub epoch: usize,
+    /// Passes of the whole training.
+    pub epochs: usize,
+    /// The student's logits on all texts, `[texts, classes]` row-major, without dropout, if
+    /// [`Objective::wants_predictions`] said so.
+    pub predictions: Option<&'a [f32]>,
+    /// Where notes go.
+    pub observer: &'a dyn Observer,
+}
+
+/// What an objective counted over one pass.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct EpochLog {
+    /// The pass, from 0.
+    pub epoch: usize,
+    /// Named figures, for example the share of the texts that a filter dropped.
+    pub values: Vec<(String, f64)>,
+    /// How many of the texts trained on have each class as their target, in class order.
+    pub classes: Vec<usize>,
+}
+
+/// What an objective keeps between steps, for a checkpoint.
+#[derive(Debug, Default)]
+pub struct ObjectiveState {
+    /// Counters, settings of a round and the like.
+    pub values: serde_json::Value,
+    /// Queues, the weights of modules trained beside the student, their optimizers' moments.
+    pub tensors: Vec<StateTensor>,
+}
+
+/// What a classifier is trained towards.
+///
+/// Whatever it keeps between steps and whatever it trains itself is in [`Objective::save_state`], so that a resumed
+/// training is the uninterrupted one. What it draws at random follows from the step, by a [`faculty_core::Stream`].
+pub trait Objective {
+    /// The features of the student it wants to see; none by default, which costs nothing.
+    fn features(&self) -> Option<Pooling> {
+        None
+    }
+
+    /// The loss of a batch.
+    ///
+    /// # Errors
+    /// Fails if targets are missing or do not fit.
+    fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss>;
+
+    /// After the backward pass of that loss: the place to step what is trained beside the student, at its own peak rate
+    /// times `rate_factor` (0 to 1, the student's schedule). The student's own gradients are no longer in `gradients`.
+    ///
+    /// # Errors
+    /// Fails if the update fails.
+    fn after_backward(&mut self, gradients: &mut Gradients, rate_factor: f64) -> Result<()> {
+        let _ = (gradients, rate_factor);
+        Ok(())
+    }
+
+    /// True if [`Objective::end_epoch`] is to get the student's predictions on all texts after pass `epoch` (from 0).
+    /// They cost a forward pass over all texts.
+    fn wants_predictions(&self, epoch: usize, epochs: usize) -> bool {
+        let _ = (epoch, epochs);
+        false
+    }
+
+    /// After the last step of a pass over the text.
+    ///
+    /// # Errors
+    /// Fails if what was counted forbids going on.
+    fn end_epoch(&mut self, end: &EpochEnd<'_>) -> Result<Option<EpochLog>> {
+        let _ = end;
+        Ok(None)
+    }
+
+    /// What it keeps between steps.
+    ///
+    /// # Errors
+    /// Fails if the state cannot be written down.
+    fn save_state(&self) -> Result<ObjectiveState> {
+        Ok(ObjectiveState::default())
+    }
+
+    /// Goes back to a state that [`Objective::save_state`] gave; `tensors` are found under the names they had there.
+    ///
+    /// # Errors
+    /// Fails if the state does not fit.
+    fn load_state(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
+        let _ = (values, tensors);
+        Ok(())
+    }
+}

@@ -1,0 +1,188 @@
+//! `kill -9` and full disks in the middle of an experiment, and what the next run makes of it: the bytes of a run that
+//! nothing happened to.
+#![cfg(unix)]
+
+use crate::workplace::{Workplace, bank_rows, read_json, run, travel_rows};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+const FILE: &str = "
+schema = 1
+[table]
+title = \"Two tiny teams\"
+seeds = [1]
+keep_students = \"all\"
+[data]
+source = \"files\"
+train_file = \"../all.jsonl\"
+test_file = \"../test.jsonl\"
+teacher_texts_per_class = 8
+transfer_texts_per_class = 5
+[[data.teacher]]
+name = \"bank\"
+labels = [\"balance\", \"pay_bill\"]
+[[data.teacher]]
+name = \"travel\"
+labels = [\"flight\", \"hotel\"]
+[teacher]
+init = \"encoder\"
+[teacher.train]
+epochs = 5
+batch_size = 4
+[student]
+init = \"encoder\"
+[student.train]
+epochs = 12
+batch_size = 4
+[[row]]
+name = \"UHC\"
+method = { kind = \"uhc\" }
+[[row]]
+name = \"MUKI\"
+method = { kind = \"muki\", passes = 4 }
+[row.curriculum]
+unix = { keep = 0.9, mix = true }
+kd3 = { threshold = 0.0, quota = 0.0 }
+student_noise = { drop = 0.1, mask = 0.1 }
+";
+
+/// Updates of a cell: 12 passes of 5 batches.
+const UPDATES: usize = 60;
+
+fn place() -> Workplace {
+    let place = Workplace::new();
+    place.tiny("encoder", ["a", "b"]);
+    let all: Vec<_> = bank_rows().into_iter().chain(travel_rows()).collect();
+    place.labelled("all.jsonl", &all);
+    // Texts that measure must not be among those that train.
+    let others: Vec<(String, &str)> = all.iter().map(|(text, label)| (format!("{text} at home"), *label)).collect();
+    place.labelled("test.jsonl", &others.iter().map(|(text, label)| (text.as_str(), *label)).collect::<Vec<_>>());
+    place.write("experiments/tiny.toml", FILE);
+    place
+}
+
+fn names(dir: &Path) -> Vec<String> {
+    let entries = dir.read_dir().map(|all| all.map(|e| e.unwrap().file_name().into_string().unwrap()).collect());
+    let mut names: Vec<String> = entries.unwrap_or_default();
+    names.sort();
+    names
+}
+
+/// The last update of a row that is written down.
+fn written(place: &Workplace, row: &str) -> usize {
+    let sets = names(&place.path(&format!("runs/tiny/checkpoints/cells/{row}/seed-1")));
+    sets.iter().filter_map(|name| name.strip_prefix("step-")?.parse().ok()).max().unwrap_or(0)
+}
+
+/// Every file of a cell must be what it is in `expected`; of the result all but times and memory.
+fn assert_same_cell(place: &Workplace, expected: &Workplace, row: &str) {
+    let cell = |place: &Workplace| place.path(&format!("runs/tiny/cells/{row}/seed-1"));
+    let (found, expected) = (cell(place), cell(expected));
+    assert_eq!(names(&found), names(&expected), "{row}");
+    let result = |dir: &Path| {
+        let mut result = read_json(&dir.join("result.json"));
+        for measured in ["seconds", "peak_memory_bytes"] {
+            result.as_object_mut().unwrap().remove(measured).expect(measured);
+        }
+        result
+    };
+    assert_eq!(result(&found), result(&expected), "{row}");
+    assert_eq!(result(&found)["status"], "ok", "{row}");
+    let files = |dir: &Path| names(dir).into_iter().filter(|name| name.ends_with(".jsonl")).collect::<Vec<_>>();
+    let student = |dir: &Path| names(&dir.join("student")).into_iter().map(|name| format!("student/{name}"));
+    for name in files(&expected).into_iter().chain(student(&expected)) {
+        let bytes = |dir: &Path| std::fs::read(dir.join(&name)).unwrap();
+        assert!(bytes(&found) == bytes(&expected), "{row}: {name} differs");
+    }
+}
+
+/// The same run without any accident, and without checkpoints.
+fn reference() -> Workplace {
+    let place = place();
+    place.faculty("experiment tiny --checkpoint-seconds 0 --threads 1").good();
+    assert!(!place.path("runs/tiny/checkpoints").exists());
+    let epochs = std::fs::read_to_string(place.path("runs/tiny/cells/muki/seed-1/epochs.jsonl")).unwrap();
+    assert_eq!(epochs.lines().count(), 12);
+    assert!(epochs.contains("dropped_by_unix"), "{epochs}");
+    place
+}
+
+/// Numbers that look random.
+struct Draws(u64);
+
+impl Draws {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) as usize % bound
+    }
+}
+
+#[test]
+fn twenty_kills_at_random_steps_change_no_byte() {
+    let (place, expected) = (place(), reference());
+    let mut draws = Draws(7);
+    let mut kills = 0;
+    for row in ["uhc", "muki"] {
+        let mut steps: Vec<usize> = (0..10).map(|_| 1 + draws.below(UPDATES - 2)).collect();
+        steps.sort_unstable();
+        for step in steps {
+            let target = step.max(written(&place, row) + 1);
+            let threads = 1 + draws.below(2);
+            let mut child = place
+                .command()
+                .args(["experiment", "tiny", "--checkpoint-steps", "1", "--threads", &threads.to_string()])
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            let committed = place.path(&format!("runs/tiny/cells/{row}/seed-1/commit.json"));
+            let mut running = true;
+            while running && written(&place, row) < target && !committed.exists() {
+                running = child.try_wait().unwrap().is_none();
+                std::thread::sleep(Duration::from_micros(300));
+            }
+            std::thread::sleep(Duration::from_micros(300 * draws.below(40) as u64));
+            kills += usize::from(child.try_wait().unwrap().is_none());
+            // SIGKILL: no handler, no destructor.
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
+    }
+    assert!(kills >= 15, "only {kills} of 20 met a living process");
+    let last = place.faculty("experiment tiny --checkpoint-steps 7 --threads 2").good();
+    assert!(!last.stderr.contains("passed over"), "{}", last.stderr);
+    for row in ["uhc", "muki"] {
+        assert_same_cell(&place, &expected, row);
+        assert!(!place.path(&format!("runs/tiny/checkpoints/cells/{row}/seed-1")).exists(), "a finished cell has none");
+    }
+    let again = place.faculty("experiment tiny --json").good().json();
+    assert_eq!(again["computed"].as_u64(), Some(0));
+}
+
+#[test]
+fn a_disk_that_fills_up_costs_checkpoints_and_no_correctness() {
+    let (place, expected) = (place(), reference());
+    place.faculty("experiment tiny --only UHC").good();
+    let mut warned = 0;
+    // A limit on the size of files, in blocks of 512 or 1024 bytes as the shell counts, stands in for a full disk: the
+    // first leaves no room for any tensor file, the next for some of them.
+    for blocks in [8, 100, 300] {
+        let shell = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let faculty = place.command();
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &shell]).arg(faculty.get_program()).current_dir(place.path(""));
+        limited.args(["experiment", "tiny", "--checkpoint-steps", "9"]);
+        let limited = run(&mut limited);
+        assert!(!limited.stderr.contains("panicked"), "{}", limited.stderr);
+        warned += limited.stderr.matches("no checkpoint was written").count();
+        if limited.code == 0 {
+            break;
+        }
+    }
+    assert!(warned > 0, "the disk was never full");
+    place.faculty("experiment tiny").good();
+    for row in ["uhc", "muki"] {
+        assert_same_cell(&place, &expected, row);
+    }
+}

@@ -9,8 +9,8 @@
 //! use faculty_uncertainty::{Confidence, SinglePassEntropy, soft_gate};
 //!
 //! let device = Device::flex();
-//! let sure = TeacherView { logits: Tensor::from_floats([[4.0, -4.0]], &device), passes: None, taps: Vec::new() };
-//! let unsure = TeacherView { logits: Tensor::from_floats([[0.1, 0.0, 0.0]], &device), passes: None, taps: Vec::new() };
+//! let sure = TeacherView::from_logits(Tensor::from_floats([[4.0, -4.0]], &device));
+//! let unsure = TeacherView::from_logits(Tensor::from_floats([[0.1, 0.0, 0.0]], &device));
 //! let scores = SinglePassEntropy::default().score(&[sure, unsure])?;
 //! let weights = soft_gate(scores, 0.2)?.into_data().try_to_vec_as::<f32>().expect("two weights");
 //! assert!(weights[0] > 0.98);

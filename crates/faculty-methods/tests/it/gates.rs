@@ -18,6 +18,7 @@ fn golden() -> (Vec<TeacherOutputs>, LabelJoin) {
         classes: p.len(),
         logits: p.iter().map(|p| p.ln()).collect(),
         passes: Some(PassArrays { mean_probabilities: p.to_vec(), mean_entropy: vec![0.3], variance: vec![0.01] }),
+        features: None,
         truncated: 0,
     };
     let spaces = [LabelSpace::new(["a", "b"]).unwrap(), LabelSpace::new(["c", "d", "e"]).unwrap()];

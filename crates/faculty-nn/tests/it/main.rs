@@ -1,6 +1,7 @@
 //! Tests of faculty-nn.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod features;
 mod first_tokens;
 mod fused;
 mod fused_adamw;

@@ -13,6 +13,6 @@ mod transfer;
 pub use amalgamate::amalgamate;
 pub use ensemble::{ensemble_scores, gated_scores};
 pub use fine_tune::{fine_tune, fine_tune_batches};
-pub use gates::{GateTable, gate_table};
+pub use gates::{GateTable, gate_table, recipe_table};
 pub use spec::{DataAccess, MethodGate, MethodSpec, MukiSpec, Vote};
 pub use transfer::TransferSet;

@@ -34,7 +34,9 @@ impl Cholesky {
                 let known: f64 = below[..column].iter().zip(other).map(|(a, b)| a * b).sum();
                 let rest = matrix[row * size + column] - known;
                 lower[row * size + column] = if column == row {
-                    if !(rest.is_finite() && rest > 0.0) {
+                    // What rounding leaves of a diagonal element is nothing.
+                    let nothing = f64::EPSILON * size as f64 * matrix[row * size + row].abs();
+                    if !(rest.is_finite() && rest > nothing) {
                         return Err(not_positive(row, size));
                     }
                     rest.sqrt()

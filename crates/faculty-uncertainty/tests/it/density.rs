@@ -166,7 +166,7 @@ fn kinds() -> [ConfidenceSpec; 3] {
 }
 
 #[test]
-fn owners_recognise_their_own_texts_and_random_features_favour_nobody() {
+fn owners_recognise_their_own_texts() {
     let (summaries, views) = owners();
     let statistics = OwnerStatistics { summaries: &summaries, ratios: &[] };
     for spec in [kinds()[0], kinds()[2]] {
@@ -176,10 +176,6 @@ fn owners_recognise_their_own_texts_and_random_features_favour_nobody() {
         let own: f32 = weights.chunks(2).enumerate().map(|(text, row)| row[text / 40]).sum();
         assert!(own / 80.0 > 0.9, "{}: {}", score.name(), own / 80.0);
     }
-    let noise = [seeing(&cloud(300, 6, -4.0, 7), 6), seeing(&cloud(300, 10, -4.0, 8), 10)];
-    let score = kinds()[1].build_with(statistics).score(&noise).unwrap();
-    let picked = values(soft_gate(score, 1.0).unwrap()).chunks(2).filter(|row| row[0] > row[1]).count();
-    assert!((3..298).contains(&picked), "a teacher always wins on noise: {picked}");
 }
 
 #[test]

@@ -52,11 +52,11 @@ fn a_recipe_is_the_chain_of_its_parts() {
 
 #[test]
 fn z_normalisation_takes_back_the_bias_towards_teachers_with_many_classes() {
-    // Both teachers know their texts equally well: the top probability is 0.9 on own texts and 0.6 on foreign ones.
+    // Both teachers know their texts equally well: the top probability is 0.9 on own texts and 0.8 on foreign ones.
     let rows = |classes: usize, own: usize| -> Vec<f32> {
         let mut logits = Vec::new();
         for text in 0..40 {
-            let top = if text % 2 == own { 0.9_f32 } else { 0.6 };
+    let top = if text % 2 == own { 0.9_f32 } else { 0.8 };
             logits.push(top.ln());
             logits.extend(vec![((1.0 - top) / (classes - 1) as f32).ln(); classes - 1]);
         }

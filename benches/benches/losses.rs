@@ -20,7 +20,7 @@ fn losses(criterion: &mut Criterion) {
     let names = ["a", "b", "c"];
     let parts: Vec<(&str, &LabelSpace)> = names.into_iter().zip(&spaces).collect();
     let join = JoinTensors::new(&LabelJoin::build(&parts, &Aliases::default()).unwrap(), &device);
-    let view = |name| TeacherView { logits: random(name, 32, 30, &device), passes: None, taps: Vec::new() };
+    let view = |name| TeacherView::from_logits(random(name, 32, 30, &device));
     let teachers = names.map(view);
     let gate = Gate { weights: Tensor::full([32, 3], 1.0 / 3.0, &device), sample_weights: None };
     let mut group = criterion.benchmark_group("loss and gradient, 32 x 90");

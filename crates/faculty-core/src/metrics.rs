@@ -10,10 +10,12 @@
 //! ```
 
 mod confusion;
+mod gate;
 mod predictions;
 mod selection;
 
 pub use confusion::Confusion;
+pub use gate::{GateQuality, gate_quality};
 pub use predictions::{Classification, ECE_BINS, Predictions, SliceAccuracy};
 pub use selection::{OwnerSelection, Selection, teacher_selection};
 

@@ -212,7 +212,7 @@ fn asks(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Vec<Ask>
 
 /// The ask of a row that wants these passes.
 pub(crate) fn ask_for(experiment: &ExperimentFile, passes: Passes) -> Ask {
-    Ask { kept: None, max_length: experiment.scan.max_length, passes: Some(passes) }
+    Ask { max_length: experiment.scan.max_length, passes: Some(passes), ..Ask::default() }
 }
 
 /// Rows without training first; then seed by seed, so that an interrupted run has whole seeds to compare.

@@ -14,7 +14,7 @@
 //! let join = LabelJoin::build(&[("bank", &bank), ("travel", &travel)], &Aliases::default())?;
 //! let device = Device::flex();
 //! let join = JoinTensors::new(&join, &device);
-//! let teacher = |logits| TeacherView { logits, passes: None, taps: Vec::new() };
+//! let teacher = TeacherView::from_logits;
 //! let teachers = [
 //!     teacher(Tensor::<2>::from_floats([[2.0, -1.0]], &device)),
 //!     teacher(Tensor::<2>::from_floats([[0.1, 0.0, -0.1]], &device)),

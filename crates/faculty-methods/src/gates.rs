@@ -3,10 +3,11 @@
 use crate::{MethodGate, TransferSet, Vote};
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::Result;
+use faculty_losses::{JoinTensors, amalgamated_target};
 use faculty_nn::{Gate, host_values};
 use faculty_uncertainty::{
-    Confidence, MaxSoftmax, McEntropy, SinglePassEntropy, hard_gate, margin_weights, normalised_margin, soft_gate,
-    uniform_gate, z_normalise,
+    ClaimSpec, ConfidenceSpec, GateRecipe, GateSpec, MaxSoftmax, McEntropy, OwnerStatistics, SinglePassEntropy,
+    server_selector,
 };
 
 /// Gate weights of every text, on the host.
@@ -14,7 +15,7 @@ use faculty_uncertainty::{
 pub struct GateTable {
     /// Number of teachers.
     pub teachers: usize,
-    /// Weights, `[texts, teachers]` row-major; each row sums to 1.
+    /// Weights, `[texts, teachers]` row-major; each row sums to 1, or to 0 for a text that nobody claims.
     pub weights: Vec<f32>,
     /// The scores behind the weights, `[texts, teachers]`; equal for all teachers under a uniform gate.
     pub scores: Vec<f32>,
@@ -26,6 +27,12 @@ impl GateTable {
     /// Number of texts.
     pub fn texts(&self) -> usize {
         self.weights.len() / self.teachers.max(1)
+    }
+
+    /// Share of texts that count for nothing: claimed by nobody, or too ambiguous.
+    pub fn dropped(&self) -> f64 {
+        let dropped = self.sample_weights.iter().flatten().filter(|weight| **weight == 0.0).count();
+        dropped as f64 / self.texts().max(1) as f64
     }
 
     /// The gate of the given texts as tensors.
@@ -50,46 +57,84 @@ impl GateTable {
 /// # Errors
 /// Fails if the gate needs Monte-Carlo passes that were not asked for, or if these passes do not differ.
 pub fn gate_table(spec: &MethodGate, transfer: &TransferSet<'_>, device: &Device) -> Result<GateTable> {
-    let (texts, teachers) = (transfer.len(), transfer.outputs.len());
+    // Passes without dropout, or one pass, cannot differ and need not.
+    let sampled = !matches!(spec, MethodGate::Muki(muki) if muki.dropout <= 0.0 || muki.passes <= 1);
+    table(&spec.recipe(), transfer, OwnerStatistics::default(), sampled, device)
+}
+
+/// The gate that `recipe` describes, from teacher outputs and from what the owners of the teachers ship.
+///
+/// Under a gate of claims the texts whose target is too ambiguous ([`ClaimSpec::ambiguity`](faculty_uncertainty::ClaimSpec))
+/// are dropped as well: their sample weight is 0.
+///
+/// # Errors
+/// Fails if settings contradict each other, the outputs or the owners lack what the recipe reads, or Monte-Carlo passes do
+/// not differ.
+pub fn recipe_table(
+    recipe: &GateRecipe,
+    transfer: &TransferSet<'_>,
+    owners: OwnerStatistics<'_>,
+    device: &Device,
+) -> Result<GateTable> {
+    table(recipe, transfer, owners, true, device)
+}
+
+impl MethodGate {
+    /// The same gate as a recipe.
+    pub fn recipe(&self) -> GateRecipe {
+        match self {
+            Self::Uniform => GateRecipe { gate: GateSpec::Uniform {}, ..GateRecipe::default() },
+            Self::MaxConfidence { z_normalise } => GateRecipe {
+                score: ConfidenceSpec::MaxSoftmax(MaxSoftmax {}),
+                z_normalise: *z_normalise,
+                gate: GateSpec::Hard {},
+                ..GateRecipe::default()
+            },
+            Self::Muki(muki) => GateRecipe {
+                score: match muki.single_pass {
+                    true => ConfidenceSpec::SinglePassEntropy(SinglePassEntropy::default()),
+                    false => ConfidenceSpec::McEntropy(McEntropy::default()),
+                },
+                gate: match muki.vote {
+                    Vote::Soft => GateSpec::Soft { temperature: muki.gate_temperature },
+                    Vote::Hard => GateSpec::Hard {},
+                },
+                margin: muki.margin,
+                normalise_margin: muki.margin && muki.normalise_margin,
+                ..GateRecipe::default()
+            },
+        }
+    }
+}
+
+fn table(
+    recipe: &GateRecipe,
+    transfer: &TransferSet<'_>,
+    owners: OwnerStatistics<'_>,
+    sampled: bool,
+    device: &Device,
+) -> Result<GateTable> {
+    if sampled && recipe.needs_passes() {
+        for (outputs, part) in transfer.outputs.iter().zip(transfer.join.teachers()) {
+            outputs.check_passes_differ(part.name())?;
+        }
+    }
     let views = transfer.whole_views(device);
-    let (scores, weights, sample_weights) = match spec {
-        MethodGate::Uniform => {
-            let weights = uniform_gate(texts, teachers, device);
-            (weights.clone(), weights, None)
-        }
-        MethodGate::MaxConfidence { z_normalise: standardise } => {
-            let mut scores = MaxSoftmax::default().score(&views)?;
-            if *standardise {
-                scores = z_normalise(scores)?;
-            }
-            (scores.clone(), hard_gate(scores), None)
-        }
-        MethodGate::Muki(muki) => {
-            let scores = if muki.single_pass {
-                SinglePassEntropy::default().score(&views)?
-            } else {
-                if muki.dropout > 0.0 && muki.passes > 1 {
-                    for (outputs, part) in transfer.outputs.iter().zip(transfer.join.teachers()) {
-                        outputs.check_passes_differ(part.name())?;
-                    }
-                }
-                McEntropy::default().score(&views)?
-            };
-            let weights = match muki.vote {
-                Vote::Soft => soft_gate(scores.clone(), muki.gate_temperature)?,
-                Vote::Hard => hard_gate(scores.clone()),
-            };
-            let margins = muki.margin.then(|| {
-                let margins = margin_weights(scores.clone());
-                if muki.normalise_margin { normalised_margin(margins) } else { margins }
-            });
-            (scores, weights, margins)
-        }
+    let gated = recipe.apply(&views, owners)?;
+    let mut table = GateTable {
+        teachers: transfer.outputs.len(),
+        weights: host_values(gated.weights.clone())?,
+        scores: host_values(gated.scores)?,
+        sample_weights: gated.sample_weights.map(host_values).transpose()?,
     };
-    Ok(GateTable {
-        teachers,
-        weights: host_values(weights)?,
-        scores: host_values(scores)?,
-        sample_weights: sample_weights.map(host_values).transpose()?,
-    })
+    if let GateSpec::Claim(ClaimSpec { ambiguity: Some(limit), .. }) = recipe.gate {
+        let join = JoinTensors::new(transfer.join, device);
+        let gate = Gate { weights: gated.weights, sample_weights: None };
+        let clear = host_values(server_selector(amalgamated_target(&views, &gate, &join, 1.0)?, limit)?)?;
+        match &mut table.sample_weights {
+            Some(weights) => weights.iter_mut().zip(clear).for_each(|(weight, clear)| *weight *= clear),
+            weights => *weights = Some(clear),
+        }
+    }
+    Ok(table)
 }

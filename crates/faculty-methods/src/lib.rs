@@ -16,7 +16,7 @@ pub use amalgamate::{AmalgamateRun, amalgamate};
 pub use curriculum::{Curriculum, Kd3, Quotas, Rdd, Stage, Uncertainty, Unix, combined, pass_agreement, rank};
 pub use ensemble::{ensemble_scores, gated_scores};
 pub use fine_tune::{fine_tune, fine_tune_batches};
-pub use gates::{GateTable, gate_table};
+pub use gates::{GateTable, gate_table, recipe_table};
 pub use rounds::{BetweenRounds, Round, Rounds};
 pub use spec::{DataAccess, MethodGate, MethodSpec, MukiSpec, Vote};
 pub use transfer::TransferSet;

@@ -1,19 +1,8 @@
 //! A sequence classifier: encoder and head.
 
-use crate::{ClassificationHead, DropoutPlan, Encoder, EncoderOutput, Precision, Spans, Taps, TokenInput};
+use crate::{ClassificationHead, DropoutPlan, Encoder, EncoderOutput, Pooling, Precision, Taps, TokenInput};
 use burn::module::Module;
-use burn::tensor::{Tensor, TensorData};
-use serde::{Deserialize, Serialize};
-
-/// How the last hidden states of a text become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum Pooling {
-    /// The state of the first token: what the head reads, so that it costs nothing.
-    FirstToken,
-    /// The mean over the tokens of the text, padding left out. The last layer is then computed for all tokens.
-    MaskedMean,
-}
+use burn::tensor::Tensor;
 
 /// An encoder with its classification head.
 #[derive(Module, Debug)]
@@ -50,7 +39,7 @@ impl SequenceClassifier {
 
     /// Logits `[batch, classes]` and, where asked for, one vector a text from the last layer, `[batch, hidden]`. Asking for
     /// nothing is [`logits`](Self::logits).
-    pub fn logits_and_features(
+    pub fn logits_and_pooled(
         &self,
         input: &TokenInput,
         dropout: &DropoutPlan,
@@ -63,10 +52,10 @@ impl SequenceClassifier {
                 let first = self.encoder.forward_first(0, hidden, input.spans(), dropout);
                 (self.head.from_first(first.clone(), dropout), Some(first))
             }
-            Some(Pooling::MaskedMean) => {
+            Some(Pooling::Mean) => {
                 let last = self.encoder.forward(input, dropout, &Taps::None).last;
                 let logits = self.head.forward(last.clone(), input.spans(), dropout);
-                (logits, Some(masked_mean(last, input.spans())))
+                (logits, Some(Pooling::Mean.apply(last, input.spans())))
             }
         }
     }
@@ -87,16 +76,4 @@ impl SequenceClassifier {
     pub fn classes(&self) -> usize {
         self.head.output.weight.lazy_shape()[1]
     }
-}
-
-/// The mean of hidden states `[batch, tokens, hidden]` over the tokens of each text, `[batch, hidden]`.
-fn masked_mean(hidden: Tensor<3>, spans: &Spans) -> Tensor<2> {
-    let (rows, width) = (spans.rows(), spans.width());
-    let mut shares = spans.keep_mask();
-    for (row, shares) in shares.chunks_exact_mut(width.max(1)).enumerate() {
-        let share = 1.0 / spans.range(row).len() as f32;
-        shares.iter_mut().for_each(|keep| *keep *= share);
-    }
-    let shares = Tensor::<3>::from_data(TensorData::new(shares, [rows, width, 1]), &hidden.device());
-    (hidden * shares).sum_dim(1).squeeze_dim(1)
 }

@@ -3,6 +3,7 @@
 use crate::{DropoutPlan, Embeddings, EncoderLayer, Spans, TokenInput, first_tokens};
 use burn::module::Module;
 use burn::tensor::Tensor;
+use std::ops::Range;
 
 /// Which hidden states a forward pass hands out.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,10 +56,13 @@ impl Encoder {
     /// continues from.
     pub fn forward_to(&self, layer: usize, input: &TokenInput) -> Tensor<3> {
         let hidden = self.embeddings.enter(self.embeddings.embed(input), input.spans(), &DropoutPlan::Off);
-        let below = self.layers.iter().take(layer).enumerate();
-        below.fold(hidden, |hidden, (index, block)| {
-            block.forward(index as u32, hidden, input.spans(), &DropoutPlan::Off)
-        })
+        self.advance(0..layer, hidden, input.spans())
+    }
+
+    /// Hidden states behind the given layers from those before them, without dropout.
+    pub(crate) fn advance(&self, layers: Range<usize>, hidden: Tensor<3>, spans: &Spans) -> Tensor<3> {
+        let blocks = self.layers.iter().enumerate().take(layers.end).skip(layers.start);
+        blocks.fold(hidden, |hidden, (index, block)| block.forward(index as u32, hidden, spans, &DropoutPlan::Off))
     }
 
     /// Like [`Encoder::forward_from`], for the last hidden states of the rows' first text tokens alone, `[batch, hidden]`: all

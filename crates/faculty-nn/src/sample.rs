@@ -1,8 +1,10 @@
 //! Monte-Carlo passes of one batch: what no mask touches is computed once.
 
-use crate::{DropoutPlan, DropoutRates, PassSites, RowKeys, SequenceClassifier, Site, Spans, TokenInput};
+use crate::{
+    DropoutPlan, DropoutRates, FeatureSite, PassSites, Pooling, RowKeys, SequenceClassifier, Site, Spans, TokenInput,
+};
 use burn::tensor::Tensor;
-use faculty_core::Stream;
+use faculty_core::{Error, Result, Stream};
 use std::ops::Range;
 
 /// What is sampled, and how much of it at a time.
@@ -48,6 +50,33 @@ impl SequenceClassifier {
     /// well. Row `i`'s masks depend on (stream, pass, `identities[i]`) alone, so neither the batch a text is in nor its
     /// padding nor `tokens_together` changes its passes.
     pub fn sample(&self, input: &TokenInput, plan: &PassPlan, identities: &[u64]) -> SampledLogits {
+        self.sample_wanting(input, plan, identities, None).0
+    }
+
+    /// [`sample`](Self::sample), and the features of its deterministic pass, `[batch, hidden]`.
+    ///
+    /// # Errors
+    /// Fails if the network has no such layer.
+    pub fn sample_with_features(
+        &self,
+        input: &TokenInput,
+        plan: &PassPlan,
+        identities: &[u64],
+        site: FeatureSite,
+    ) -> Result<(SampledLogits, Tensor<2>)> {
+        let state = site.state(self.encoder.layers.len())?;
+        let (sampled, features) = self.sample_wanting(input, plan, identities, Some((state, site.pooling)));
+        let features = features.ok_or_else(|| Error::internal("features were wanted and not computed"))?;
+        Ok((sampled, features))
+    }
+
+    fn sample_wanting(
+        &self,
+        input: &TokenInput,
+        plan: &PassPlan,
+        identities: &[u64],
+        wanted: Option<(usize, Pooling)>,
+    ) -> (SampledLogits, Option<Tensor<2>>) {
         let spans = input.spans();
         let layers = self.encoder.layers.len();
         let dropout = |passes: Range<u32>| {
@@ -56,21 +85,50 @@ impl SequenceClassifier {
         };
         let count = plan.passes.len();
         let first_site = dropout(0..0).first_site(layers as u32);
+        let mut features = None;
         let shared = match first_site {
             Some(Site::Embeddings) => Shared::Input,
             Some(Site::Attention(layer) | Site::AttentionOutput(layer) | Site::FeedForwardOutput(layer)) => {
-                Shared::Layer(layer as usize, self.encoder.forward_to(layer as usize, input))
+                let layer = layer as usize;
+                let hidden = match wanted {
+                    // A state below is met on the way.
+                    Some((state, pooling)) if state < layer => {
+                        let below = self.encoder.forward_to(state, input);
+                        features = Some(pooling.apply(below.clone(), spans));
+                        self.encoder.advance(state..layer, below, spans)
+                    }
+                    _ => self.encoder.forward_to(layer, input),
+                };
+                Shared::Layer(layer, hidden)
             }
             Some(Site::Classifier(_)) | None => {
                 let hidden = self.encoder.embeddings.forward(input, spans, &DropoutPlan::Off);
-                let first = self.encoder.forward_first(0, hidden, spans, &DropoutPlan::Off);
+                let first = match wanted {
+                    Some(wanted) => {
+                        let (first, found) = self.encoder.first_with_features(0, hidden, spans, wanted);
+                        features = Some(found);
+                        first
+                    }
+                    None => self.encoder.forward_first(0, hidden, spans, &DropoutPlan::Off),
+                };
                 match self.head.drop_before_dense {
                     true => Shared::First(first),
                     false => Shared::Pooled(self.head.pooled(first, &DropoutPlan::Off)),
                 }
             }
         };
-        let deterministic = self.finish(&shared, input, 1, spans, &DropoutPlan::Off);
+        let deterministic = match wanted.filter(|_| features.is_none()) {
+            Some(wanted) => {
+                let (layer, hidden) = match &shared {
+                    Shared::Layer(layer, hidden) => (*layer, hidden.clone()),
+                    _ => (0, self.encoder.embeddings.forward(input, spans, &DropoutPlan::Off)),
+                };
+                let (first, found) = self.encoder.first_with_features(layer, hidden, spans, wanted);
+                features = Some(found);
+                self.head.from_first(first, &DropoutPlan::Off)
+            }
+            None => self.finish(&shared, input, 1, spans, &DropoutPlan::Off),
+        };
         let [batch, classes] = deterministic.dims();
         if first_site.is_none() || count == 0 {
             // No mask anywhere: a pass is the deterministic pass.
@@ -78,7 +136,7 @@ impl SequenceClassifier {
                 0 => Tensor::zeros([0, batch, classes], &deterministic.device()),
                 _ => deterministic.clone().unsqueeze_dim::<3>(0).repeat_dim(0, count),
             };
-            return SampledLogits { deterministic, passes };
+            return (SampledLogits { deterministic, passes }, features);
         }
         let together = match &shared {
             Shared::Input | Shared::Layer(..) => plan.tokens_together / spans.tokens().max(1),
@@ -93,7 +151,8 @@ impl SequenceClassifier {
                 self.finish(&shared, input, times, &spans.repeat(times), &dropout(passes))
             })
             .collect();
-        SampledLogits { deterministic, passes: Tensor::cat(logits, 0).reshape([count, batch, classes]) }
+        let passes = Tensor::cat(logits, 0).reshape([count, batch, classes]);
+        (SampledLogits { deterministic, passes }, features)
     }
 
     /// The rest of the network, from `times` copies of what is shared: `[times * batch, classes]`.

@@ -22,6 +22,15 @@ pub struct TeacherView {
     pub passes: Option<PassSummary>,
     /// Hidden states asked for, as (number, `[batch, tokens, hidden]`).
     pub taps: Vec<(usize, Tensor<3>)>,
+    /// Pooled features, `[batch, hidden of the teacher]`, if the method asked for them.
+    pub features: Option<Tensor<2>>,
+}
+
+impl TeacherView {
+    /// A view of logits `[batch, classes]` and nothing else.
+    pub fn from_logits(logits: Tensor<2>) -> Self {
+        Self { logits, passes: None, taps: Vec::new(), features: None }
+    }
 }
 
 /// The student's view of a batch.
@@ -46,7 +55,8 @@ impl StudentView {
 /// How much each teacher is trusted on each text of a batch.
 #[derive(Debug, Clone)]
 pub struct Gate {
-    /// Non-negative weights that sum to 1 a row, `[batch, teachers]`.
+    /// Non-negative weights that sum to 1 a row, `[batch, teachers]`; a row of zeros is a text that no teacher claims, and its
+    /// sample weight is 0.
     pub weights: Tensor<2>,
     /// Weight of each text in the loss (for example MUKI's margin), `[batch]`; `None` = 1 each.
     pub sample_weights: Option<Tensor<1>>,

@@ -241,7 +241,7 @@ impl Trainer<'_> {
         let stream = Stream::new(self.run.seed, "training dropout").fork(step as u64);
         let identities: Vec<u64> = rows.iter().map(|&row| row as u64).collect();
         let dropout = DropoutPlan::Sampled { rates, keys: RowKeys::for_pass(stream, 0, &identities) };
-        let (logits, features) = learner.network.logits_and_features(&input, &dropout, self.objective.features());
+        let (logits, features) = learner.network.logits_and_pooled(&input, &dropout, self.objective.features());
         let loss = {
             let student = StudentView { logits, features, taps: Vec::new() };
             self.objective.loss(&StepContext { step, steps: self.steps, epoch, rows, student: &student })?

@@ -1,7 +1,7 @@
 //! What is asked of a teacher.
 
 use faculty_core::{Error, Result};
-use faculty_nn::{DropoutRates, PassSites};
+use faculty_nn::{DropoutRates, FeatureSite, PassSites};
 use serde::{Deserialize, Serialize};
 
 /// What is asked of a teacher for every text. Part of the cache key.
@@ -13,6 +13,9 @@ pub struct Ask {
     pub max_length: Option<usize>,
     /// Monte-Carlo passes beside the deterministic logits.
     pub passes: Option<Passes>,
+    /// Pooled hidden states beside the logits, from the same pass.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub features: Option<FeatureSite>,
 }
 
 /// Monte-Carlo dropout passes.
@@ -34,6 +37,13 @@ impl Ask {
     #[must_use]
     pub fn with_passes(mut self, count: u32, seed: u64) -> Self {
         self.passes = (count > 0).then_some(Passes { count, hidden_rate: Some(0.1), seed, sites: PassSites::All });
+        self
+    }
+
+    /// Adds features, for example `FeatureSite::default()`: the first token of the last layer.
+    #[must_use]
+    pub fn with_features(mut self, site: FeatureSite) -> Self {
+        self.features = Some(site);
         self
     }
 }

@@ -58,7 +58,8 @@ impl TeacherCache {
             serde_json::to_string(ask).map_err(|e| Error::internal("settings cannot be written").source(e))?;
         let key = hash_bytes(format!("{fingerprint}\n{settings}").as_bytes());
         let classes = ask.kept.as_ref().map_or(teacher.labels().len(), Vec::len);
-        let width = classes + ask.passes.as_ref().map_or(0, |_| classes + 2);
+        let feature_width = feature_width(teacher, ask)?;
+        let width = classes + ask.passes.as_ref().map_or(0, |_| classes + 2) + feature_width.unwrap_or(0);
         let path =
             self.dir.join(format!("{}-{}.rows", short_hash(&hash_bytes(fingerprint.as_bytes())), short_hash(&key)));
         let layout = Layout::new(key, width);
@@ -76,13 +77,17 @@ impl TeacherCache {
                 let new = teacher.outputs(&asked, ask, observer)?;
                 truncated += new.truncated;
                 let packed: Vec<Vec<f32>> = (0..block.len()).map(|position| pack(&new, position)).collect();
+                if packed.iter().any(|values| values.len() != width) {
+                    let name = teacher.name();
+                    return Err(Error::internal(format!("teacher `{name}` answers other things than it was asked")));
+                }
                 journal.append(block.iter().map(|&row| &hashes[row]).zip(packed.iter().map(Vec::as_slice)))?;
                 rows.extend(block.iter().map(|&row| hashes[row]).zip(packed));
             }
         } else {
             skip(texts.len(), observer);
         }
-        let mut out = TeacherOutputs::zeroed(texts.len(), classes, ask.passes.is_some());
+        let mut out = TeacherOutputs::zeroed(texts.len(), classes, ask.passes.is_some(), feature_width);
         out.truncated = truncated;
         for (text, hash) in hashes.iter().enumerate() {
             let row =
@@ -127,7 +132,19 @@ fn blocks<'a>(texts: &[String], missing: &'a [usize], work: usize, ask: &Ask) ->
     blocks
 }
 
-/// The row of one text: logits, then mean probabilities, mean entropy and variance of the passes.
+/// How wide the features asked for are; `None` if none are.
+fn feature_width(teacher: &dyn Teacher, ask: &Ask) -> Result<Option<usize>> {
+    let width = ask.features.map(|_| {
+        teacher.feature_width().ok_or_else(|| {
+            Error::input(format!("teacher `{}` has no hidden states to pool", teacher.name()))
+                .key("features")
+                .help("use a gate over logits, or a teacher that is a classifier on this machine")
+        })
+    });
+    width.transpose()
+}
+
+/// The row of one text: logits; mean probabilities, mean entropy and variance of the passes; features.
 fn pack(outputs: &TeacherOutputs, row: usize) -> Vec<f32> {
     let span = row * outputs.classes..(row + 1) * outputs.classes;
     let mut values = outputs.logits[span.clone()].to_vec();
@@ -136,16 +153,24 @@ fn pack(outputs: &TeacherOutputs, row: usize) -> Vec<f32> {
         values.push(passes.mean_entropy[row]);
         values.push(passes.variance[row]);
     }
+    if let Some(features) = &outputs.features {
+        values.extend_from_slice(&features.values[row * features.width..(row + 1) * features.width]);
+    }
     values
 }
 
 fn unpack(values: &[f32], row: usize, out: &mut TeacherOutputs) {
     let classes = out.classes;
     let span = row * classes..(row + 1) * classes;
-    out.logits[span.clone()].copy_from_slice(&values[..classes]);
+    let (logits, mut rest) = values.split_at(classes);
+    out.logits[span.clone()].copy_from_slice(logits);
     if let Some(passes) = &mut out.passes {
-        passes.mean_probabilities[span].copy_from_slice(&values[classes..2 * classes]);
-        passes.mean_entropy[row] = values[2 * classes];
-        passes.variance[row] = values[2 * classes + 1];
+        passes.mean_probabilities[span].copy_from_slice(&rest[..classes]);
+        passes.mean_entropy[row] = rest[classes];
+        passes.variance[row] = rest[classes + 1];
+        rest = &rest[classes + 2..];
+    }
+    if let Some(features) = &mut out.features {
+        features.values[row * features.width..(row + 1) * features.width].copy_from_slice(rest);
     }
 }

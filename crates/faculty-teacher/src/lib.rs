@@ -1,4 +1,4 @@
-//! Teachers: fine-tuned classifiers asked for logits and Monte-Carlo passes, once a text, through a cache.
+//! Teachers: fine-tuned classifiers asked for logits, Monte-Carlo passes and features, once a text, through a cache.
 //!
 //! ```no_run
 //! use burn::tensor::Device;
@@ -21,5 +21,5 @@ mod teacher;
 
 pub use ask::{Ask, Passes};
 pub use cache::TeacherCache;
-pub use outputs::{PassArrays, TeacherOutputs};
+pub use outputs::{FeatureArray, PassArrays, TeacherOutputs};
 pub use teacher::{ClassifierTeacher, Teacher};

@@ -13,6 +13,8 @@ pub struct TeacherOutputs {
     pub logits: Vec<f32>,
     /// Summary of the Monte-Carlo passes, if they were asked for.
     pub passes: Option<PassArrays>,
+    /// Pooled features, if they were asked for.
+    pub features: Option<FeatureArray>,
     /// How many texts were cut to the maximum length; unknown (0) for rows that came from a cache.
     pub truncated: usize,
 }
@@ -28,9 +30,18 @@ pub struct PassArrays {
     pub variance: Vec<f32>,
 }
 
+/// Pooled hidden states of the deterministic pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureArray {
+    /// Features a text: the teacher's hidden size.
+    pub width: usize,
+    /// The features, `[texts, width]`.
+    pub values: Vec<f32>,
+}
+
 impl TeacherOutputs {
-    /// Room for `texts` texts.
-    pub(crate) fn zeroed(texts: usize, classes: usize, with_passes: bool) -> Self {
+    /// Room for `texts` texts; with features of `feature_width` where there is one.
+    pub(crate) fn zeroed(texts: usize, classes: usize, with_passes: bool, feature_width: Option<usize>) -> Self {
         Self {
             classes,
             logits: vec![0.0; texts * classes],
@@ -39,6 +50,7 @@ impl TeacherOutputs {
                 mean_entropy: vec![0.0; texts],
                 variance: vec![0.0; texts],
             }),
+            features: feature_width.map(|width| FeatureArray { width, values: vec![0.0; texts * width] }),
             truncated: 0,
         }
     }
@@ -55,23 +67,24 @@ impl TeacherOutputs {
 
     /// The outputs of the given texts as tensors.
     pub fn view(&self, rows: &[usize], device: &Device) -> TeacherView {
-        let matrix = |values: &[f32]| {
+        let matrix = |values: &[f32], width: usize| {
             let picked: Vec<f32> =
-                rows.iter().flat_map(|&row| &values[row * self.classes..(row + 1) * self.classes]).copied().collect();
-            Tensor::from_data(TensorData::new(picked, [rows.len(), self.classes]), device)
+                rows.iter().flat_map(|&row| &values[row * width..(row + 1) * width]).copied().collect();
+            Tensor::from_data(TensorData::new(picked, [rows.len(), width]), device)
         };
         let vector = |values: &[f32]| {
             let picked: Vec<f32> = rows.iter().map(|&row| values[row]).collect();
             Tensor::from_data(TensorData::new(picked, [rows.len()]), device)
         };
         TeacherView {
-            logits: matrix(&self.logits),
+            logits: matrix(&self.logits, self.classes),
             passes: self.passes.as_ref().map(|passes| PassSummary {
-                mean_probabilities: matrix(&passes.mean_probabilities),
+                mean_probabilities: matrix(&passes.mean_probabilities, self.classes),
                 mean_entropy: vector(&passes.mean_entropy),
                 variance: vector(&passes.variance),
             }),
             taps: Vec::new(),
+            features: self.features.as_ref().map(|features| matrix(&features.values, features.width)),
         }
     }
 

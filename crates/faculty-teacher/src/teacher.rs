@@ -2,10 +2,10 @@
 
 use crate::summary::PassLogits;
 use crate::{Ask, Passes, TeacherOutputs};
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor};
 use faculty_core::{Event, LabelSpace, Observer, Result, Stream};
 use faculty_model::Classifier;
-use faculty_nn::{DropoutPlan, PassPlan, Precision, host_values};
+use faculty_nn::{DropoutPlan, FeatureSite, PassPlan, Precision, SequenceClassifier, TokenInput, host_values};
 use faculty_text::plan_in_length_order;
 use std::path::Path;
 
@@ -19,6 +19,11 @@ pub trait Teacher {
 
     /// Changes whenever an answer could change: part of the cache key.
     fn fingerprint(&self) -> String;
+
+    /// How many features a text has ([`Ask::features`]); `None` for a teacher without hidden states.
+    fn feature_width(&self) -> Option<usize> {
+        None
+    }
 
     /// Answers the texts, in their order. Reports one unit a text to `observer` (the stage is the caller's).
     ///
@@ -96,29 +101,33 @@ impl Teacher for ClassifierTeacher {
         }
     }
 
+    fn feature_width(&self) -> Option<usize> {
+        Some(self.classifier.config.hidden_size)
+    }
+
     fn outputs(&self, texts: &[String], ask: &Ask, observer: &dyn Observer) -> Result<TeacherOutputs> {
         let Classifier { config, network, labels, device, .. } = &self.classifier;
         let plan = ask.passes.as_ref().map(|passes| self.plan(passes)).transpose()?;
         let tokens = self.classifier.tokenize(texts, ask.max_length)?;
         let kept = ask.kept.clone().unwrap_or_else(|| (0..labels.len()).collect());
-        let mut out = TeacherOutputs::zeroed(texts.len(), kept.len(), plan.is_some());
+        let feature_width = ask.features.and_then(|_| self.feature_width());
+        let mut out = TeacherOutputs::zeroed(texts.len(), kept.len(), plan.is_some(), feature_width);
         out.truncated = tokens.truncated;
         for rows in plan_in_length_order(&tokens.lengths(), ROWS_A_BATCH, TOKENS_A_BATCH) {
             observer.check()?;
             let input = tokens.batch(&rows, config, device)?;
-            let logits = match &plan {
-                Some(plan) => {
-                    let sampled = network.sample(&input, plan, &tokens.identities_of(&rows));
-                    let passes = host_values(sampled.passes)?;
-                    let passes = PassLogits { values: &passes, rows: rows.len(), classes: labels.len() };
-                    if let Some(arrays) = &mut out.passes {
-                        passes.summarise(&kept, &rows, arrays);
-                    }
-                    sampled.deterministic
+            let answer = answer(network, &input, plan.as_ref(), &tokens.identities_of(&rows), ask.features)?;
+            if let (Some(passes), Some(arrays)) = (answer.passes, &mut out.passes) {
+                let values = host_values(passes)?;
+                let passes = PassLogits { values: &values, rows: rows.len(), classes: labels.len() };
+                passes.summarise(&kept, &rows, arrays);
+            }
+            if let (Some(features), Some(array)) = (answer.features, &mut out.features) {
+                for (&row, values) in rows.iter().zip(host_values(features)?.chunks_exact(array.width)) {
+                    array.values[row * array.width..(row + 1) * array.width].copy_from_slice(values);
                 }
-                None => network.logits(&input, &DropoutPlan::Off),
-            };
-            for (row, values) in rows.iter().zip(host_values(logits)?.chunks_exact(labels.len())) {
+            }
+            for (row, values) in rows.iter().zip(host_values(answer.logits)?.chunks_exact(labels.len())) {
                 let place = &mut out.logits[row * kept.len()..(row + 1) * kept.len()];
                 place.iter_mut().zip(&kept).for_each(|(place, &class)| *place = values[class]);
             }
@@ -126,4 +135,38 @@ impl Teacher for ClassifierTeacher {
         }
         Ok(out)
     }
+}
+
+/// What a network says of one batch.
+struct Answer {
+    /// `[batch, all classes]`.
+    logits: Tensor<2>,
+    /// `[passes, batch, all classes]`.
+    passes: Option<Tensor<3>>,
+    /// `[batch, hidden]`.
+    features: Option<Tensor<2>>,
+}
+
+fn answer(
+    network: &SequenceClassifier,
+    input: &TokenInput,
+    plan: Option<&PassPlan>,
+    identities: &[u64],
+    features: Option<FeatureSite>,
+) -> Result<Answer> {
+    Ok(match (plan, features) {
+        (None, None) => Answer { logits: network.logits(input, &DropoutPlan::Off), passes: None, features: None },
+        (None, Some(site)) => {
+            let (logits, features) = network.logits_and_features(input, site)?;
+            Answer { logits, passes: None, features: Some(features) }
+        }
+        (Some(plan), None) => {
+            let sampled = network.sample(input, plan, identities);
+            Answer { logits: sampled.deterministic, passes: Some(sampled.passes), features: None }
+        }
+        (Some(plan), Some(site)) => {
+            let (sampled, features) = network.sample_with_features(input, plan, identities, site)?;
+            Answer { logits: sampled.deterministic, passes: Some(sampled.passes), features: Some(features) }
+        }
+    })
 }

@@ -200,7 +200,6 @@ pub fn golden_vector(values: &[f64], device: &Device) -> Tensor<1> {
 /// # Panics
 /// Panics if a teacher has no rows.
 pub fn golden_teachers(logits: &[Vec<Vec<f64>>], device: &Device) -> Vec<TeacherView> {
-    let view =
-        |rows: &Vec<Vec<f64>>| TeacherView { logits: golden_matrix(rows, device), passes: None, taps: Vec::new() };
+    let view = |rows: &Vec<Vec<f64>>| TeacherView::from_logits(golden_matrix(rows, device));
     logits.iter().map(view).collect()
 }

@@ -160,11 +160,7 @@ impl Scene {
         if student_device.is_autodiff() {
             logits = logits.require_grad();
         }
-        let view = |teacher: &SceneTeacher| TeacherView {
-            logits: matrix(&teacher.logits, device),
-            passes: None,
-            taps: Vec::new(),
-        };
+        let view = |teacher: &SceneTeacher| TeacherView::from_logits(matrix(&teacher.logits, device));
         let weights = self.sample_weights.as_ref().map(|weights| Tensor::<1>::from_floats(weights.as_slice(), device));
         Views {
             join,

@@ -1,6 +1,7 @@
 //! The role of a confidence score.
 
-use burn::tensor::Tensor;
+use crate::ScoreSummary;
+use burn::tensor::{Device, Tensor};
 use faculty_core::{Error, Result};
 use faculty_nn::TeacherView;
 use serde::{Deserialize, Serialize};
@@ -23,6 +24,18 @@ pub trait Confidence: Debug + Send + Sync {
     /// True if the score reads the Monte-Carlo passes ([`TeacherView::passes`]).
     fn needs_passes(&self) -> bool {
         false
+    }
+
+    /// True if the score reads pooled features ([`TeacherView::features`]).
+    fn needs_features(&self) -> bool {
+        false
+    }
+
+    /// How this score is distributed over the own texts of teacher `teacher`, as its owner measured it; `None` where no owner
+    /// has.
+    fn own_scores(&self, teacher: usize) -> Option<ScoreSummary> {
+        let _ = teacher;
+        None
     }
 
     /// Sentences about teachers for which the score says nothing, given (name, number of classes) of each: to be shown
@@ -50,20 +63,28 @@ impl Confidence for Uniform {
 
 /// The score of each teacher as a column, `[batch, teachers]`.
 pub(crate) fn columns(views: &[TeacherView], score: impl Fn(&TeacherView) -> Result<Tensor<1>>) -> Result<Tensor<2>> {
+    check_batches(views)?;
+    let columns: Result<Vec<_>> = views.iter().map(|view| Ok(score(view)?.unsqueeze_dim::<2>(1))).collect();
+    Ok(Tensor::cat(columns?, 1))
+}
+
+/// Number of texts and device (without autodiff) of the views.
+///
+/// # Errors
+/// Fails if there is no teacher or the batches differ.
+pub(crate) fn check_batches(views: &[TeacherView]) -> Result<(usize, Device)> {
     let Some(first) = views.first() else {
         return Err(Error::internal("scores of no teacher").expected("at least one teacher's view"));
     };
     let batch = first.logits.dims()[0];
-    let mut columns = Vec::with_capacity(views.len());
     for (index, view) in views.iter().enumerate() {
         let found = view.logits.dims()[0];
         if found != batch {
             return Err(Error::internal(format!("teacher {index} sees {found} texts, teacher 0 sees {batch}"))
                 .expected("one batch for all teachers"));
         }
-        columns.push(score(view)?.unsqueeze_dim(1));
     }
-    Ok(Tensor::cat(columns, 1))
+    Ok((batch, first.logits.device().inner()))
 }
 
 /// What to say about teachers with a single class under score `score`.

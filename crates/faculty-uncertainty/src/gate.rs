@@ -1,8 +1,11 @@
 //! From scores to weights that sum to 1.
 
 use crate::softmax_scores::log_softmax;
-use burn::tensor::{Device, Tensor};
+use crate::{CalibratedGate, Calibration, ClaimShares, ClaimSpec, ClaimThreshold, ScoreSummary};
+use crate::{claim_above_mean, claim_gate};
+use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Result};
+use faculty_nn::host_values;
 use serde::{Deserialize, Serialize};
 
 /// The gates a configuration can name, for example `{ kind = "soft", temperature = 0.2 }`.
@@ -19,6 +22,23 @@ pub enum GateSpec {
     Hard {},
     /// Equal weights, whatever the scores: [`uniform_gate`].
     Uniform {},
+    /// Equal parts for those who claim the text, none if nobody does: [`claim_gate`].
+    Claim(ClaimSpec),
+    /// Posterior of the owner, scales learnt from the texts: [`CalibratedGate`].
+    Calibrated(CalibratedGate),
+}
+
+/// What a gate says of a text collection.
+#[derive(Debug, Clone)]
+pub struct GateOutcome {
+    /// Weights, `[texts, teachers]`: rows sum to 1, or to 0 where nobody claims.
+    pub weights: Tensor<2>,
+    /// How much of each text counts (0 = dropped), `[texts]`; `None` = all of all.
+    pub kept: Option<Tensor<1>>,
+    /// For a gate of claims.
+    pub claims: Option<ClaimShares>,
+    /// For a calibrated gate.
+    pub calibration: Option<Calibration>,
 }
 
 /// MUKI's soft gate.
@@ -29,20 +49,62 @@ impl Default for GateSpec {
 }
 
 impl GateSpec {
-    /// Weights `[texts, teachers]` from scores `[texts, teachers]`.
+    /// Weights `[texts, teachers]` from scores `[texts, teachers]`, normally those of the whole transfer text.
     ///
     /// # Errors
-    /// Fails if the temperature is out of range.
+    /// As [`GateSpec::outcome`] without what owners measured.
     pub fn weights(&self, scores: Tensor<2>) -> Result<Tensor<2>> {
+        Ok(self.outcome(scores, &[])?.weights)
+    }
+
+    /// All that the gate says of scores `[texts, teachers]`. `own` is how each owner measured the same score on its own
+    /// texts, where one has; it may be empty.
+    ///
+    /// # Errors
+    /// Fails if a setting is out of range, claims follow the owners' quartiles and an owner has none, or a score is not
+    /// finite.
+    pub fn outcome(&self, scores: Tensor<2>, own: &[Option<ScoreSummary>]) -> Result<GateOutcome> {
+        let plain = |weights| GateOutcome { weights, kept: None, claims: None, calibration: None };
+        let [texts, teachers] = scores.dims();
         match *self {
-            Self::Soft { temperature } => soft_gate(scores, temperature),
-            Self::Hard {} => Ok(hard_gate(scores)),
-            Self::Uniform {} => {
-                let [texts, teachers] = scores.dims();
-                Ok(uniform_gate(texts, teachers, &scores.device()))
+            Self::Soft { temperature } => soft_gate(scores, temperature).map(plain),
+            Self::Hard {} => Ok(plain(hard_gate(scores))),
+            Self::Uniform {} => Ok(plain(uniform_gate(texts, teachers, &scores.device()))),
+            Self::Claim(ClaimSpec { threshold, .. }) => {
+                let claims = match threshold {
+                    ClaimThreshold::TransferMean => claim_above_mean(scores)?,
+                    ClaimThreshold::OwnerQuartile => claim_gate(scores, &quartiles(own, teachers)?)?,
+                };
+                Ok(GateOutcome { kept: Some(claims.kept), claims: Some(claims.shares), ..plain(claims.weights) })
             }
+            Self::Calibrated(gate) => calibrated(gate, scores, own),
         }
     }
+}
+
+fn quartiles(own: &[Option<ScoreSummary>], teachers: usize) -> Result<Vec<f64>> {
+    let of = |teacher: usize| {
+        let summary = own.get(teacher).and_then(Option::as_ref).ok_or_else(|| {
+            Error::input(format!("the owner of teacher {teacher} has not measured this score"))
+                .key("threshold")
+                .help("use a score over features with a summary of each owner, or `transfer-mean`")
+        })?;
+        Ok(summary.quartile())
+    };
+    (0..teachers).map(of).collect()
+}
+
+fn calibrated(gate: CalibratedGate, scores: Tensor<2>, own: &[Option<ScoreSummary>]) -> Result<GateOutcome> {
+    let [texts, teachers] = scores.dims();
+    let scores = scores.inner();
+    let device = scores.device();
+    let values: Vec<f64> = host_values(scores)?.into_iter().map(f64::from).collect();
+    let calibration = gate.fit(&values, teachers, own)?;
+    let found = calibration.weights(&values)?;
+    let narrow = |values: Vec<f64>| values.into_iter().map(|value| value as f32).collect::<Vec<f32>>();
+    let kept = gate.nobody.then(|| Tensor::from_data(TensorData::new(narrow(found.somebody), [texts]), &device));
+    let weights = Tensor::from_data(TensorData::new(narrow(found.weights), [texts, teachers]), &device);
+    Ok(GateOutcome { weights, kept, claims: None, calibration: Some(calibration) })
 }
 
 /// softmax over the teachers of `scores / temperature`, `[texts, teachers]`. Carries no gradient.

@@ -1,10 +1,8 @@
 //! Does the gate pick a teacher that knows the class of the text?
 
+use super::gate::{TIE, check_weights};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
-
-/// Weights that differ by less than this share of the largest one are equal.
-const TIE: f32 = 1e-6;
 
 /// Teacher-selection accuracy of a gate. Uses labels: analysis only.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -55,9 +53,7 @@ pub fn teacher_selection<S: AsRef<[usize]>>(weights: &[f32], labels: &[usize], k
         let found = weights.len();
         return Err(Error::internal(format!("{found} weights for {} texts and {teachers} teachers", labels.len())));
     }
-    if let Some(position) = weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
-        return Err(Error::check(format!("a gate weight of text {} is negative or not finite", position / teachers)));
-    }
+    check_weights(weights, teachers)?;
     let mut tally = vec![Tally::default(); teachers];
     let (mut credit, mut owner_weight, mut abstained) = (0.0, 0.0, 0);
     for (row, &label) in weights.chunks_exact(teachers).zip(labels) {

@@ -3,6 +3,7 @@
 
 mod errors;
 mod files;
+mod gate;
 mod join;
 mod labels;
 mod metrics;

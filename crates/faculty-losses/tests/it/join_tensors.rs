@@ -10,7 +10,7 @@ fn row<const N: usize>(values: [f32; N]) -> Tensor<2> {
 }
 
 fn view(logits: Tensor<2>) -> TeacherView {
-    TeacherView { logits, passes: None, taps: Vec::new() }
+    TeacherView::from_logits(logits)
 }
 
 #[test]

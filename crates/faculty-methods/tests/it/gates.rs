@@ -2,8 +2,16 @@
 
 use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, LabelSpace};
-use faculty_methods::{MethodGate, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores};
-use faculty_teacher::{PassArrays, TeacherOutputs};
+use faculty_losses::{Amalgamate, GatedKl, JoinTensors};
+use faculty_methods::{
+    GateTable, MethodGate, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores, recipe_table,
+};
+use faculty_nn::{FeatureSite, StudentView, host_values};
+use faculty_teacher::{FeatureArray, PassArrays, TeacherOutputs};
+use faculty_uncertainty::{
+    ClaimSpec, ClaimThreshold, ConfidenceSpec, GateRecipe, GateSpec, Mahalanobis, OwnerStatistics, OwnerSummary,
+    SinglePassEntropy, SummarySettings,
+};
 
 fn close(actual: &[f32], expected: &[f32]) {
     assert_eq!(actual.len(), expected.len());
@@ -18,6 +26,7 @@ fn golden() -> (Vec<TeacherOutputs>, LabelJoin) {
         classes: p.len(),
         logits: p.iter().map(|p| p.ln()).collect(),
         passes: Some(PassArrays { mean_probabilities: p.to_vec(), mean_entropy: vec![0.3], variance: vec![0.01] }),
+        features: None,
         truncated: 0,
     };
     let spaces = [LabelSpace::new(["a", "b"]).unwrap(), LabelSpace::new(["c", "d", "e"]).unwrap()];
@@ -83,4 +92,121 @@ fn a_gate_without_its_passes_is_refused() {
     assert!(gate_table(&MethodGate::Muki(MukiSpec::default()), &transfer, &Device::flex()).is_err());
     let single = MukiSpec { single_pass: true, ..MukiSpec::default() };
     assert!(gate_table(&MethodGate::Muki(single), &transfer, &Device::flex()).is_ok());
+}
+
+/// Twelve texts: the first six are sure to teacher `one`, the last six to teacher `two`, and the rest of the words are
+/// doubts.
+fn twelve() -> (Vec<TeacherOutputs>, LabelJoin) {
+    let (_, join) = golden();
+    let outputs = |classes: usize, own: std::ops::Range<usize>| {
+        let logits = (0..12).flat_map(|text| {
+            let top = if own.contains(&text) { 4.0 + 0.1 * text as f32 } else { 0.2 + 0.01 * text as f32 };
+            (0..classes).map(move |class| if class == text % classes { top } else { 0.0 })
+        });
+        TeacherOutputs { classes, logits: logits.collect(), passes: None, features: None, truncated: 0 }
+    };
+    (vec![outputs(2, 0..6), outputs(3, 6..12)], join)
+}
+
+fn table(recipe: &GateRecipe, outputs: &[TeacherOutputs], join: &LabelJoin) -> GateTable {
+    let transfer = TransferSet::new(outputs, join).unwrap();
+    recipe_table(recipe, &transfer, OwnerStatistics::default(), &Device::flex()).unwrap()
+}
+
+#[test]
+fn every_gate_of_a_method_is_a_recipe() {
+    let (outputs, join) = golden();
+    let transfer = TransferSet::new(&outputs, &join).unwrap();
+    for gate in [
+        MethodGate::Uniform,
+        MethodGate::MaxConfidence { z_normalise: false },
+        MethodGate::MaxConfidence { z_normalise: true },
+        MethodGate::Muki(MukiSpec::default()),
+        MethodGate::Muki(MukiSpec { vote: Vote::Hard, normalise_margin: true, ..MukiSpec::default() }),
+        MethodGate::Muki(MukiSpec { single_pass: true, margin: false, normalise_margin: true, ..MukiSpec::default() }),
+    ] {
+        gate.recipe().check(2).unwrap();
+        let expected = gate_table(&gate, &transfer, &Device::flex()).unwrap();
+        assert_eq!(table(&gate.recipe(), &outputs, &join), expected, "{gate:?}");
+    }
+    let released = MethodGate::Muki(MukiSpec::default()).recipe();
+    assert_eq!(released, GateRecipe { margin: true, ..GateRecipe::default() });
+}
+
+#[test]
+fn claims_drop_what_nobody_claims_and_what_stays_ambiguous() {
+    let (outputs, join) = twelve();
+    let score = ConfidenceSpec::SinglePassEntropy(SinglePassEntropy::default());
+    let claim = |ambiguity| GateRecipe {
+        score,
+        gate: GateSpec::Claim(ClaimSpec { threshold: ClaimThreshold::TransferMean, ambiguity }),
+        ..GateRecipe::default()
+    };
+    let kept = table(&claim(None), &outputs, &join);
+    let owners: Vec<f32> = (0..12).flat_map(|text| if text < 6 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
+    assert_eq!((kept.weights, kept.sample_weights, kept.scores.len()), (owners.clone(), Some(vec![1.0; 12]), 24));
+    // Targets of one sure teacher over five classes have little entropy: 0.9 keeps them, a strict limit drops the least sure.
+    let lenient = table(&claim(Some(0.9)), &outputs, &join);
+    assert_eq!((lenient.weights.clone(), lenient.dropped()), (owners, 0.0));
+    let strict = table(&claim(Some(0.055)), &outputs, &join);
+    assert!(strict.dropped() > 0.0 && strict.dropped() < 1.0, "{strict:?}");
+    assert_eq!(strict.weights, lenient.weights);
+
+    // A text that both doubt.
+    let mut outputs = outputs;
+    outputs[0].logits[..2].copy_from_slice(&[0.0, 0.0]);
+    let doubted = table(&claim(Some(0.9)), &outputs, &join);
+    assert_eq!((&doubted.weights[..2], doubted.sample_weights.as_ref().unwrap()[0]), (&[0.0, 0.0][..], 0.0));
+    let device = Device::flex();
+    let transfer = TransferSet::new(&outputs, &join).unwrap();
+    let target = gated_scores(&doubted, &transfer, 1.0, &device).unwrap();
+    assert_eq!(target[..5], [0.0; 5]);
+    assert!((doubted.dropped() - 1.0 / 12.0).abs() < 1e-12);
+    // It costs nothing in the loss either.
+    let gate = doubted.batch(&[0], &device);
+    let logits = burn::tensor::Tensor::from_floats([[3.0, -1.0, 0.5, 0.0, 2.0]], &device);
+    let student = StudentView { logits, taps: Vec::new() };
+    let tensors = JoinTensors::new(&join, &device);
+    let loss = GatedKl::default().loss(&student, &transfer.views(&[0], &device), &gate, &tensors).unwrap().total();
+    assert_eq!(host_values(loss).unwrap(), [0.0]);
+}
+
+#[test]
+fn a_recipe_with_passes_that_do_not_differ_aborts() {
+    let (mut outputs, join) = golden();
+    outputs[1].passes.as_mut().unwrap().variance = vec![0.0];
+    let transfer = TransferSet::new(&outputs, &join).unwrap();
+    let of = |recipe: &GateRecipe| recipe_table(recipe, &transfer, OwnerStatistics::default(), &Device::flex());
+    let error = of(&GateRecipe::default()).unwrap_err();
+    assert!(error.to_string().contains("identical"), "{error}");
+    let single = ConfidenceSpec::SinglePassEntropy(SinglePassEntropy::default());
+    assert!(of(&GateRecipe { score: single, ..GateRecipe::default() }).is_ok());
+    // Without dropout passes agree, and a method that says so may go on.
+    let off = MukiSpec { dropout: 0.0, ..MukiSpec::default() };
+    assert!(gate_table(&MethodGate::Muki(off), &transfer, &Device::flex()).is_ok());
+}
+
+#[test]
+fn features_reach_a_recipe_through_the_transfer_set() {
+    let (mut outputs, join) = twelve();
+    let labels: Vec<usize> = (0..40).map(|text| text % 2).collect();
+    let own: Vec<f32> = (0..80).map(|i| (i * 37 % 19) as f32 / 19.0).collect();
+    let summary =
+        OwnerSummary::fit(&own, 2, &labels, FeatureSite::default(), SummarySettings::default()).unwrap();
+    let summaries = [summary.clone(), summary];
+    let owners = OwnerStatistics { summaries: &summaries, ratios: &[] };
+    for (teacher, output) in outputs.iter_mut().enumerate() {
+        let values = (0..12).flat_map(|text| [if text / 6 == teacher { 0.5 } else { 4.0 }; 2]).collect();
+        output.features = Some(FeatureArray { width: 2, values });
+    }
+    let transfer = TransferSet::new(&outputs, &join).unwrap();
+    let recipe = GateRecipe {
+        score: ConfidenceSpec::Mahalanobis(Mahalanobis::default()),
+        gate: GateSpec::Hard {},
+        ..GateRecipe::default()
+    };
+    let found = recipe_table(&recipe, &transfer, owners, &Device::flex()).unwrap();
+    let expected: Vec<f32> = (0..12).flat_map(|text| if text < 6 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
+    assert_eq!(found.weights, expected);
+    assert!(recipe_table(&recipe, &transfer, OwnerStatistics::default(), &Device::flex()).is_err());
 }

@@ -10,6 +10,7 @@ mod fused_fuzz;
 mod gradcheck;
 mod layer_golden;
 mod module_adamw;
+mod pooled;
 mod precision;
 mod reference;
 mod sparse_adamw;

@@ -137,7 +137,7 @@ fn a_training_killed_at_any_step_ends_as_if_it_had_not_been() {
     let frozen = TrainSettings { freeze_embeddings: true, weight_decay: 0.3, ..settings() };
     for (case, intervals) in [
         (Case::default(), vec![1, 2, 4]),
-        (Case { pooling: Pooling::MaskedMean, noise, ..Case::default() }, vec![2]),
+        (Case { pooling: Pooling::Mean, noise, ..Case::default() }, vec![2]),
         (Case { settings: frozen, seed: 2, ..Case::default() }, vec![3]),
     ] {
         let expected = case.run(None, None, &Silent).unwrap();

@@ -2,7 +2,7 @@
 
 use crate::support::{teacher, texts};
 use faculty_core::Silent;
-use faculty_nn::{DropoutRates, PassSites, Precision};
+use faculty_nn::{DropoutPlan, DropoutRates, FeatureSite, PassSites, Pooling, Precision};
 use faculty_teacher::{Ask, ClassifierTeacher, Passes, Teacher};
 
 #[test]
@@ -128,4 +128,61 @@ fn another_arithmetic_is_another_teacher() {
     assert_ne!(rounded.fingerprint(), teacher.fingerprint());
     classifier.hash.clear();
     assert_eq!(ClassifierTeacher::new("tiny", classifier).fingerprint(), "");
+}
+
+#[test]
+fn features_come_with_the_logits_and_change_nothing_else() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    let width = teacher.feature_width().unwrap();
+    for sites in [None, Some(PassSites::All), Some(PassSites::LastLayers(1)), Some(PassSites::LastLayers(0))] {
+        let ask = sites.map_or_else(Ask::default, ask_at);
+        let plain = teacher.outputs(&texts(), &ask, &Silent).unwrap();
+        assert!(plain.features.is_none());
+        for site in [
+            FeatureSite::default(),
+            FeatureSite { layer: None, pooling: Pooling::Mean },
+            FeatureSite { layer: Some(1), pooling: Pooling::Mean },
+            FeatureSite { layer: Some(0), pooling: Pooling::FirstToken },
+        ] {
+            let outputs = teacher.outputs(&texts(), &ask.clone().with_features(site), &Silent).unwrap();
+            let close = |a: &[f32], b: &[f32]| a.len() == b.len() && a.iter().zip(b).all(|(a, b)| (a - b).abs() < 2e-6);
+            assert!(close(&outputs.logits, &plain.logits), "{site:?}");
+            if let (Some(passes), Some(expected)) = (&outputs.passes, &plain.passes) {
+                assert!(close(&passes.mean_probabilities, &expected.mean_probabilities), "{site:?}");
+            }
+            let features = outputs.features.as_ref().unwrap();
+            assert_eq!((features.width, features.values.len()), (width, 6 * width));
+            let view = outputs.view(&[4, 1], &burn::tensor::Device::flex());
+            let picked = faculty_nn::host_values(view.features.unwrap()).unwrap();
+            assert_eq!(picked[..width], features.values[4 * width..5 * width]);
+            assert_eq!(picked[width..], features.values[width..2 * width]);
+        }
+    }
+}
+
+#[test]
+fn a_text_has_the_same_features_in_any_company() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    let width = teacher.feature_width().unwrap();
+    for pooling in [Pooling::FirstToken, Pooling::Mean] {
+        let ask = Ask::default().with_features(FeatureSite { layer: None, pooling });
+        let together = teacher.outputs(&texts(), &ask, &Silent).unwrap().features.unwrap().values;
+        for (row, text) in texts().into_iter().enumerate() {
+            let alone = teacher.outputs(&[text], &ask, &Silent).unwrap().features.unwrap().values;
+            let close = alone.iter().zip(&together[row * width..]).all(|(a, b)| (a - b).abs() < 3e-6);
+            assert!(close, "{pooling:?}, text {row}");
+        }
+    }
+}
+
+#[test]
+fn the_default_features_are_those_that_the_head_reads() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    let ask = Ask::default().with_features(FeatureSite::default());
+    let outputs = teacher.outputs(&texts(), &ask, &Silent).unwrap();
+    let features = outputs.view(&[0, 1, 2, 3, 4, 5], &burn::tensor::Device::flex()).features.unwrap();
+    let logits = teacher.classifier().network.head.from_first(features, &DropoutPlan::Off);
+    for (a, b) in faculty_nn::host_values(logits).unwrap().iter().zip(&outputs.logits) {
+        assert!((a - b).abs() < 2e-6);
+    }
 }

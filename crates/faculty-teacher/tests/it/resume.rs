@@ -63,7 +63,7 @@ impl Teacher for Oracle {
         self.asked.fetch_add(texts.len(), Ordering::Relaxed);
         observer.on(Event::Advance { units: texts.len() as u64, note: "" });
         let logits = texts.iter().flat_map(|text| Self::logits(text)).collect();
-        Ok(TeacherOutputs { classes: 3, logits, passes: None, truncated: 0 })
+        Ok(TeacherOutputs { classes: 3, logits, passes: None, features: None, truncated: 0 })
     }
 }
 

@@ -1,9 +1,17 @@
 //! Tests of confidence scores and gates.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod calibrated;
+mod cap;
+mod claims;
+mod density;
+mod density_ratio;
 mod gates;
 mod golden;
 mod normalise;
+mod owner_summary;
+mod recipe;
 mod scores;
 mod settings;
+mod support;
 mod worked_case;

@@ -9,7 +9,7 @@ use faculty_uncertainty::{
 
 fn view<const N: usize>(logits: &[[f32; N]]) -> TeacherView {
     let values: Vec<Vec<f32>> = logits.iter().map(|row| row.to_vec()).collect();
-    TeacherView { logits: faculty_testkit::matrix(&values, &Device::flex()), passes: None, taps: Vec::new() }
+    TeacherView::from_logits(faculty_testkit::matrix(&values, &Device::flex()))
 }
 
 fn passes<const N: usize>(mean_probabilities: &[[f32; N]]) -> TeacherView {
@@ -139,7 +139,7 @@ fn no_teacher_and_unequal_batches_are_errors() {
 #[test]
 fn scores_of_teachers_on_an_autodiff_device_are_constants() {
     let leaf = Tensor::<2>::from_floats([[1.0, 2.0]], &Device::flex().autodiff()).require_grad();
-    let views = [TeacherView { logits: leaf, passes: None, taps: Vec::new() }];
+    let views = [TeacherView::from_logits(leaf)];
     for score in all_scores() {
         assert!(!score.score(&views).unwrap().is_autodiff(), "{}", score.name());
     }

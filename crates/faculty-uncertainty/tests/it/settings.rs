@@ -1,6 +1,6 @@
 //! Scores and gates as configuration.
 
-use faculty_uncertainty::{ConfidenceSpec, GateSpec, MarginSpec, McEntropy};
+use faculty_uncertainty::{CalibratedGate, ClaimSpec, ClaimThreshold, ConfidenceSpec, GateSpec, MarginSpec, McEntropy};
 
 #[test]
 fn a_score_is_named_by_its_kind() {
@@ -22,6 +22,19 @@ fn a_gate_is_named_by_its_kind() {
     assert_eq!(serde_json::from_str::<GateSpec>(r#"{"kind": "hard"}"#).unwrap(), GateSpec::Hard {});
     assert_eq!(serde_json::from_str::<GateSpec>(r#"{"kind": "uniform"}"#).unwrap(), GateSpec::Uniform {});
     assert_eq!(serde_json::from_str::<MarginSpec>(r#""normalised""#).unwrap(), MarginSpec::Normalised);
+}
+
+#[test]
+fn the_newer_scores_and_gates_are_named_by_their_kind() {
+    for kind in ["mahalanobis", "relative-mahalanobis", "kulsif-ratio"] {
+        let spec: ConfidenceSpec = serde_json::from_str(&format!(r#"{{"kind": "{kind}"}}"#)).unwrap();
+        assert_eq!(spec.build().name(), kind);
+        assert!(spec.needs_owners() && spec.needs_features() && !spec.needs_passes());
+    }
+    let claim: GateSpec = serde_json::from_str(r#"{"kind": "claim"}"#).unwrap();
+    assert_eq!(claim, GateSpec::Claim(ClaimSpec { threshold: ClaimThreshold::TransferMean, ambiguity: Some(0.9) }));
+    let calibrated: GateSpec = serde_json::from_str(r#"{"kind": "calibrated", "nobody": true}"#).unwrap();
+    assert_eq!(calibrated, GateSpec::Calibrated(CalibratedGate { nobody: true, ..CalibratedGate::default() }));
 }
 
 #[test]

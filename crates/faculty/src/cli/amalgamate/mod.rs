@@ -259,6 +259,7 @@ impl<'a> Work<'a> {
             kept: (part.len() < teacher.labels().len()).then(|| part.kept().to_vec()),
             max_length,
             passes: configuration.method.passes(configuration.scan_seed),
+            ..Ask::default()
         };
         // The cache does not know how many of its texts were cut.
         let tokens = teacher.classifier().tokenize(&self.texts, max_length)?;

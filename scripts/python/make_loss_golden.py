@@ -55,6 +55,67 @@ def uhc(student, teachers, to_union, tau):
                         for z, ix in zip(teachers, to_union))
 
 
+def owner_mean(teachers, to_union, classes):
+    """The mean of the logits of the teachers that know a class: the concatenation where labels are disjoint."""
+    owners = sum(pad(torch.ones_like(z), ix, classes) for z, ix in zip(teachers, to_union))
+    return concat(teachers, to_union, classes) / owners
+
+
+def mean_logits(student, teachers, to_union, tau):
+    """Soft cross-entropy, without tau squared."""
+    target = softmax(owner_mean(teachers, to_union, student.shape[1]) / tau, -1)
+    return -(target * log_softmax(student / tau, -1)).sum(-1).mean()
+
+
+def top_shares(x):
+    """1 at the largest value of a row, shared by ties."""
+    top = (x == x.max(-1, keepdim=True).values).to(x)
+    return top / top.sum(-1, keepdim=True)
+
+
+def voted(teachers, to_union, w, classes, tau, share):
+    """(1 - a) onehot(argmax v) + a q_uniform, v(c) = sum_i w_i 1[c = argmax p_i]"""
+    votes = sum(w[:, i : i + 1] * pad(top_shares(z), ix, classes) for i, (z, ix) in enumerate(zip(teachers, to_union)))
+    uniform = mix(teachers, to_union, torch.full_like(w, 1 / len(teachers)), classes, tau)
+    return (1 - share) * top_shares(votes) + share * uniform
+
+
+def self_weighted(student, teachers, to_union, w, m, tau, share):
+    """The gated loss under (1 - b) w + b r, r = the student's own mass on each slice, detached, rows summing to 1."""
+    p = softmax(student.detach() / tau, -1)
+    r = torch.stack([p[:, ix].sum(-1) for ix in to_union], -1)
+    weights = (1 - share) * w + share * r / r.sum(-1, keepdim=True)
+    return gated_kl(student, mix(teachers, to_union, weights, student.shape[1], tau), tau, m)
+
+
+def smoothed_top1(teachers, smoothing):
+    """Logits (log-probabilities) of the smoothed top class of every teacher."""
+    return [((1 - smoothing) * top_shares(z) + smoothing / z.shape[1]).log() for z in teachers]
+
+
+def relation_matrices(z, tau):
+    """Jensen-Shannon divergences over their positive mean, and Bhattacharyya overlaps, of all pairs of rows."""
+    log_p = log_softmax(z / tau, -1)
+    a, b = log_p[:, None], log_p[None]
+    log_m = torch.logaddexp(a, b) - math.log(2)
+    js = ((a.exp() * (a - log_m)).sum(-1) + (b.exp() * (b - log_m)).sum(-1)) / 2
+    positive = (js.detach() > 1e-6) & ~torch.eye(len(z), dtype=torch.bool)
+    distance = torch.where(positive, js, torch.zeros_like(js)) / js[positive].mean()
+    return distance, ((a + b) / 2).exp().sum(-1)
+
+
+def relation(student, teachers, w, tau, floor=0.05):
+    products = [w[:, i : i + 1] * w[:, i] for i in range(len(teachers))]
+    total = sum(products)
+    matrices = [relation_matrices(z, tau) for z in teachers]
+    mask = total >= floor
+    loss = 0
+    for own, theirs in zip(relation_matrices(student, tau), zip(*matrices)):
+        target = sum(p * t for p, t in zip(products, theirs)) / (total + 1e-8)
+        loss = loss + torch.nn.functional.smooth_l1_loss(own[mask], target[mask])
+    return loss
+
+
 def entropy_score(p):
     """1 - H(p) / log C"""
     return 1 + torch.xlogy(p, p).sum(-1) / math.log(p.shape[-1])
@@ -118,6 +179,16 @@ def random_case(name, seed, batch, to_union, disjoint):
         losses[f"uhc tau={tau:g}"] = with_gradient(lambda s: uhc(s, teachers, to_union, tau), student)
         if disjoint:
             losses[f"vkd tau={tau:g}"] = with_gradient(lambda s: vkd(s, teachers, to_union, tau), student)
+        target = voted(teachers, to_union, w, classes, tau, 0.1)
+        losses[f"voting tau={tau:g} weighted"] = with_gradient(lambda s: gated_kl(s, target, tau, m), student)
+        losses[f"self_weighting tau={tau:g} weighted"] = with_gradient(
+            lambda s: self_weighted(s, teachers, to_union, w, m, tau, 1.0), student)
+        smoothed = mix(smoothed_top1(teachers, 0.1), to_union, w, classes, 1.0)
+        losses[f"smoothed_top1 tau={tau:g} weighted"] = with_gradient(lambda s: gated_kl(s, smoothed, tau, m), student)
+        losses[f"relation tau={tau:g}"] = with_gradient(lambda s: relation(s, teachers, w, tau), student)
+    losses["half_self_weighting tau=2 weighted"] = with_gradient(
+        lambda s: self_weighted(s, teachers, to_union, w, m, 2.0, 0.5), student)
+    losses["mean_logits tau=4"] = with_gradient(lambda s: mean_logits(s, teachers, to_union, 4.0), student)
     q = mix(teachers, to_union, w, classes, 1.0)
     losses["soft_cross_entropy"] = with_gradient(lambda s: -(q * log_softmax(s, -1)).sum(-1).mean(), student)
     losses["cross_entropy"] = with_gradient(lambda s: torch.nn.functional.cross_entropy(s, labels), student)
@@ -204,6 +275,12 @@ def extreme_case():
         values[f"gated_kl tau={tau:g}"] = gated_kl(student, target, tau)
         values[f"uhc tau={tau:g}"] = uhc(student, teachers, to_union, tau)
         values[f"vkd tau={tau:g}"] = vkd(student, teachers, to_union, tau)
+        values[f"voting tau={tau:g}"] = gated_kl(student, voted(teachers, to_union, w, 5, tau, 0.1), tau)
+        values[f"self_weighting tau={tau:g}"] = self_weighted(student, teachers, to_union, w, None, tau, 1.0)
+        values[f"smoothed_top1 tau={tau:g}"] = gated_kl(
+            student, mix(smoothed_top1(teachers, 0.1), to_union, w, 5, 1.0), tau)
+        values[f"relation tau={tau:g}"] = relation(student, teachers, w, tau)
+        values[f"mean_logits tau={tau:g}"] = mean_logits(student, teachers, to_union, tau)
     values["soft_cross_entropy"] = -(q * log_softmax(student, -1)).sum(-1).mean()
     values["cross_entropy"] = torch.nn.functional.cross_entropy(student, labels)
     assert all(torch.isfinite(v) for v in values.values())

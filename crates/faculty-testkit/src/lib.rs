@@ -19,7 +19,7 @@ pub use loss_golden::{
     ExtremeCase, GoldenCase, GoldenGates, GoldenLoss, GoldenPasses, GoldenScores, LossGolden, WorkedCase, WorkedValues,
     golden_join, golden_matrix, golden_teachers, golden_vector,
 };
-pub use reference::{kl_of_logits, softmax};
+pub use reference::{cross_entropy_of_logits, kl_of_logits, softmax};
 pub use scene::{Scene, SceneTeacher, Views, matrix};
 pub use tiny_model::{TinySpec, tiny_classifier_dir};
 pub use tiny_tokenizer::{TINY_WORDS, tiny_tokenizer_json, tiny_vocabulary};

@@ -5,6 +5,8 @@ mod conformance;
 mod cross_entropy;
 mod golden;
 mod join_tensors;
+mod relation;
 mod settings;
 mod terms;
+mod weighting;
 mod worked_case;

@@ -1,8 +1,9 @@
-"""Losses, scores and gates of amalgamation with gradients, and AdamW trajectories, from torch float64 and autograd.
+"""Losses, scores and gates of amalgamation with gradients, losses between features, and AdamW trajectories, from torch
+float64 and autograd.
 
     python make_loss_golden.py ../../crates/faculty-testkit/golden
 
-writes OUT/losses.json and OUT/adamw.json. The formulas are written out below; nothing is imported from the project.
+writes OUT/losses.json, OUT/features.json and OUT/adamw.json. The formulas are written out below; nothing is imported from the project.
 All means are over the batch (divide by the number of rows), also when sample weights are given.
 """
 
@@ -328,6 +329,125 @@ def adamw():
     }
 
 
+def unit(x):
+    return x / (x.square().sum(-1, keepdim=True) + 1e-12).sqrt()
+
+
+def mmd(x, y, rows, kernels):
+    """Biased MMD^2 of unit vectors, clipped at 0, with Gaussian kernels summed over their widths."""
+    x, y = unit(x)[rows > 0], unit(y)[rows > 0]
+
+    def squared(a, b):
+        return (a[:, None] - b[None]).square().sum(-1)
+
+    if kernels == "adaptive":
+        both = torch.cat([x, y]).detach()
+        n = len(both)
+        mean = squared(both, both).sum() / (n * (n - 1))
+        divisors = [2 * factor * mean for factor in (0.25, 0.5, 1, 2, 4)]
+    else:
+        divisors = [2 * sigma**2 for sigma in (0.001, 0.01, 0.05, 0.1, 0.2, 1, 2)]
+    value = sum((-squared(x, x) / d).exp().mean() + (-squared(y, y) / d).exp().mean()
+                - 2 * (-squared(x, y) / d).exp().mean() for d in divisors)
+    return value.clamp_min(0)
+
+
+def contrast(anchors, anchor_codes, candidates, candidate_codes, tau, exclude_self):
+    """- mean over anchors of the mean over positives of log softmax, pair by pair; rows with usable = 0 take no part."""
+    total, count = anchors.sum() * 0, 0
+    for n in range(len(anchors)):
+        if not anchor_codes["usable"][n]:
+            continue
+        others = [j for j in range(len(candidates)) if candidate_codes["usable"][j] and not (exclude_self and j == n)]
+        positives = [j for j in others if candidate_codes["classes"][j] == anchor_codes["classes"][n]]
+        if not positives:
+            continue
+        normaliser = torch.logsumexp(torch.stack([anchors[n] @ candidates[j] / tau for j in others]), 0)
+        total = total - torch.stack([anchors[n] @ candidates[j] / tau - normaliser for j in positives]).mean()
+        count += 1
+    return total / max(count, 1), count
+
+
+def contrast_case(name, seed, tau, classes, usable, memory_classes=None, memory_usable=None, width=5):
+    rng = torch.Generator().manual_seed(seed)
+
+    def codes(classes, usable):
+        shape = len(classes), width
+        return {"students": torch.randn(*shape, generator=rng, dtype=torch.float64),
+                "teachers": torch.randn(*shape, generator=rng, dtype=torch.float64),
+                "classes": classes, "usable": usable}
+
+    batch = codes(classes, usable)
+    memory = codes(memory_classes, memory_usable) if memory_classes else None
+
+    def joined(vectors, which):
+        if memory is None:
+            return vectors, batch
+        both = {key: batch[key] + memory[key] for key in ("classes", "usable")}
+        return torch.cat([vectors, unit(memory[which])]), both
+
+    out = {"name": name, "temperature": tau, "batch": rows(batch), "memory": memory and rows(memory)}
+    for kind in ("intra", "inter"):
+        students, teachers = (batch[key].clone().requires_grad_(True) for key in ("students", "teachers"))
+        own = unit(students)
+        which = "students" if kind == "intra" else "teachers"
+        candidates, candidate_codes = joined(own if kind == "intra" else unit(teachers), which)
+        value, anchors = contrast(own, batch, candidates, candidate_codes, tau, kind == "intra")
+        (value + 0 * teachers.sum()).backward()
+        out[kind] = {"value": value.item(), "anchors": float(anchors),
+                     "gradient_students": students.grad.tolist(), "gradient_teachers": teachers.grad.tolist()}
+    return out
+
+
+def mmd_case(name, seed, kernels, present, shift, spread):
+    rng = torch.Generator().manual_seed(seed)
+    shape = len(present), 4
+    x = torch.randn(*shape, generator=rng, dtype=torch.float64).requires_grad_(True)
+    noise = torch.randn(*shape, generator=rng, dtype=torch.float64)
+    y = (x.detach() + spread * noise + shift).requires_grad_(True)
+    value = mmd(x, y, torch.tensor(present), kernels)
+    value.backward()
+    assert value > 0
+    return {"name": name, "kernels": kernels, "x": x.tolist(), "y": y.tolist(), "rows": present,
+            "value": value.item(), "gradient_x": x.grad.tolist(), "gradient_y": y.grad.tolist()}
+
+
+def linear_cka_case(seed, texts, first, second, mixing):
+    rng = torch.Generator().manual_seed(seed)
+    f = torch.randn(texts, first, generator=rng, dtype=torch.float64)
+    g = mixing * f @ torch.randn(first, second, generator=rng, dtype=torch.float64)
+    g = g + torch.randn(texts, second, generator=rng, dtype=torch.float64)
+    a, b = f - f.mean(0), g - g.mean(0)
+    value = (a.T @ b).square().sum() / ((a.T @ a).norm() * (b.T @ b).norm())
+    return {"first": f.tolist(), "second": g.tolist(), "value": value.item()}
+
+
+def features():
+    ones = [1.0] * 6
+    worked = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]], dtype=torch.float64)
+    codes = {"classes": [0, 0, 1, 1], "usable": ones[:4]}
+    value, anchors = contrast(worked, codes, worked, codes, 1.0, True)
+    # By hand: each vector has one positive at similarity 1 and two negatives at 0.
+    assert anchors == 4 and abs(value.item() - 0.551445) < 1e-6
+    return {
+        "VERSIONS": versions(),
+        "mmd": [
+            mmd_case("adaptive", 31, "adaptive", ones, 0.5, 0.5),
+            mmd_case("adaptive, two rows left out", 32, "adaptive", [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], 1.0, 0.2),
+            # Vectors so near that the narrow kernels see them.
+            mmd_case("fixed", 33, "fixed", ones, 0.1, 0.1),
+            mmd_case("fixed, one row left out", 34, "fixed", [1.0, 1.0, 0.0, 1.0, 1.0], 0.3, 0.5),
+        ],
+        "contrast": [
+            contrast_case("two classes", 41, 0.5, [0, 1, 0, 1, 1], ones[:5]),
+            contrast_case("a class of one and masked rows", 42, 0.2, [0, 1, 2, 1, 2, 2], [1.0, 1.0, 1.0, 1.0, 0.0, 1.0]),
+            contrast_case("memory", 43, 0.5, [3, 1, 3], ones[:3], [1, 2, 3, 3], [1.0, 1.0, 0.0, 1.0]),
+            contrast_case("no positives among the students", 44, 0.5, [0, 1, 2], ones[:3]),
+        ],
+        "linear_cka": [linear_cka_case(51, 7, 3, 5, 0.5), linear_cka_case(52, 12, 6, 2, 0.0)],
+    }
+
+
 def main(out):
     quiet_single_thread()
     out = Path(out)
@@ -340,8 +460,9 @@ def main(out):
     ]
     write_json(out / "losses.json", {
         "VERSIONS": versions(), "tau_w": TAU_W, "cases": cases, "worked": worked_case(), "extreme": extreme_case()})
+    write_json(out / "features.json", features())
     write_json(out / "adamw.json", adamw())
-    for name in ("losses.json", "adamw.json"):
+    for name in ("losses.json", "features.json", "adamw.json"):
         print(name, (out / name).stat().st_size, "bytes")
 
 

@@ -15,7 +15,7 @@
 //! let mut aligner = AlignSpec::Cfl(CflSettings::default()).build(&widths, Stream::new(1, "maps"), &device)?;
 //!
 //! let student = Tensor::<2>::ones([2, 8], &device.clone().autodiff()).require_grad();
-//! let teachers = [Tensor::ones([2, 6], &device), Tensor::ones([2, 10], &device)];
+//! let teachers = [Tensor::<2>::ones([2, 6], &device), Tensor::<2>::ones([2, 10], &device)];
 //! let gate = Gate { weights: Tensor::full([2, 2], 0.5, &device), sample_weights: None };
 //! let pseudo = PseudoClasses::from_target(&Tensor::from_floats([[0.9, 0.1], [0.2, 0.8]], &device))?;
 //! let batch = FeatureBatch {

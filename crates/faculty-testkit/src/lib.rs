@@ -3,7 +3,10 @@
 //! A dev-dependency only. Everything here answers a wrong expectation with a panic, as tests do.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod align_conformance;
 mod close;
+mod feature_golden;
+mod feature_scene;
 mod golden;
 mod loss_conformance;
 mod loss_golden;
@@ -12,7 +15,12 @@ mod scene;
 mod tiny_model;
 mod tiny_tokenizer;
 
+pub use align_conformance::{BuildAligner, align_conformance};
 pub use close::{assert_close, assert_finite};
+pub use feature_golden::{
+    FeatureGolden, GoldenCka, GoldenCodes, GoldenContrast, GoldenContrastValue, GoldenMmd,
+};
+pub use feature_scene::{FeatureScene, FeatureVerdict};
 pub use golden::{golden_dir, golden_json, golden_tensors};
 pub use loss_conformance::{LossExpectations, OneTeacher, Optimum, loss_conformance};
 pub use loss_golden::{

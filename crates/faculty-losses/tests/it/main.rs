@@ -3,6 +3,7 @@
 
 mod conformance;
 mod cross_entropy;
+mod features;
 mod golden;
 mod join_tensors;
 mod relation;

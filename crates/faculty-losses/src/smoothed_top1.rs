@@ -56,13 +56,15 @@ impl Amalgamate for SmoothedTop1 {
 }
 
 /// Views whose softmax at `temperature` is the smoothed top class, `(1 - smoothing) onehot + smoothing / classes`, so that
-/// any loss can be fed with them. Passes and taps are left out: they tell what the top class hides.
+/// any loss can be fed with them. Passes are left out: they tell what the top class hides.
 pub fn smoothed_top1_views(teachers: &[TeacherView], smoothing: f64, temperature: f64) -> Vec<TeacherView> {
-    let view = |teacher: &TeacherView| {
-        let target = smoothed_top1(teacher.logits.clone(), smoothing);
-        TeacherView { logits: safe_log(target).mul_scalar(temperature), passes: None, taps: Vec::new() }
-    };
-    teachers.iter().map(view).collect()
+    let mut views = teachers.to_vec();
+    for view in &mut views {
+        let target = smoothed_top1(view.logits.clone(), smoothing);
+        view.logits = safe_log(target).mul_scalar(temperature);
+        view.passes = None;
+    }
+    views
 }
 
 /// (1 - smoothing) onehot(argmax) + smoothing / classes of every row, `[rows, classes]`. Carries no gradient.

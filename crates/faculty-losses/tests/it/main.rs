@@ -9,5 +9,6 @@ mod join_tensors;
 mod relation;
 mod settings;
 mod terms;
+mod views;
 mod weighting;
 mod worked_case;

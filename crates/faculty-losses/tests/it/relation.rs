@@ -2,7 +2,8 @@
 
 use burn::tensor::{Device, Tensor};
 use faculty_losses::{Amalgamate, JoinTensors, Relation, relation_matrices};
-use faculty_nn::{Gate, StudentView, TeacherView, host_values};
+use crate::views::{student as student_view, teacher as view};
+use faculty_nn::{Gate, TeacherView, host_values};
 use faculty_testkit::{Scene, assert_close, golden_join, kl_of_logits, matrix, softmax};
 
 fn logits() -> Vec<Vec<f32>> {
@@ -53,13 +54,9 @@ fn matrices_are_symmetric_with_a_diagonal_of_0_and_1() {
     }
 }
 
-fn view(logits: Tensor<2>) -> TeacherView {
-    TeacherView { logits, passes: None, taps: Vec::new() }
-}
-
 fn total(student: Tensor<2>, teachers: &[TeacherView], weights: Vec<Vec<f32>>, join: &JoinTensors) -> f32 {
     let gate = Gate { weights: matrix(&weights, &Device::flex()), sample_weights: None };
-    let student = StudentView { logits: student, taps: Vec::new() };
+    let student = student_view(student);
     host_values(Relation::default().loss(&student, teachers, &gate, join).unwrap().total()).unwrap()[0]
 }
 
@@ -92,7 +89,7 @@ fn pairs_that_no_teacher_knows_are_masked() {
         view(matrix(&[vec![0.0, 0.2], vec![0.1, 0.0], vec![3.0, -1.0], vec![-2.0, 2.0]], &device)),
     ];
     let gate = |weights: [[f32; 2]; 4]| Gate { weights: Tensor::from_floats(weights, &device), sample_weights: None };
-    let student = StudentView { logits: Tensor::zeros([4, 4], &device), taps: Vec::new() };
+    let student = student_view(Tensor::zeros([4, 4], &device));
     let share = |gate: &Gate| {
         let terms = Relation::default().loss(&student, &teachers, gate, &join).unwrap();
         host_values(terms.get("relation_pairs").unwrap().value.clone()).unwrap()[0]
@@ -112,7 +109,7 @@ fn equal_texts_and_a_single_text_have_no_distances_and_finite_gradients() {
     for texts in [1, 5] {
         let leaf = Tensor::<2>::from_floats([[1.0, 0.5, -0.5]], &device.clone().autodiff()).repeat_dim(0, texts);
         let leaf = Tensor::from_inner(leaf.inner()).require_grad();
-        let student = StudentView { logits: leaf.clone(), taps: Vec::new() };
+        let student = student_view(leaf.clone());
         let teacher = Tensor::<2>::from_floats([[0.2, 0.1, 0.0]], &device).repeat_dim(0, texts);
         let gate = Gate { weights: Tensor::ones([texts, 1], &device), sample_weights: None };
         let total = Relation::default().loss(&student, &[view(teacher)], &gate, &join).unwrap().total();
@@ -137,7 +134,7 @@ fn a_student_learns_the_relations_of_teachers_with_other_labels() {
     let mut losses = Vec::new();
     for _ in 0..200 {
         let leaf = Tensor::from_inner(logits).require_grad();
-        let student = StudentView { logits: leaf.clone(), taps: Vec::new() };
+        let student = student_view(leaf.clone());
         let total = Relation::default().loss(&student, &teachers, &gate, &join).unwrap().total();
         let gradient = leaf.grad(&total.backward()).unwrap();
         losses.push(host_values(total.inner()).unwrap()[0]);

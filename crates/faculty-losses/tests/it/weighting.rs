@@ -5,15 +5,12 @@ use faculty_losses::{
     Amalgamate, GatedKl, JoinTensors, MeanLogits, SelfWeighting, SmoothedTop1, VanillaKd, Voting, claimed, smoothed_top1,
     smoothed_top1_views, soft_cross_entropy, top_shares,
 };
-use faculty_nn::{Gate, StudentView, TeacherView, host_values};
+use crate::views::{student as student_view, teacher as view};
+use faculty_nn::{Gate, TeacherView, host_values};
 use faculty_testkit::{Scene, Views, assert_close, golden_join, softmax};
 
 fn row<const N: usize>(values: [f32; N]) -> Tensor<2> {
     Tensor::from_floats([values], &Device::flex())
-}
-
-fn view(logits: Tensor<2>) -> TeacherView {
-    TeacherView { logits, passes: None, taps: Vec::new() }
 }
 
 fn gate<const N: usize>(weights: [f32; N]) -> Gate {
@@ -98,7 +95,7 @@ fn self_weighting_is_the_gated_loss_under_the_student_s_own_masses() {
 #[test]
 fn the_student_s_masses_are_those_of_its_softmax() {
     let join = JoinTensors::new(&golden_join(&[vec![0, 1], vec![1, 2]]), &Device::flex());
-    let student = StudentView { logits: row([1.0, 0.0, -1.0]), taps: Vec::new() };
+    let student = student_view(row([1.0, 0.0, -1.0]));
     let own = SelfWeighting::default().blended_gate(&student, &gate([1.0, 0.0]), &join).unwrap();
     let p = softmax(&[1.0, 0.0, -1.0], 1.0);
     // Class 1 counts for both teachers, so the masses are divided by their sum.
@@ -143,7 +140,7 @@ fn smoothed_views_say_the_smoothed_classes_at_any_temperature() {
         assert_close(&said, &[0.8, 0.1, 0.1], 1e-6, 0.0, "said");
     }
     let join = JoinTensors::new(&golden_join(&[vec![0, 1, 2]]), &Device::flex());
-    let student = StudentView { logits: row([0.5, 0.0, -0.5]), taps: Vec::new() };
+    let student = student_view(row([0.5, 0.0, -0.5]));
     let loss = SmoothedTop1 { smoothing: 0.3, ..SmoothedTop1::default() };
     let value = host_values(loss.loss(&student, &teachers, &gate([1.0]), &join).unwrap().total()).unwrap()[0];
     let p = softmax(&[0.5, 0.0, -0.5], 1.0);

@@ -1,8 +1,9 @@
-"""Losses, scores and gates of amalgamation with gradients, and AdamW trajectories, from torch float64 and autograd.
+"""Losses, scores and gates of amalgamation with gradients, losses between features, and AdamW trajectories, from torch
+float64 and autograd.
 
     python make_loss_golden.py ../../crates/faculty-testkit/golden
 
-writes OUT/losses.json and OUT/adamw.json. The formulas are written out below; nothing is imported from the project.
+writes OUT/losses.json, OUT/features.json and OUT/adamw.json. The formulas are written out below; nothing is imported from the project.
 All means are over the batch (divide by the number of rows), also when sample weights are given.
 """
 
@@ -53,6 +54,67 @@ def vkd(student, teachers, to_union, tau):
 def uhc(student, teachers, to_union, tau):
     return tau**2 * sum(kl(softmax(z / tau, -1), log_softmax(student[:, ix] / tau, -1)).mean()
                         for z, ix in zip(teachers, to_union))
+
+
+def owner_mean(teachers, to_union, classes):
+    """The mean of the logits of the teachers that know a class: the concatenation where labels are disjoint."""
+    owners = sum(pad(torch.ones_like(z), ix, classes) for z, ix in zip(teachers, to_union))
+    return concat(teachers, to_union, classes) / owners
+
+
+def mean_logits(student, teachers, to_union, tau):
+    """Soft cross-entropy, without tau squared."""
+    target = softmax(owner_mean(teachers, to_union, student.shape[1]) / tau, -1)
+    return -(target * log_softmax(student / tau, -1)).sum(-1).mean()
+
+
+def top_shares(x):
+    """1 at the largest value of a row, shared by ties."""
+    top = (x == x.max(-1, keepdim=True).values).to(x)
+    return top / top.sum(-1, keepdim=True)
+
+
+def voted(teachers, to_union, w, classes, tau, share):
+    """(1 - a) onehot(argmax v) + a q_uniform, v(c) = sum_i w_i 1[c = argmax p_i]"""
+    votes = sum(w[:, i : i + 1] * pad(top_shares(z), ix, classes) for i, (z, ix) in enumerate(zip(teachers, to_union)))
+    uniform = mix(teachers, to_union, torch.full_like(w, 1 / len(teachers)), classes, tau)
+    return (1 - share) * top_shares(votes) + share * uniform
+
+
+def self_weighted(student, teachers, to_union, w, m, tau, share):
+    """The gated loss under (1 - b) w + b r, r = the student's own mass on each slice, detached, rows summing to 1."""
+    p = softmax(student.detach() / tau, -1)
+    r = torch.stack([p[:, ix].sum(-1) for ix in to_union], -1)
+    weights = (1 - share) * w + share * r / r.sum(-1, keepdim=True)
+    return gated_kl(student, mix(teachers, to_union, weights, student.shape[1], tau), tau, m)
+
+
+def smoothed_top1(teachers, smoothing):
+    """Logits (log-probabilities) of the smoothed top class of every teacher."""
+    return [((1 - smoothing) * top_shares(z) + smoothing / z.shape[1]).log() for z in teachers]
+
+
+def relation_matrices(z, tau):
+    """Jensen-Shannon divergences over their positive mean, and Bhattacharyya overlaps, of all pairs of rows."""
+    log_p = log_softmax(z / tau, -1)
+    a, b = log_p[:, None], log_p[None]
+    log_m = torch.logaddexp(a, b) - math.log(2)
+    js = ((a.exp() * (a - log_m)).sum(-1) + (b.exp() * (b - log_m)).sum(-1)) / 2
+    positive = (js.detach() > 1e-6) & ~torch.eye(len(z), dtype=torch.bool)
+    distance = torch.where(positive, js, torch.zeros_like(js)) / js[positive].mean()
+    return distance, ((a + b) / 2).exp().sum(-1)
+
+
+def relation(student, teachers, w, tau, floor=0.05):
+    products = [w[:, i : i + 1] * w[:, i] for i in range(len(teachers))]
+    total = sum(products)
+    matrices = [relation_matrices(z, tau) for z in teachers]
+    mask = total >= floor
+    loss = 0
+    for own, theirs in zip(relation_matrices(student, tau), zip(*matrices)):
+        target = sum(p * t for p, t in zip(products, theirs)) / (total + 1e-8)
+        loss = loss + torch.nn.functional.smooth_l1_loss(own[mask], target[mask])
+    return loss
 
 
 def entropy_score(p):
@@ -118,6 +180,16 @@ def random_case(name, seed, batch, to_union, disjoint):
         losses[f"uhc tau={tau:g}"] = with_gradient(lambda s: uhc(s, teachers, to_union, tau), student)
         if disjoint:
             losses[f"vkd tau={tau:g}"] = with_gradient(lambda s: vkd(s, teachers, to_union, tau), student)
+        target = voted(teachers, to_union, w, classes, tau, 0.1)
+        losses[f"voting tau={tau:g} weighted"] = with_gradient(lambda s: gated_kl(s, target, tau, m), student)
+        losses[f"self_weighting tau={tau:g} weighted"] = with_gradient(
+            lambda s: self_weighted(s, teachers, to_union, w, m, tau, 1.0), student)
+        smoothed = mix(smoothed_top1(teachers, 0.1), to_union, w, classes, 1.0)
+        losses[f"smoothed_top1 tau={tau:g} weighted"] = with_gradient(lambda s: gated_kl(s, smoothed, tau, m), student)
+        losses[f"relation tau={tau:g}"] = with_gradient(lambda s: relation(s, teachers, w, tau), student)
+    losses["half_self_weighting tau=2 weighted"] = with_gradient(
+        lambda s: self_weighted(s, teachers, to_union, w, m, 2.0, 0.5), student)
+    losses["mean_logits tau=4"] = with_gradient(lambda s: mean_logits(s, teachers, to_union, 4.0), student)
     q = mix(teachers, to_union, w, classes, 1.0)
     losses["soft_cross_entropy"] = with_gradient(lambda s: -(q * log_softmax(s, -1)).sum(-1).mean(), student)
     losses["cross_entropy"] = with_gradient(lambda s: torch.nn.functional.cross_entropy(s, labels), student)
@@ -204,6 +276,12 @@ def extreme_case():
         values[f"gated_kl tau={tau:g}"] = gated_kl(student, target, tau)
         values[f"uhc tau={tau:g}"] = uhc(student, teachers, to_union, tau)
         values[f"vkd tau={tau:g}"] = vkd(student, teachers, to_union, tau)
+        values[f"voting tau={tau:g}"] = gated_kl(student, voted(teachers, to_union, w, 5, tau, 0.1), tau)
+        values[f"self_weighting tau={tau:g}"] = self_weighted(student, teachers, to_union, w, None, tau, 1.0)
+        values[f"smoothed_top1 tau={tau:g}"] = gated_kl(
+            student, mix(smoothed_top1(teachers, 0.1), to_union, w, 5, 1.0), tau)
+        values[f"relation tau={tau:g}"] = relation(student, teachers, w, tau)
+        values[f"mean_logits tau={tau:g}"] = mean_logits(student, teachers, to_union, tau)
     values["soft_cross_entropy"] = -(q * log_softmax(student, -1)).sum(-1).mean()
     values["cross_entropy"] = torch.nn.functional.cross_entropy(student, labels)
     assert all(torch.isfinite(v) for v in values.values())
@@ -251,6 +329,125 @@ def adamw():
     }
 
 
+def unit(x):
+    return x / (x.square().sum(-1, keepdim=True) + 1e-12).sqrt()
+
+
+def mmd(x, y, rows, kernels):
+    """Biased MMD^2 of unit vectors, clipped at 0, with Gaussian kernels summed over their widths."""
+    x, y = unit(x)[rows > 0], unit(y)[rows > 0]
+
+    def squared(a, b):
+        return (a[:, None] - b[None]).square().sum(-1)
+
+    if kernels == "adaptive":
+        both = torch.cat([x, y]).detach()
+        n = len(both)
+        mean = squared(both, both).sum() / (n * (n - 1))
+        divisors = [2 * factor * mean for factor in (0.25, 0.5, 1, 2, 4)]
+    else:
+        divisors = [2 * sigma**2 for sigma in (0.001, 0.01, 0.05, 0.1, 0.2, 1, 2)]
+    value = sum((-squared(x, x) / d).exp().mean() + (-squared(y, y) / d).exp().mean()
+                - 2 * (-squared(x, y) / d).exp().mean() for d in divisors)
+    return value.clamp_min(0)
+
+
+def contrast(anchors, anchor_codes, candidates, candidate_codes, tau, exclude_self):
+    """- mean over anchors of the mean over positives of log softmax, pair by pair; rows with usable = 0 take no part."""
+    total, count = anchors.sum() * 0, 0
+    for n in range(len(anchors)):
+        if not anchor_codes["usable"][n]:
+            continue
+        others = [j for j in range(len(candidates)) if candidate_codes["usable"][j] and not (exclude_self and j == n)]
+        positives = [j for j in others if candidate_codes["classes"][j] == anchor_codes["classes"][n]]
+        if not positives:
+            continue
+        normaliser = torch.logsumexp(torch.stack([anchors[n] @ candidates[j] / tau for j in others]), 0)
+        total = total - torch.stack([anchors[n] @ candidates[j] / tau - normaliser for j in positives]).mean()
+        count += 1
+    return total / max(count, 1), count
+
+
+def contrast_case(name, seed, tau, classes, usable, memory_classes=None, memory_usable=None, width=5):
+    rng = torch.Generator().manual_seed(seed)
+
+    def codes(classes, usable):
+        shape = len(classes), width
+        return {"students": torch.randn(*shape, generator=rng, dtype=torch.float64),
+                "teachers": torch.randn(*shape, generator=rng, dtype=torch.float64),
+                "classes": classes, "usable": usable}
+
+    batch = codes(classes, usable)
+    memory = codes(memory_classes, memory_usable) if memory_classes else None
+
+    def joined(vectors, which):
+        if memory is None:
+            return vectors, batch
+        both = {key: batch[key] + memory[key] for key in ("classes", "usable")}
+        return torch.cat([vectors, unit(memory[which])]), both
+
+    out = {"name": name, "temperature": tau, "batch": rows(batch), "memory": memory and rows(memory)}
+    for kind in ("intra", "inter"):
+        students, teachers = (batch[key].clone().requires_grad_(True) for key in ("students", "teachers"))
+        own = unit(students)
+        which = "students" if kind == "intra" else "teachers"
+        candidates, candidate_codes = joined(own if kind == "intra" else unit(teachers), which)
+        value, anchors = contrast(own, batch, candidates, candidate_codes, tau, kind == "intra")
+        (value + 0 * teachers.sum()).backward()
+        out[kind] = {"value": value.item(), "anchors": float(anchors),
+                     "gradient_students": students.grad.tolist(), "gradient_teachers": teachers.grad.tolist()}
+    return out
+
+
+def mmd_case(name, seed, kernels, present, shift, spread):
+    rng = torch.Generator().manual_seed(seed)
+    shape = len(present), 4
+    x = torch.randn(*shape, generator=rng, dtype=torch.float64).requires_grad_(True)
+    noise = torch.randn(*shape, generator=rng, dtype=torch.float64)
+    y = (x.detach() + spread * noise + shift).requires_grad_(True)
+    value = mmd(x, y, torch.tensor(present), kernels)
+    value.backward()
+    assert value > 0
+    return {"name": name, "kernels": kernels, "x": x.tolist(), "y": y.tolist(), "rows": present,
+            "value": value.item(), "gradient_x": x.grad.tolist(), "gradient_y": y.grad.tolist()}
+
+
+def linear_cka_case(seed, texts, first, second, mixing):
+    rng = torch.Generator().manual_seed(seed)
+    f = torch.randn(texts, first, generator=rng, dtype=torch.float64)
+    g = mixing * f @ torch.randn(first, second, generator=rng, dtype=torch.float64)
+    g = g + torch.randn(texts, second, generator=rng, dtype=torch.float64)
+    a, b = f - f.mean(0), g - g.mean(0)
+    value = (a.T @ b).square().sum() / ((a.T @ a).norm() * (b.T @ b).norm())
+    return {"first": f.tolist(), "second": g.tolist(), "value": value.item()}
+
+
+def features():
+    ones = [1.0] * 6
+    worked = torch.tensor([[1.0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 1, 0]], dtype=torch.float64)
+    codes = {"classes": [0, 0, 1, 1], "usable": ones[:4]}
+    value, anchors = contrast(worked, codes, worked, codes, 1.0, True)
+    # By hand: each vector has one positive at similarity 1 and two negatives at 0.
+    assert anchors == 4 and abs(value.item() - 0.551445) < 1e-6
+    return {
+        "VERSIONS": versions(),
+        "mmd": [
+            mmd_case("adaptive", 31, "adaptive", ones, 0.5, 0.5),
+            mmd_case("adaptive, two rows left out", 32, "adaptive", [1.0, 0.0, 1.0, 1.0, 0.0, 1.0, 1.0], 1.0, 0.2),
+            # Vectors so near that the narrow kernels see them.
+            mmd_case("fixed", 33, "fixed", ones, 0.1, 0.1),
+            mmd_case("fixed, one row left out", 34, "fixed", [1.0, 1.0, 0.0, 1.0, 1.0], 0.3, 0.5),
+        ],
+        "contrast": [
+            contrast_case("two classes", 41, 0.5, [0, 1, 0, 1, 1], ones[:5]),
+            contrast_case("a class of one and masked rows", 42, 0.2, [0, 1, 2, 1, 2, 2], [1.0, 1.0, 1.0, 1.0, 0.0, 1.0]),
+            contrast_case("memory", 43, 0.5, [3, 1, 3], ones[:3], [1, 2, 3, 3], [1.0, 1.0, 0.0, 1.0]),
+            contrast_case("no positives among the students", 44, 0.5, [0, 1, 2], ones[:3]),
+        ],
+        "linear_cka": [linear_cka_case(51, 7, 3, 5, 0.5), linear_cka_case(52, 12, 6, 2, 0.0)],
+    }
+
+
 def main(out):
     quiet_single_thread()
     out = Path(out)
@@ -263,8 +460,9 @@ def main(out):
     ]
     write_json(out / "losses.json", {
         "VERSIONS": versions(), "tau_w": TAU_W, "cases": cases, "worked": worked_case(), "extreme": extreme_case()})
+    write_json(out / "features.json", features())
     write_json(out / "adamw.json", adamw())
-    for name in ("losses.json", "adamw.json"):
+    for name in ("losses.json", "features.json", "adamw.json"):
         print(name, (out / name).stat().st_size, "bytes")
 
 

@@ -6,7 +6,7 @@ use crate::workspace::{relative, root};
 const SKELETON: &str = r#"//! TODO: what it does, in one line.
 
 use crate::divergence::{batch_mean, kl_rows_from_logits};
-use crate::{Amalgamate, JoinTensors, LossTerms, check_temperature};
+use crate::{Amalgamate, JoinTensors, LossTerms, check_temperature, claimed};
 use faculty_core::{Error, Result};
 use faculty_nn::{Gate, StudentView, TeacherView};
 use serde::{Deserialize, Serialize};
@@ -31,15 +31,22 @@ impl Amalgamate for TYPE {
         "NAME"
     }
 
-    fn loss(&self, student: &StudentView, teachers: &[TeacherView], _: &Gate, join: &JoinTensors) -> Result<LossTerms> {
+    fn loss(
+        &self,
+        student: &StudentView,
+        teachers: &[TeacherView],
+        gate: &Gate,
+        join: &JoinTensors,
+    ) -> Result<LossTerms> {
         check_temperature(self.temperature)?;
-        join.check(student, teachers)?;
+        let batch = join.check(student, teachers)?;
+        join.check_gate(gate, batch)?;
         // A place to start from: distillation per teacher, on the teacher's own labels.
         let rows = teachers.iter().enumerate().map(|(index, view)| {
             kl_rows_from_logits(view.logits.clone(), join.slice(student.logits.clone(), index), self.temperature)
         });
         let rows = rows.reduce(|sum, rows| sum + rows).ok_or_else(|| Error::internal("NAME without teachers"))?;
-        Ok(LossTerms::new("FILE", 1.0, batch_mean(rows, None)))
+        Ok(LossTerms::new("FILE", 1.0, batch_mean(rows, Some(&claimed(gate)))))
     }
 }
 "#;

@@ -58,9 +58,7 @@ impl Amalgamate for GatedKl {
             let log_student = log_softmax(student.logits.clone(), self.temperature).log_probabilities;
             LossTerms::new("union_kl", 1.0, batch_mean(kl_rows(target, log_student), sample_weights))
         };
-        if let Some(weights) = sample_weights {
-            terms.log("mean_sample_weight", batch_mean(weights.clone().inner(), None));
-        }
+        terms.log_mean_sample_weight(gate);
         Ok(terms)
     }
 }

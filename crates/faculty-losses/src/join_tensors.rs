@@ -124,6 +124,16 @@ impl JoinTensors {
         Ok(batch)
     }
 
+    /// Checks that the student fits the join; returns the batch size.
+    ///
+    /// # Errors
+    /// Fails with the shapes found and expected.
+    pub fn check_student(&self, student: &StudentView) -> Result<usize> {
+        let batch = student.logits.dims()[0];
+        expect("student logits", student.logits.dims(), [batch, self.classes])?;
+        Ok(batch)
+    }
+
     /// Checks that the teachers' views fit the join and each other; returns the batch size.
     ///
     /// # Errors
@@ -155,7 +165,8 @@ fn int(values: Vec<i32>, device: &Device) -> Tensor<1, Int> {
     Tensor::from_data(TensorData::new(values, [length]), device)
 }
 
-fn expect<const D: usize>(what: &str, found: [usize; D], expected: [usize; D]) -> Result<()> {
+/// Refuses a tensor of another shape.
+pub(crate) fn expect<const D: usize>(what: &str, found: [usize; D], expected: [usize; D]) -> Result<()> {
     if found == expected {
         Ok(())
     } else {

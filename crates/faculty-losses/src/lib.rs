@@ -2,7 +2,8 @@
 //!
 //! Every loss reads a [`StudentView`](faculty_nn::StudentView), the teachers' [`TeacherView`](faculty_nn::TeacherView)s,
 //! a [`Gate`](faculty_nn::Gate) and the [`JoinTensors`] of their label join, and returns [`LossTerms`]. Gradients reach
-//! the student alone; logits of ±1e4 give finite values; means are over the texts of a batch.
+//! the student alone; logits of ±1e4 give finite values; means are over the texts of a batch. [`features`] has losses that
+//! compare hidden states through small trained maps.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};
@@ -30,25 +31,42 @@
 //! ```
 
 mod amalgamate;
+mod claimed;
 mod cross_entropy;
 mod divergence;
+pub mod features;
 mod gated_kl;
 mod join_tensors;
+mod mean_logits;
+mod relation;
+mod relation_matrices;
+mod self_weighting;
+mod smoothed_top1;
 mod softmax;
 mod spec;
 mod target;
 mod terms;
+mod top_shares;
 mod uhc;
 mod vanilla_kd;
+mod voting;
 
-pub use amalgamate::{Amalgamate, check_temperature};
+pub use amalgamate::{Amalgamate, check_share, check_temperature};
+pub use claimed::claimed;
 pub use cross_entropy::{cross_entropy, soft_cross_entropy};
 pub use divergence::{batch_mean, kl_from_logits, kl_rows, kl_rows_from_logits};
 pub use gated_kl::GatedKl;
 pub use join_tensors::JoinTensors;
+pub use mean_logits::MeanLogits;
+pub use relation::Relation;
+pub use relation_matrices::{RelationMatrices, relation_matrices};
+pub use self_weighting::SelfWeighting;
+pub use smoothed_top1::{SmoothedTop1, smoothed_top1, smoothed_top1_views};
 pub use softmax::{LogSoftmax, log_softmax};
 pub use spec::LossSpec;
 pub use target::{amalgamated_target, concat_logits};
 pub use terms::{LossTerm, LossTerms};
+pub use top_shares::top_shares;
 pub use uhc::Uhc;
 pub use vanilla_kd::VanillaKd;
+pub use voting::Voting;

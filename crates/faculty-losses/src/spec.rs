@@ -1,6 +1,8 @@
 //! Losses as configuration.
 
-use crate::{Amalgamate, GatedKl, Uhc, VanillaKd, check_temperature};
+use crate::{
+    Amalgamate, GatedKl, MeanLogits, Relation, SelfWeighting, SmoothedTop1, Uhc, VanillaKd, Voting, check_temperature,
+};
 use faculty_core::Result;
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +16,16 @@ pub enum LossSpec {
     VanillaKd(VanillaKd),
     /// See [`Uhc`].
     Uhc(Uhc),
+    /// See [`Relation`].
+    Relation(Relation),
+    /// See [`MeanLogits`].
+    MeanLogits(MeanLogits),
+    /// See [`Voting`].
+    Voting(Voting),
+    /// See [`SelfWeighting`].
+    SelfWeighting(SelfWeighting),
+    /// See [`SmoothedTop1`].
+    SmoothedTop1(SmoothedTop1),
 }
 
 impl LossSpec {
@@ -27,6 +39,23 @@ impl LossSpec {
             Self::GatedKl(loss) => Box::new(loss),
             Self::VanillaKd(loss) => Box::new(loss),
             Self::Uhc(loss) => Box::new(loss),
+            Self::MeanLogits(loss) => Box::new(loss),
+            Self::Relation(loss) => {
+                loss.check()?;
+                Box::new(loss)
+            }
+            Self::Voting(loss) => {
+                loss.check()?;
+                Box::new(loss)
+            }
+            Self::SelfWeighting(loss) => {
+                loss.check()?;
+                Box::new(loss)
+            }
+            Self::SmoothedTop1(loss) => {
+                loss.check()?;
+                Box::new(loss)
+            }
         })
     }
 
@@ -36,6 +65,11 @@ impl LossSpec {
             Self::GatedKl(loss) => loss.temperature,
             Self::VanillaKd(loss) => loss.temperature,
             Self::Uhc(loss) => loss.temperature,
+            Self::Relation(loss) => loss.temperature,
+            Self::MeanLogits(loss) => loss.temperature,
+            Self::Voting(loss) => loss.temperature,
+            Self::SelfWeighting(loss) => loss.temperature,
+            Self::SmoothedTop1(loss) => loss.temperature,
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What a loss returns: named scalars with weights.
 
+use crate::batch_mean;
 use burn::tensor::Tensor;
 use faculty_core::Result;
-use faculty_nn::host_values;
+use faculty_nn::{Gate, host_values};
 use std::borrow::Cow;
 
 /// One named scalar of a loss.
@@ -36,6 +37,13 @@ impl LossTerms {
     /// Adds a value that is logged and is no part of the loss; its graph, if any, is let go.
     pub fn log(&mut self, name: impl Into<Cow<'static, str>>, value: Tensor<1>) {
         self.push(name, 0.0, value.inner());
+    }
+
+    /// Logs the mean of the sample weights, if the gate has any: below 1 they act as a smaller learning rate.
+    pub(crate) fn log_mean_sample_weight(&mut self, gate: &Gate) {
+        if let Some(weights) = &gate.sample_weights {
+            self.log("mean_sample_weight", batch_mean(weights.clone().inner(), None));
+        }
     }
 
     /// Appends the terms of `other`, their weights times `factor`: how a method combines losses.

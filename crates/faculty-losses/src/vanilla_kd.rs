@@ -1,15 +1,16 @@
 //! Knowledge distillation from concatenated logits.
 
-use crate::{Amalgamate, JoinTensors, LossTerms, check_temperature, concat_logits, kl_from_logits};
+use crate::divergence::{batch_mean, kl_rows_from_logits};
+use crate::{Amalgamate, JoinTensors, LossTerms, check_temperature, claimed, concat_logits};
 use faculty_core::Result;
 use faculty_nn::{Gate, StudentView, TeacherView};
 use serde::{Deserialize, Serialize};
 
 /// τ² mean_x KL(softmax([z_1; ..; z_N] / τ) ‖ softmax(z_S / τ)), the logits side by side in the order of the union.
 ///
-/// The gate is ignored, its sample weights too. Each softmax is blind to a shift of its logits, so the offsets between
-/// separately trained teachers are arbitrary, and the teacher with the larger logits wins: a baseline. A class that
-/// several teachers know reads the mean of its owners' logits ([`concat_logits`]).
+/// Gate weights are ignored, sample weights too; a text that no teacher claims is dropped. Each softmax is blind to a shift of
+/// its logits, so the offsets between separately trained teachers are arbitrary, and the teacher with the larger logits wins:
+/// a baseline. A class that several teachers know reads the mean of its owners' logits ([`concat_logits`]).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VanillaKd {
@@ -28,11 +29,19 @@ impl Amalgamate for VanillaKd {
         "vanilla-kd"
     }
 
-    fn loss(&self, student: &StudentView, teachers: &[TeacherView], _: &Gate, join: &JoinTensors) -> Result<LossTerms> {
+    fn loss(
+        &self,
+        student: &StudentView,
+        teachers: &[TeacherView],
+        gate: &Gate,
+        join: &JoinTensors,
+    ) -> Result<LossTerms> {
         check_temperature(self.temperature)?;
-        join.check(student, teachers)?;
+        let batch = join.check(student, teachers)?;
+        join.check_gate(gate, batch)?;
         let target = concat_logits(teachers, join)?;
-        let value = kl_from_logits(target, student.logits.clone(), self.temperature);
+        let rows = kl_rows_from_logits(target, student.logits.clone(), self.temperature);
+        let value = batch_mean(rows, Some(&claimed(gate)));
         Ok(LossTerms::new("union_kl", self.temperature * self.temperature, value))
     }
 }

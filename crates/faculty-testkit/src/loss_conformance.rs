@@ -1,7 +1,7 @@
 //! What every amalgamation loss must hold to, whatever it computes.
 
 use crate::scene::{Scene, scalar};
-use crate::{assert_close, assert_finite, kl_of_logits};
+use crate::{assert_close, assert_finite, cross_entropy_of_logits, kl_of_logits};
 use burn::tensor::{Device, Tensor};
 use faculty_core::Result;
 use faculty_losses::{Amalgamate, JoinTensors};
@@ -13,7 +13,8 @@ pub type Optimum = fn(&[TeacherView], &Gate, &JoinTensors) -> Result<Tensor<2>>;
 /// What a loss claims about itself, beyond the contract of [`Amalgamate`].
 #[derive(Debug, Clone, Copy)]
 pub struct LossExpectations {
-    /// Student logits at which the loss is 0 and its gradient too, or `None` if there are none in general.
+    /// Student logits at which the loss is smallest: its gradient is 0, and so is a divergence itself. `None` if there are
+    /// none in general.
     pub optimum: Option<Optimum>,
     /// The optimum holds for disjoint labels only (with shared ones no student agrees with teachers that disagree).
     pub optimum_needs_disjoint: bool,
@@ -25,9 +26,32 @@ pub struct LossExpectations {
     pub blind_to_slice_shift: bool,
     /// The loss depends on the gate.
     pub reads_gate: bool,
+    /// The value is 0 at the optimum and with one teacher that agrees; a cross-entropy leaves the target's entropy there.
+    pub is_divergence: bool,
+    /// A mean over texts, which adds up over micro-batches; a loss over pairs of texts does not.
+    pub is_per_text: bool,
+    /// The target is made from the student itself, as a constant, so the gradient is not that of the value.
+    pub target_follows_student: bool,
 }
 
-/// Plain distillation: `factor` * mean KL(softmax(z / τ) ‖ softmax(z_S / τ)).
+impl Default for LossExpectations {
+    /// A divergence over the texts, from a target that the gate makes and the student does not; no known optimum.
+    fn default() -> Self {
+        Self {
+            optimum: None,
+            optimum_needs_disjoint: false,
+            one_teacher: None,
+            blind_to_teacher_shift: true,
+            blind_to_slice_shift: false,
+            reads_gate: true,
+            is_divergence: true,
+            is_per_text: true,
+            target_follows_student: false,
+        }
+    }
+}
+
+/// Plain distillation: `factor` * mean KL(softmax(z / τ) ‖ softmax(z_S / τ)), or the cross-entropy of the two.
 #[derive(Debug, Clone, Copy)]
 pub struct OneTeacher {
     /// τ.
@@ -52,23 +76,24 @@ pub fn loss_conformance(loss: &dyn Amalgamate, expected: &LossExpectations) {
     ];
     for scene in &scenes {
         is_finite_and_not_negative(loss, scene);
-        agrees_with_finite_differences(loss, scene);
+        agrees_with_finite_differences(loss, expected, scene);
         is_equal_on_a_plain_device(loss, scene);
         sends_no_gradient_to_teachers_or_gate(loss, scene);
         ignores_teacher_and_label_order(loss, scene);
-        adds_up_over_micro_batches(loss, scene);
+        adds_up_over_micro_batches(loss, expected, scene);
+        drops_texts_that_nobody_claims(loss, expected, scene);
         shifts_as_claimed(loss, expected, scene);
         reads_the_gate_as_claimed(loss, expected, scene);
         if let Some(optimum) = expected.optimum
             && (scene.join().is_disjoint() || !expected.optimum_needs_disjoint)
         {
-            vanishes_at_its_optimum(loss, optimum, scene);
+            vanishes_at_its_optimum(loss, expected, optimum, scene);
         }
     }
     stays_finite_at_extreme_logits(loss);
     refuses_views_that_do_not_fit(loss, &scenes[0]);
     if let Some(one) = expected.one_teacher {
-        is_plain_distillation_with_one_teacher(loss, one);
+        is_plain_distillation_with_one_teacher(loss, expected, one);
     }
 }
 
@@ -81,7 +106,7 @@ fn is_finite_and_not_negative(loss: &dyn Amalgamate, scene: &Scene) {
     assert!(verdict.flat().iter().any(|value| value.abs() > 1e-4), "{what}: the gradient of a random student is 0");
 }
 
-fn agrees_with_finite_differences(loss: &dyn Amalgamate, scene: &Scene) {
+fn agrees_with_finite_differences(loss: &dyn Amalgamate, expected: &LossExpectations, scene: &Scene) {
     let verdict = scene.verdict(loss);
     let mut estimates = Vec::new();
     for name in scene.student.keys() {
@@ -96,6 +121,11 @@ fn agrees_with_finite_differences(loss: &dyn Amalgamate, scene: &Scene) {
     }
     // Rounding of an f32 loss of about 3 over a step of 1e-2 leaves a few 1e-5.
     let what = format!("{} on {}: gradient against finite differences", loss.name(), scene.name);
+    if expected.target_follows_student {
+        let gap = verdict.flat().iter().zip(&estimates).map(|(a, e)| (f64::from(*a) - e).abs()).fold(0.0, f64::max);
+        assert!(gap > 3e-3, "{what}: the target is said to follow the student, and yet they agree");
+        return;
+    }
     assert_close(&verdict.flat(), &estimates, 3e-4, 3e-3, &what);
 }
 
@@ -137,7 +167,7 @@ fn ignores_teacher_and_label_order(loss: &dyn Amalgamate, scene: &Scene) {
     }
 }
 
-fn adds_up_over_micro_batches(loss: &dyn Amalgamate, scene: &Scene) {
+fn adds_up_over_micro_batches(loss: &dyn Amalgamate, expected: &LossExpectations, scene: &Scene) {
     let whole = scene.verdict(loss);
     let texts = scene.batch();
     let parts = [scene.rows(0..1), scene.rows(1..texts)];
@@ -153,8 +183,35 @@ fn adds_up_over_micro_batches(loss: &dyn Amalgamate, scene: &Scene) {
     }
     let what = format!("{} on {}: accumulation over micro-batches", loss.name(), scene.name);
     let gradient: Vec<f64> = gradient.into_values().flatten().collect();
+    if !expected.is_per_text {
+        let gap = (f64::from(whole.value) - value).abs();
+        assert!(gap > 1e-4, "{what}: the loss is said to be over pairs, and yet it adds up");
+        return;
+    }
     assert_close(&[whole.value], &[value], 2e-6, 2e-6, &what);
     assert_close(&whole.flat(), &gradient, 1e-6, 2e-6, &format!("{what}, gradient"));
+}
+
+/// Texts whose gate weights are all 0 leave no trace, whatever their sample weight.
+fn drops_texts_that_nobody_claims(loss: &dyn Amalgamate, expected: &LossExpectations, scene: &Scene) {
+    let texts = scene.batch();
+    let what = format!("{} on {}: a text that nobody claims", loss.name(), scene.name);
+    let mut dropped = scene.clone();
+    dropped.gate[0].fill(0.0);
+    let rest = scene.rows(1..texts);
+    // A mean over texts divides by all of them, a mean over pairs by those that count.
+    let share = if expected.is_per_text { rest.batch() as f64 / texts as f64 } else { 1.0 };
+    let (verdict, rest) = (dropped.verdict(loss), rest.verdict(loss));
+    assert_close(&[verdict.value], &[share * f64::from(rest.value)], 2e-6, 2e-6, &what);
+    for (name, rows) in &verdict.gradient {
+        assert_eq!(rows[0], 0.0, "{what}: its gradient at {name}");
+        let rest: Vec<f64> = rest.gradient[name].iter().map(|entry| share * f64::from(*entry)).collect();
+        assert_close(&rows[1..], &rest, 2e-6, 2e-6, &format!("{what}, gradient of the others at {name}"));
+    }
+    dropped.gate.iter_mut().for_each(|row| row.fill(0.0));
+    let nothing = dropped.verdict(loss);
+    assert_eq!(nothing.value, 0.0, "{what}, nor any other");
+    assert!(nothing.flat().iter().all(|&entry| entry == 0.0), "{what}, nor any other: a gradient is left");
 }
 
 fn shifts_as_claimed(loss: &dyn Amalgamate, expected: &LossExpectations, scene: &Scene) {
@@ -188,7 +245,7 @@ fn reads_the_gate_as_claimed(loss: &dyn Amalgamate, expected: &LossExpectations,
     assert_eq!(differs, expected.reads_gate, "{} on {}: another gate, {before} and {after}", loss.name(), scene.name);
 }
 
-fn vanishes_at_its_optimum(loss: &dyn Amalgamate, optimum: Optimum, scene: &Scene) {
+fn vanishes_at_its_optimum(loss: &dyn Amalgamate, expected: &LossExpectations, optimum: Optimum, scene: &Scene) {
     let device = Device::flex();
     let mut views = scene.views(&device, &device);
     let at = optimum(&views.teachers, &views.gate, &views.tensors).unwrap();
@@ -198,7 +255,12 @@ fn vanishes_at_its_optimum(loss: &dyn Amalgamate, optimum: Optimum, scene: &Scen
     let gradients = total.backward();
     let gradient = faculty_nn::host_values(leaf.grad(&gradients).expect("a gradient")).unwrap();
     let what = format!("{} on {} at its optimum", loss.name(), scene.name);
-    assert_close(&[scalar(total)], &[0.0], 2e-6, 0.0, &what);
+    let value = scalar(total);
+    if expected.is_divergence {
+        assert_close(&[value], &[0.0], 2e-6, 0.0, &what);
+    } else {
+        assert!(value > 1e-3, "{what}: no entropy is left of a cross-entropy: {value}");
+    }
     assert_close(&gradient, &vec![0.0; gradient.len()], 1e-6, 0.0, &format!("{what}: gradient"));
 }
 
@@ -214,7 +276,8 @@ fn stays_finite_at_extreme_logits(loss: &dyn Amalgamate) {
         };
         let teachers = scene.teachers.iter_mut().flat_map(|teacher| teacher.logits.iter_mut().flatten());
         teachers.chain(scene.student.values_mut().flatten()).for_each(|logit| *logit = extreme());
-        // Hard gates too: a weight of exactly 0 meets a mass of 0.
+        // Hard gates too: a weight of exactly 0 meets a mass of 0. And a text that nobody claims.
+        scene.gate[5].fill(0.0);
         for (row, weights) in scene.gate.iter_mut().enumerate().skip(6) {
             *weights = if row % 2 == 0 { vec![1.0, 0.0] } else { vec![0.0, 1.0] };
         }
@@ -236,15 +299,16 @@ fn refuses_views_that_do_not_fit(loss: &dyn Amalgamate, scene: &Scene) {
     assert!(wide.is_err(), "{}: a student of another width is an error", loss.name());
 }
 
-fn is_plain_distillation_with_one_teacher(loss: &dyn Amalgamate, one: OneTeacher) {
+fn is_plain_distillation_with_one_teacher(loss: &dyn Amalgamate, expected: &LossExpectations, one: OneTeacher) {
     let mut scene = Scene::random("one teacher", 5, 4, &[&["b", "a", "c", "d"]]);
     scene.gate = vec![vec![1.0]; scene.batch()];
     scene.sample_weights = None;
     let teacher = &scene.teachers[0];
+    let distance = if expected.is_divergence { kl_of_logits } else { cross_entropy_of_logits };
     let expected: f64 = (0..scene.batch())
         .map(|row| {
             let student: Vec<f32> = teacher.labels.iter().map(|label| scene.student[label][row]).collect();
-            one.factor * kl_of_logits(&teacher.logits[row], &student, one.temperature) / scene.batch() as f64
+            one.factor * distance(&teacher.logits[row], &student, one.temperature) / scene.batch() as f64
         })
         .sum();
     let what = format!("{} with one teacher against plain distillation", loss.name());

@@ -14,3 +14,9 @@ pub fn kl_of_logits(target: &[f32], prediction: &[f32], temperature: f64) -> f64
     let (p, q) = (softmax(target, temperature), softmax(prediction, temperature));
     p.iter().zip(&q).filter(|(p, _)| **p > 0.0).map(|(p, q)| p * (p / q).ln()).sum()
 }
+
+/// CE(softmax(target / τ), softmax(prediction / τ)) of one row: the divergence and the target's entropy.
+pub fn cross_entropy_of_logits(target: &[f32], prediction: &[f32], temperature: f64) -> f64 {
+    let (p, q) = (softmax(target, temperature), softmax(prediction, temperature));
+    p.iter().zip(&q).filter(|(p, _)| **p > 0.0).map(|(p, q)| -p * q.ln()).sum()
+}

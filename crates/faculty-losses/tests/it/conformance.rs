@@ -3,7 +3,8 @@
 use burn::tensor::Tensor;
 use faculty_core::Result;
 use faculty_losses::{
-    Amalgamate, GatedKl, JoinTensors, LossTerms, Uhc, VanillaKd, amalgamated_target, batch_mean, concat_logits, kl_rows,
+    Amalgamate, GatedKl, JoinTensors, LossTerms, MeanLogits, Relation, SelfWeighting, SmoothedTop1, Uhc, VanillaKd, Voting,
+    amalgamated_target, batch_mean, concat_logits, kl_rows, smoothed_top1_views,
 };
 use faculty_nn::{Gate, StudentView, TeacherView};
 use faculty_testkit::{LossExpectations, OneTeacher, loss_conformance};
@@ -19,11 +20,8 @@ fn gated(temperature: f64) -> LossExpectations {
         } else {
             |teachers, gate, join| log_target(teachers, gate, join, 2.0)
         }),
-        optimum_needs_disjoint: false,
         one_teacher: Some(OneTeacher { temperature, factor: 1.0 }),
-        blind_to_teacher_shift: true,
-        blind_to_slice_shift: false,
-        reads_gate: true,
+        ..LossExpectations::default()
     }
 }
 
@@ -38,11 +36,10 @@ fn vanilla_kd_conforms() {
     for temperature in [1.0, 2.0] {
         let expected = LossExpectations {
             optimum: Some(|teachers, _, join| concat_logits(teachers, join)),
-            optimum_needs_disjoint: false,
             one_teacher: Some(OneTeacher { temperature, factor: temperature * temperature }),
             blind_to_teacher_shift: false,
-            blind_to_slice_shift: false,
             reads_gate: false,
+            ..LossExpectations::default()
         };
         loss_conformance(&VanillaKd { temperature }, &expected);
     }
@@ -55,12 +52,80 @@ fn uhc_conforms() {
             optimum: Some(|teachers, _, join| concat_logits(teachers, join)),
             optimum_needs_disjoint: true,
             one_teacher: Some(OneTeacher { temperature, factor: temperature * temperature }),
-            blind_to_teacher_shift: true,
             blind_to_slice_shift: true,
             reads_gate: false,
+            ..LossExpectations::default()
         };
         loss_conformance(&Uhc { temperature }, &expected);
     }
+}
+
+#[test]
+fn mean_logits_conforms() {
+    for temperature in [1.0, 4.0] {
+        let expected = LossExpectations {
+            optimum: Some(|teachers, _, join| concat_logits(teachers, join)),
+            one_teacher: Some(OneTeacher { temperature, factor: 1.0 }),
+            blind_to_teacher_shift: false,
+            reads_gate: false,
+            is_divergence: false,
+            ..LossExpectations::default()
+        };
+        loss_conformance(&MeanLogits { temperature }, &expected);
+    }
+}
+
+#[test]
+fn voting_conforms() {
+    let expected = LossExpectations {
+        optimum: Some(|teachers, gate, join| Ok(Voting::default().target(teachers, gate, join)?.log())),
+        ..LossExpectations::default()
+    };
+    loss_conformance(&Voting::default(), &expected);
+    let warm = Voting { temperature: 2.0, uniform_share: 0.3 };
+    loss_conformance(&warm, &LossExpectations { optimum: None, ..expected });
+    // Nothing but the uniform mixture is left: plain distillation with one teacher.
+    let uniform = Voting { temperature: 2.0, uniform_share: 1.0 };
+    let one_teacher = Some(OneTeacher { temperature: 2.0, factor: 1.0 });
+    loss_conformance(&uniform, &LossExpectations { one_teacher, ..LossExpectations::default() });
+}
+
+#[test]
+fn self_weighting_conforms() {
+    for temperature in [1.0, 2.0] {
+        let one_teacher = Some(OneTeacher { temperature, factor: 1.0 });
+        let alone = LossExpectations {
+            // Whatever the masses on the slices are, a student that agrees inside every slice has nothing to learn.
+            optimum: Some(|teachers, _, join| concat_logits(teachers, join)),
+            optimum_needs_disjoint: true,
+            one_teacher,
+            target_follows_student: true,
+            ..LossExpectations::default()
+        };
+        loss_conformance(&SelfWeighting { temperature, student_share: 1.0 }, &alone);
+        let blended = LossExpectations { optimum: gated(temperature).optimum, ..alone };
+        loss_conformance(&SelfWeighting { temperature, student_share: 0.5 }, &blended);
+        loss_conformance(&SelfWeighting { temperature, student_share: 0.0 }, &gated(temperature));
+    }
+}
+
+#[test]
+fn smoothed_top1_conforms() {
+    let expected = LossExpectations {
+        optimum: Some(|teachers, gate, join| log_target(&smoothed_top1_views(teachers, 0.1, 1.0), gate, join, 1.0)),
+        ..LossExpectations::default()
+    };
+    loss_conformance(&SmoothedTop1::default(), &expected);
+    let hotter = SmoothedTop1 { temperature: 3.0, smoothing: 0.0 };
+    loss_conformance(&hotter, &LossExpectations { optimum: None, ..expected });
+}
+
+#[test]
+fn relation_conforms() {
+    let expected = LossExpectations { is_per_text: false, ..LossExpectations::default() };
+    loss_conformance(&Relation::default(), &expected);
+    loss_conformance(&Relation { temperature: 2.0, distance_weight: 0.0, ..Relation::default() }, &expected);
+    loss_conformance(&Relation { angle_weight: 0.0, minimum_gate_product: 0.0, ..Relation::default() }, &expected);
 }
 
 /// A wrong loss: the student's logits are not divided by the temperature.
@@ -118,4 +183,28 @@ impl Amalgamate for LeaksIntoTeachers {
 #[should_panic(expected = "a gradient reaches teacher 0")]
 fn the_suite_catches_a_gradient_into_a_teacher() {
     loss_conformance(&LeaksIntoTeachers, &gated(1.0));
+}
+
+/// A wrong loss: a text counts although nobody claims it.
+#[derive(Debug)]
+struct KeepsUnclaimedTexts;
+
+impl Amalgamate for KeepsUnclaimedTexts {
+    fn name(&self) -> &'static str {
+        "keeps-unclaimed"
+    }
+
+    fn loss(&self, student: &StudentView, teachers: &[TeacherView], _: &Gate, join: &JoinTensors) -> Result<LossTerms> {
+        join.check(student, teachers)?;
+        let target = concat_logits(teachers, join)?;
+        Ok(LossTerms::new("kl", 1.0, faculty_losses::kl_from_logits(target, student.logits.clone(), 1.0)))
+    }
+}
+
+#[test]
+#[should_panic(expected = "a text that nobody claims")]
+fn the_suite_catches_a_text_that_nobody_claims() {
+    let expected =
+        LossExpectations { blind_to_teacher_shift: false, reads_gate: false, ..LossExpectations::default() };
+    loss_conformance(&KeepsUnclaimedTexts, &expected);
 }

@@ -2,8 +2,8 @@
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use faculty_losses::{
-    Amalgamate, GatedKl, JoinTensors, Uhc, VanillaKd, amalgamated_target, cross_entropy, kl_from_logits,
-    soft_cross_entropy,
+    Amalgamate, GatedKl, JoinTensors, MeanLogits, Relation, SelfWeighting, SmoothedTop1, Uhc, VanillaKd, Voting,
+    amalgamated_target, cross_entropy, kl_from_logits, soft_cross_entropy,
 };
 use faculty_nn::{Gate, StudentView, host_values};
 use faculty_testkit::{
@@ -31,6 +31,12 @@ fn parse(name: &str) -> Option<(Box<dyn Amalgamate>, bool)> {
         "gated_kl" => Box::new(GatedKl { temperature }),
         "vkd" => Box::new(VanillaKd { temperature }),
         "uhc" => Box::new(Uhc { temperature }),
+        "mean_logits" => Box::new(MeanLogits { temperature }),
+        "voting" => Box::new(Voting { temperature, uniform_share: 0.1 }),
+        "self_weighting" => Box::new(SelfWeighting { temperature, student_share: 1.0 }),
+        "half_self_weighting" => Box::new(SelfWeighting { temperature, student_share: 0.5 }),
+        "smoothed_top1" => Box::new(SmoothedTop1 { temperature, smoothing: 0.1 }),
+        "relation" => Box::new(Relation { temperature, ..Relation::default() }),
         _ => panic!("the golden file has a loss called {kind}"),
     };
     Some((loss, weighted))
@@ -67,7 +73,7 @@ fn every_loss_and_gradient_agrees_with_pytorch() {
             compared += 1;
         }
     }
-    assert_eq!(compared, 28, "losses in the golden file");
+    assert_eq!(compared, 58, "losses in the golden file");
 }
 
 #[test]

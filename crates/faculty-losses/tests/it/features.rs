@@ -1,0 +1,10 @@
+//! Losses between hidden states.
+
+mod conformance;
+mod contrastive;
+mod dfa;
+mod golden;
+mod linear_cka;
+mod memory;
+mod mmd;
+mod settings;

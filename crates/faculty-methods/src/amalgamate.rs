@@ -66,7 +66,7 @@ pub fn amalgamate(
             Box::new(GatedKl { temperature: *temperature })
         }
         MethodSpec::Muki(muki) => Box::new(GatedKl { temperature: muki.temperature }),
-        MethodSpec::Teacher { .. } | MethodSpec::Concat {} | MethodSpec::Supervised {} => {
+        MethodSpec::Teacher { .. } | MethodSpec::Concat {} | MethodSpec::Supervised {} | MethodSpec::Merge(_) => {
             return Err(Error::internal(format!("method `{}` is not trained without labels", method.kind())));
         }
     };

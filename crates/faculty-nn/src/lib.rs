@@ -50,7 +50,7 @@ pub use encoder::{Encoder, EncoderOutput, Taps};
 pub use export::host_values;
 pub use head::{ClassificationHead, first_tokens};
 pub use input::TokenInput;
-pub use layer::EncoderLayer;
+pub use layer::{EncoderLayer, LinearInputs};
 pub use linear::{LayerNorm, Linear};
 pub use load::{HeadSource, LoadReport};
 pub use pass_sites::PassSites;

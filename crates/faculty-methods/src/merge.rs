@@ -1,7 +1,7 @@
 //! Static merging of teachers that share an architecture and a base: weights in, weights out, no training.
 
 use crate::DataAccess;
-use faculty_core::{Error, LabelJoin, Observer, Result, Stream};
+use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream};
 use faculty_model::Classifier;
 use faculty_model::merge::{Base, Dare, DeltaRule, MergeRecipe, MergeReport, MergedClassifier, Scale, merge};
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ pub enum MergeSpec {
         #[serde(default)]
         scale: Scale,
         /// Share of every teacher's differences that is set to 0: 0.8 (default of yule-BUAA/MergeLM).
-        #[serde(default = "trim")]
+        #[serde(default = "DeltaRule::default_trim")]
         trim: f64,
     },
     /// Drop and rescale differences, then another rule (Yu et al., arXiv 2311.03099).
@@ -55,10 +55,6 @@ pub enum MergeSpec {
         #[serde(default = "one")]
         seed: u64,
     },
-}
-
-const fn trim() -> f64 {
-    0.8
 }
 
 const fn half() -> f64 {
@@ -135,7 +131,7 @@ fn dare(rate: f64, seed: u64) -> Dare {
 }
 
 /// Merges teachers, in the order of `join`, into one classifier over the union. `texts` are unlabelled and read by RegMean
-/// alone, cut to `max_length` tokens; one unit a text and teacher is then reported to `observer`.
+/// alone, cut to `max_length` tokens, in a stage of its own.
 ///
 /// # Errors
 /// Fails if a setting is out of range, RegMean has no text, or a teacher does not fit the base: the first tensor, shape or
@@ -158,23 +154,27 @@ pub fn merge_teachers(
         MergeSpec::Dare { drop, seed, then } => {
             MergeRecipe::Deltas { rule: *then, dare: Some(dare(*drop, *seed)) }
         }
-        MergeSpec::RegMean { off_diagonal, seed, .. } => {
-            let chosen: Vec<&String> = gram_texts(spec, texts.len(), *seed).into_iter().map(|row| &texts[row]).collect();
+        MergeSpec::RegMean { off_diagonal, texts: most, seed } => {
+            let rows = gram_texts(texts.len(), *most, *seed);
+            let chosen: Vec<&String> = rows.into_iter().map(|row| &texts[row]).collect();
             MergeRecipe::RegMean {
                 off_diagonal: *off_diagonal,
                 tokens: base.classifier().tokenize(&chosen, max_length)?,
             }
         }
     };
-    merge(base, teachers, join, &recipe, observer)
+    let MergeRecipe::RegMean { tokens, .. } = &recipe else { return merge(base, teachers, join, &recipe, observer) };
+    let total = (tokens.len() * teachers.len()) as u64;
+    observer.on(Event::Start { stage: "Gram matrices of the teachers", total, unit: "texts" });
+    let merged = merge(base, teachers, join, &recipe, observer)?;
+    observer.on(Event::End { summary: "" });
+    Ok(merged)
 }
 
 /// The texts that RegMean reads: a random choice, because texts often stand class by class.
-fn gram_texts(spec: &MergeSpec, available: usize, seed: u64) -> Vec<usize> {
+fn gram_texts(available: usize, most: usize, seed: u64) -> Vec<usize> {
     let mut rows = Stream::new(seed, "regmean texts").permutation(available);
-    if let MergeSpec::RegMean { texts, .. } = spec {
-        rows.truncate(*texts);
-    }
+    rows.truncate(most);
     rows.sort_unstable();
     rows
 }

@@ -24,17 +24,17 @@ pub enum DeltaRule {
         #[serde(default)]
         scale: Scale,
         /// Share of every model's differences that is set to 0, smallest magnitudes first: 0.8 (yule-BUAA/MergeLM).
-        #[serde(default = "default_trim")]
+        #[serde(default = "DeltaRule::default_trim")]
         trim: f64,
     },
 }
 
-/// The share of differences that TIES sets to 0: 0.8, the default of yule-BUAA/MergeLM.
-pub(super) const fn default_trim() -> f64 {
-    0.8
-}
-
 impl DeltaRule {
+    /// The share of differences that TIES sets to 0 unless told otherwise: 0.8, the default of yule-BUAA/MergeLM.
+    pub const fn default_trim() -> f64 {
+        0.8
+    }
+
     /// # Errors
     /// Fails if a value is out of range; the error names the key.
     pub fn check(&self) -> Result<()> {

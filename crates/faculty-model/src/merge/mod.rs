@@ -67,6 +67,26 @@ pub struct MergeReport {
     pub ridged: usize,
 }
 
+impl MergeReport {
+    /// A model that lies further from the base than this is unlikely to be fine-tuned from it: fine-tuning with the rates in
+    /// use moves a network by some hundredths of its norm.
+    pub const FAR: f64 = 0.5;
+
+    /// A sentence for every model that lies far from the base, and one for singular systems. `names` are the models'.
+    pub fn warnings<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Vec<String> {
+        let far = names.into_iter().zip(&self.distances).filter(|(_, distance)| **distance > Self::FAR);
+        let mut warnings: Vec<String> = far
+            .map(|(name, distance)| {
+                format!("`{name}` lies {distance:.2} of the norm of the base away from it; was it fine-tuned from it?")
+            })
+            .collect();
+        if self.ridged > 0 {
+            warnings.push(format!("{} layers have inputs that no text made active; there the weights are averaged", self.ridged));
+        }
+        warnings
+    }
+}
+
 /// Merges `models`, named for error messages and in the order of `join`, which were fine-tuned from `base`. Where texts are
 /// read, one unit a text and model is reported to `observer` (the stage is the caller's).
 ///

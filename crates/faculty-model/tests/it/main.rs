@@ -3,6 +3,8 @@
 
 mod batching;
 mod continuation;
+mod merging;
+mod merging_golden;
 mod opening;
 mod parity;
 mod precision;

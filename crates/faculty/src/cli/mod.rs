@@ -12,6 +12,7 @@ mod inspect;
 mod labels;
 mod manifest;
 mod measure;
+mod merge;
 mod output;
 mod precision;
 mod predict;
@@ -56,6 +57,8 @@ enum Command {
     Finetune(finetune::Finetune),
     /// Merge teachers into one student, from unlabelled text
     Amalgamate(Box<amalgamate::Amalgamate>),
+    /// Merge the weights of teachers that share a base, without training
+    Merge(Box<merge::Merge>),
     /// Measure a classifier on labelled text
     Evaluate(evaluate::Evaluate),
     /// Classify texts, in their order
@@ -90,6 +93,7 @@ fn dispatch(command: Command, session: &Session) -> Result<()> {
     match command {
         Command::Finetune(command) => command.run(session),
         Command::Amalgamate(command) => command.run(session),
+        Command::Merge(command) => command.run(session),
         Command::Evaluate(command) => command.run(session),
         Command::Predict(command) => command.run(session),
         Command::Inspect(command) => command.run(session),

@@ -8,6 +8,7 @@ mod fused_embedding;
 mod fused_fuzz;
 mod gradcheck;
 mod layer_golden;
+mod linear_inputs;
 mod precision;
 mod reference;
 mod sparse_adamw;

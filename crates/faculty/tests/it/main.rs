@@ -10,6 +10,7 @@ mod finetune;
 mod help;
 mod inspect;
 mod interrupt;
+mod merge;
 mod precision;
 mod predict;
 mod workplace;

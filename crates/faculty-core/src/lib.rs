@@ -32,7 +32,7 @@ pub use files::{StagedDir, write_atomically, write_atomically_with};
 pub use hash::{ContentHash, hash_bytes, hash_file, hash_text, short_hash};
 pub use join::{Aliases, LabelJoin, Overlap, TeacherLabels};
 pub use labels::LabelSpace;
-pub use observe::{Event, Observer, Silent};
+pub use observe::{Event, Observer, Silent, Unseen};
 pub use stream::{Stream, mix64};
 pub use suggest::nearest;
 pub use tensors::{NamedTensor, NamedTensors};

@@ -87,25 +87,10 @@ impl Base {
         ];
         match constants.into_iter().find(|(_, ours, theirs)| ours != theirs) {
             Some((what, ours, theirs)) => Err(refusal(name, format!("its {what} is {theirs}, the base's {ours}"))),
-            None => self.check_tokens(name, model),
-        }
-    }
-
-    /// Equal files are equal tokens; otherwise the vocabularies decide, because a file that was saved again may differ in
-    /// what does not matter (stored padding, order of keys).
-    fn check_tokens(&self, name: &str, model: &Classifier) -> Result<()> {
-        let (ours, theirs) = (&self.classifier.tokenizer, &model.tokenizer);
-        if ours.hash() == theirs.hash() {
-            return Ok(());
-        }
-        let size = ours.vocab_size().max(theirs.vocab_size()) as u32;
-        match (0..size).find(|&id| ours.token(id) != theirs.token(id)) {
-            None => Ok(()),
-            Some(id) => {
-                let token = |token: Option<String>| token.map_or_else(|| "nothing".to_owned(), |it| format!("`{it}`"));
-                let (theirs, ours) = (token(theirs.token(id)), token(ours.token(id)));
-                Err(refusal(name, format!("token {id} is {theirs} in its vocabulary, {ours} in the base's")))
-            }
+            None => match self.classifier.vocabulary_difference(model) {
+                Some(difference) => Err(refusal(name, format!("in its vocabulary {difference} as in the base's"))),
+                None => Ok(()),
+            },
         }
     }
 }

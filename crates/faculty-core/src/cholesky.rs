@@ -1,6 +1,6 @@
 //! Symmetric positive definite systems in f64.
 
-use crate::{Error, Result};
+use crate::{Error, ErrorKind, Result};
 
 /// The Cholesky factor of a symmetric positive definite matrix: A = L Lᵀ with L lower triangular.
 ///
@@ -47,6 +47,23 @@ impl Cholesky {
             current[row] = pivot.sqrt();
         }
         Ok(Self { size, factor: matrix })
+    }
+
+    /// [`Cholesky::new`] for matrices that may be singular: where it fails, `share` times the mean diagonal element (1 if that
+    /// is 0) is added to the diagonal first, and true comes along.
+    ///
+    /// # Errors
+    /// Fails if that does not help either, or the size is wrong.
+    pub fn ridged(mut matrix: Vec<f64>, size: usize, share: f64) -> Result<(Self, bool)> {
+        match Self::new(matrix.clone(), size) {
+            Err(error) if error.kind() == ErrorKind::Check => {
+                let mean = matrix.iter().step_by(size + 1).sum::<f64>() / size.max(1) as f64;
+                let ridge = if mean > 0.0 { share * mean } else { 1.0 };
+                matrix.iter_mut().step_by(size + 1).for_each(|diagonal| *diagonal += ridge);
+                Ok((Self::new(matrix, size)?, true))
+            }
+            factor => Ok((factor?, false)),
+        }
     }
 
     /// A lower bound of the matrix's condition number: the squared ratio of the factor's extreme diagonal elements.

@@ -9,10 +9,10 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use faculty_core::{Error, LabelJoin, Result};
 use faculty_losses::{JoinTensors, check_temperature, log_softmax};
 use faculty_model::{Classifier, Tokens};
-use faculty_nn::{DropoutPlan, EncoderConfig, SequenceClassifier, TokenInput, host_values};
+use faculty_nn::{DropoutPlan, Embeddings, EncoderConfig, SequenceClassifier, TokenInput, host_values};
 use serde::{Deserialize, Serialize};
 
-/// How far texts are moved. After Jafari et al., "Backward KD", arXiv 2301.12006; the values are Faculty's own.
+/// How far texts are moved. After Jafari et al., arXiv 2301.12006; the values are Faculty's own.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AdversarySpec {
@@ -68,6 +68,8 @@ pub struct EmbeddingAdversary {
 #[derive(Debug, Clone)]
 struct Side {
     network: SequenceClassifier,
+    /// The same embeddings on the plain device.
+    embeddings: Embeddings,
     config: EncoderConfig,
     map: EmbeddingMap,
     /// Its logits that take part; `None` = all.
@@ -125,6 +127,7 @@ impl EmbeddingAdversary {
             let count = kept.len();
             sides.push(Side {
                 network: constant(&teacher.network),
+                embeddings: teacher.network.encoder.embeddings.clone(),
                 config: teacher.config.clone(),
                 map: EmbeddingMap::fit(student, teacher)?,
                 kept: (!all).then(|| Tensor::from_data(TensorData::new(kept, [count]), &teacher.device)),
@@ -209,10 +212,10 @@ impl EmbeddingAdversary {
         for side in &self.teachers {
             // Positions and segments are numbered by each model's own rules.
             let input = tokens.batch(rows, &side.config, &student.device)?;
-            teacher_words.push(side.network.encoder.embeddings.look_up(&input).inner());
+            teacher_words.push(side.embeddings.look_up(&input));
             teachers.push(input);
         }
-        let words = student.network.encoder.embeddings.look_up(&input).inner();
+        let words = student.network.encoder.embeddings.look_up(&input);
         Ok(Batch { student: input, teachers, words, teacher_words })
     }
 

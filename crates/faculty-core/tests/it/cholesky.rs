@@ -71,3 +71,21 @@ fn what_is_not_positive_definite_is_refused() {
     assert!(Cholesky::new(vec![1.0], 1).unwrap().solve(&mut []).is_ok());
     assert!(Cholesky::new(gram(9, 2, 1), 2).unwrap().solve(&mut [1.0; 3]).is_err());
 }
+
+#[test]
+fn a_ridge_makes_singular_matrices_solvable_and_leaves_others_alone() {
+    let matrix = gram(20, 4, 1);
+    let (factor, ridged) = Cholesky::ridged(matrix.clone(), 4, 1e-8).unwrap();
+    assert!(!ridged);
+    let (mut a, mut b) = ([1.0, 2.0, 3.0, 4.0], [1.0, 2.0, 3.0, 4.0]);
+    factor.solve(&mut a).unwrap();
+    Cholesky::new(matrix, 4).unwrap().solve(&mut b).unwrap();
+    assert_eq!(a, b);
+
+    let (factor, ridged) = Cholesky::ridged(vec![2.0, 0.0, 0.0, 0.0], 2, 1e-8).unwrap();
+    let mut column = [2.0, 0.0];
+    factor.solve(&mut column).unwrap();
+    assert!(ridged && (column[0] - 1.0).abs() < 1e-7 && column[1] == 0.0, "{column:?}");
+    assert!(Cholesky::ridged(vec![0.0; 4], 2, 1e-8).unwrap().1);
+    assert!(Cholesky::ridged(vec![f64::NAN; 4], 2, 1e-8).is_err());
+}

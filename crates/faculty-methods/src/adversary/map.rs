@@ -1,7 +1,7 @@
 //! From a student's word embeddings to a teacher's of the same vocabulary.
 
 use burn::tensor::{Tensor, TensorData};
-use faculty_core::{Cholesky, Error, ErrorKind, Result};
+use faculty_core::{Cholesky, Error, Result};
 use faculty_model::Classifier;
 use faculty_nn::host_values;
 
@@ -51,7 +51,7 @@ impl EmbeddingMap {
             add(&mut product, host_values(transposed.matmul(theirs.clone()))?);
             square += host_values(theirs)?.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>();
         }
-        solve(gram, from, &mut product)?;
+        Cholesky::ridged(gram, from, RIDGE)?.0.solve(&mut product)?;
         let matrix: Vec<f32> = product.into_iter().map(|value| value as f32).collect();
         let matrix = Tensor::from_data(TensorData::new(matrix, [from, to]), &student.device());
         let apart = host_values(student.matmul(matrix.clone()) - teacher)?;
@@ -95,17 +95,4 @@ fn table(model: &Classifier) -> Tensor<2> {
 
 fn add(sum: &mut [f64], values: Vec<f32>) {
     sum.iter_mut().zip(values).for_each(|(sum, value)| *sum += f64::from(value));
-}
-
-/// Solves `gram` X = `columns` in place, with a ridge if the table does not span its width.
-fn solve(mut gram: Vec<f64>, size: usize, columns: &mut [f64]) -> Result<()> {
-    let factor = match Cholesky::new(gram.clone(), size) {
-        Err(error) if error.kind() == ErrorKind::Check => {
-            let mean = gram.iter().step_by(size + 1).sum::<f64>() / size.max(1) as f64;
-            gram.iter_mut().step_by(size + 1).for_each(|diagonal| *diagonal += (RIDGE * mean).max(f64::MIN_POSITIVE));
-            Cholesky::new(gram, size)?
-        }
-        factor => factor?,
-    };
-    factor.solve(columns)
 }

@@ -1,7 +1,7 @@
 //! RegMean: the weight whose outputs lie nearest to those of all models, layer by layer.
 
 use super::Gram;
-use faculty_core::{Cholesky, Error, ErrorKind, Result};
+use faculty_core::{Cholesky, Error, Result};
 
 /// One linear layer of all models: W = (Σ G_i)⁻¹ Σ G_i W_i with G_i the Gram matrix of the layer's inputs in model i, per
 /// input row, and W_i `[input, output]`. Jin et al., "Dataless Knowledge Fusion by Merging Weights of Language Models",
@@ -77,15 +77,7 @@ impl Regression {
     /// # Errors
     /// Fails if the Gram matrices hold what is not finite.
     pub fn solve(mut self) -> Result<Solution> {
-        let (factor, ridged) = match Cholesky::new(self.gram.clone(), self.inputs) {
-            Err(error) if error.kind() == ErrorKind::Check => {
-                let trace: f64 = self.gram.iter().step_by(self.inputs + 1).sum();
-                let ridge = if trace > 0.0 { RIDGE * trace / self.inputs as f64 } else { 1.0 };
-                self.gram.iter_mut().step_by(self.inputs + 1).for_each(|diagonal| *diagonal += ridge);
-                (Cholesky::new(self.gram, self.inputs)?, true)
-            }
-            factor => (factor?, false),
-        };
+        let (factor, ridged) = Cholesky::ridged(self.gram, self.inputs, RIDGE)?;
         factor.solve(&mut self.product)?;
         let weight = self.mean.iter().zip(&self.product).map(|(mean, apart)| (mean + apart) as f32).collect();
         Ok(Solution { weight, condition: factor.condition(), ridged })

@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod amalgamate;
+mod audit;
 mod bench_peer;
 mod columns;
 mod evaluate;
@@ -59,6 +60,8 @@ enum Command {
     Amalgamate(Box<amalgamate::Amalgamate>),
     /// Merge the weights of teachers that share a base, without training
     Merge(Box<merge::Merge>),
+    /// Look for teachers that would mislead a student
+    Audit(audit::Audit),
     /// Measure a classifier on labelled text
     Evaluate(evaluate::Evaluate),
     /// Classify texts, in their order
@@ -94,6 +97,7 @@ fn dispatch(command: Command, session: &Session) -> Result<()> {
         Command::Finetune(command) => command.run(session),
         Command::Amalgamate(command) => command.run(session),
         Command::Merge(command) => command.run(session),
+        Command::Audit(command) => command.run(session),
         Command::Evaluate(command) => command.run(session),
         Command::Predict(command) => command.run(session),
         Command::Inspect(command) => command.run(session),

@@ -1,4 +1,4 @@
-//! The ground floor of Faculty: labels and their join, random streams, errors, progress events, statistics.
+//! The ground floor of Faculty: labels and their join, random streams, errors, progress events, statistics, small linear systems.
 //!
 //! Nothing here knows Burn, a weight format or the network. A first look:
 //!
@@ -13,6 +13,7 @@
 //! # Ok::<(), faculty_core::Error>(())
 //! ```
 
+mod cholesky;
 mod error;
 mod files;
 mod hash;
@@ -25,12 +26,13 @@ mod stream;
 mod suggest;
 mod tensors;
 
+pub use cholesky::Cholesky;
 pub use error::{Error, ErrorKind, Result};
 pub use files::{StagedDir, sync_folder, write_atomically, write_atomically_with};
 pub use hash::{ContentHash, hash_bytes, hash_file, hash_text, short_hash};
 pub use join::{Aliases, LabelJoin, Overlap, TeacherLabels};
 pub use labels::LabelSpace;
-pub use observe::{Event, Observer, Silent};
+pub use observe::{Event, Observer, Silent, Unseen};
 pub use stream::{Stream, mix64};
 pub use suggest::nearest;
 pub use tensors::{NamedTensor, NamedTensors};

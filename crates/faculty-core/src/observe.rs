@@ -69,3 +69,14 @@ pub struct Silent;
 impl Observer for Silent {
     fn on(&self, _: Event<'_>) {}
 }
+
+/// Passes on the wish to stop, and no event: for work that is no stage of its own.
+pub struct Unseen<'a>(pub &'a dyn Observer);
+
+impl Observer for Unseen<'_> {
+    fn on(&self, _: Event<'_>) {}
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+}

@@ -107,7 +107,7 @@ pub fn amalgamate<'a>(
             (Box::new(GatedKl { temperature: *temperature }), *temperature)
         }
         MethodSpec::Muki(muki) => (Box::new(GatedKl { temperature: muki.temperature }), muki.temperature),
-        MethodSpec::Teacher { .. } | MethodSpec::Concat {} | MethodSpec::Supervised {} => {
+        MethodSpec::Teacher { .. } | MethodSpec::Concat {} | MethodSpec::Supervised {} | MethodSpec::Merge(_) => {
             return Err(Error::internal(format!("method `{}` is not trained without labels", method.kind())));
         }
     };

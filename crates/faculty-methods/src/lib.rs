@@ -1,22 +1,31 @@
 //! Amalgamation recipes named after papers: what is asked of teachers, how they are gated, what the student minimises.
 //!
 //! A [`MethodSpec`] is plain data; [`gate_table`] turns teacher outputs into weights, [`amalgamate`] trains a student,
-//! [`ensemble_scores`] answers for the rows that need no training. A [`Curriculum`] chooses and weighs the texts.
+//! [`ensemble_scores`] answers for the rows that need no training, [`merge_teachers`] mixes the weights of teachers that share a
+//! base. A [`Curriculum`] chooses and weighs the texts.
 
+mod adversary;
 mod amalgamate;
+mod audit;
 mod curriculum;
 mod ensemble;
 mod fine_tune;
 mod gates;
+mod merge;
+mod nasty;
 mod rounds;
 mod spec;
 mod transfer;
 
+pub use adversary::{AdversarySpec, EmbeddingAdversary, EmbeddingMap, MovedTexts};
 pub use amalgamate::{AmalgamateRun, amalgamate};
+pub use audit::{AuditFlag, AuditReport, AuditThresholds, SharedLabels, TeacherAudit, audit};
 pub use curriculum::{Curriculum, Kd3, Quotas, Rdd, Stage, Uncertainty, Unix, combined, pass_agreement, rank};
 pub use ensemble::{ensemble_scores, gated_scores};
 pub use fine_tune::{fine_tune, fine_tune_batches};
 pub use gates::{GateTable, gate_table, recipe_table};
+pub use merge::{MergeSpec, check_recorded_base, merge_teachers, recorded_base};
+pub use nasty::{NastySpec, nasty_teacher};
 pub use rounds::{BetweenRounds, Round, Rounds};
 pub use spec::{DataAccess, MethodGate, MethodSpec, MukiSpec, Vote};
 pub use transfer::TransferSet;

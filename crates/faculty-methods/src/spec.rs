@@ -1,5 +1,6 @@
 //! The methods, as configuration. Every default names its source.
 
+use crate::MergeSpec;
 use faculty_core::{Error, Result};
 use faculty_nn::PassSites;
 use faculty_teacher::Passes;
@@ -125,6 +126,8 @@ pub enum MethodSpec {
     },
     /// MUKI / MUKA.
     Muki(MukiSpec),
+    /// Static merging of teachers that share architecture and base; no training.
+    Merge(MergeSpec),
 }
 
 /// The gate of a method.
@@ -153,6 +156,7 @@ impl MethodSpec {
             Self::Uniform { .. } => "uniform",
             Self::MaxConfidence { .. } => "max-confidence",
             Self::Muki(_) => "muki",
+            Self::Merge(_) => "merge",
         }
     }
 
@@ -179,6 +183,7 @@ impl MethodSpec {
                     _ => format!("MUKI {vote}{margin}, {passes} (the authors' code: everywhere)"),
                 }
             }
+            Self::Merge(merge) => merge.describe(),
         }
     }
 
@@ -187,13 +192,14 @@ impl MethodSpec {
         match self {
             Self::Teacher { .. } | Self::Concat {} => DataAccess::None,
             Self::Supervised {} => DataAccess::Labelled,
+            Self::Merge(merge) => merge.access(),
             _ => DataAccess::Unlabelled,
         }
     }
 
     /// True if a student is trained.
     pub const fn trains(&self) -> bool {
-        !matches!(self, Self::Teacher { .. } | Self::Concat {})
+        !matches!(self, Self::Teacher { .. } | Self::Concat {} | Self::Merge(_))
     }
 
     /// Monte-Carlo passes the method needs, their streams seeded by `seed`.
@@ -228,6 +234,7 @@ impl MethodSpec {
                 .key("index")
                 .expected(format!("0 to {}", teachers.saturating_sub(1)))),
             Self::Teacher { .. } | Self::Concat {} | Self::Supervised {} => Ok(()),
+            Self::Merge(merge) => merge.check(),
             Self::VanillaKd { temperature }
             | Self::Uhc { temperature }
             | Self::Uniform { temperature }

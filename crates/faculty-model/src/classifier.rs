@@ -132,6 +132,21 @@ impl Classifier {
         Ok(Tokens::new(encoded.rows, &texts, encoded.truncated, self.tokenizer.pad_id()))
     }
 
+    /// The first difference between the vocabularies of two models, as a phrase; `None` if token ids mean the same to both.
+    ///
+    /// Equal files are equal tokens; otherwise the vocabularies decide, because a file that was saved again may differ in
+    /// what does not matter (stored padding, order of keys).
+    pub fn vocabulary_difference(&self, other: &Self) -> Option<String> {
+        let (ours, theirs) = (&self.tokenizer, &other.tokenizer);
+        if ours.hash() == theirs.hash() {
+            return None;
+        }
+        let size = ours.vocab_size().max(theirs.vocab_size()) as u32;
+        let id = (0..size).find(|&id| ours.token(id) != theirs.token(id))?;
+        let quoted = |token: Option<String>| token.map_or_else(|| "nothing".to_owned(), |token| format!("`{token}`"));
+        Some(format!("token {id} is {}, not {}", quoted(theirs.token(id)), quoted(ours.token(id))))
+    }
+
     /// Number of weights, head included.
     pub fn parameters(&self) -> usize {
         use burn::module::Module;

@@ -2,7 +2,7 @@
 
 use crate::{Classifier, Tokens};
 use faculty_core::{Event, Observer, Result};
-use faculty_nn::{DropoutPlan, host_values};
+use faculty_nn::{DropoutPlan, TokenInput, host_values};
 use faculty_text::plan_in_length_order;
 
 /// How large an inference batch may grow.
@@ -28,19 +28,30 @@ impl Classifier {
     /// # Errors
     /// Fails if the tokens do not fit the model or the user interrupted.
     pub fn logits(&self, tokens: &Tokens, observer: &dyn Observer) -> Result<Vec<f32>> {
+        self.in_batches(tokens, self.labels.len(), observer, |input| {
+            host_values(self.network.logits(input, &DropoutPlan::Off))
+        })
+    }
+
+    /// What `compute` gives for every batch, `[rows, width]`, in the order of the texts.
+    pub(crate) fn in_batches(
+        &self,
+        tokens: &Tokens,
+        width: usize,
+        observer: &dyn Observer,
+        compute: impl Fn(&TokenInput) -> Result<Vec<f32>>,
+    ) -> Result<Vec<f32>> {
         let limits = BatchLimits::default();
-        let classes = self.labels.len();
-        let mut logits = vec![0.0; tokens.len() * classes];
+        let mut out = vec![0.0; tokens.len() * width];
         for rows in plan_in_length_order(&tokens.lengths(), limits.rows, limits.tokens) {
             observer.check()?;
             let input = tokens.batch(&rows, &self.config, &self.device)?;
-            let batch = self.network.logits(&input, &DropoutPlan::Off);
-            let values = host_values(batch)?;
-            for (row, values) in rows.iter().zip(values.chunks_exact(classes)) {
-                logits[row * classes..(row + 1) * classes].copy_from_slice(values);
+            let values = compute(&input)?;
+            for (row, values) in rows.iter().zip(values.chunks_exact(width)) {
+                out[row * width..(row + 1) * width].copy_from_slice(values);
             }
             observer.on(Event::Advance { units: rows.len() as u64, note: "" });
         }
-        Ok(logits)
+        Ok(out)
     }
 }

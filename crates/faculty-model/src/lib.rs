@@ -14,6 +14,7 @@
 
 mod classifier;
 mod infer;
+pub mod merge;
 mod precision;
 mod save;
 mod tokens;

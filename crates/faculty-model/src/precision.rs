@@ -2,7 +2,7 @@
 
 use crate::{Classifier, Tokens};
 use faculty_core::metrics::argmax;
-use faculty_core::{Event, Observer, Result};
+use faculty_core::{Observer, Result, Unseen};
 use faculty_nn::Precision;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -84,15 +84,4 @@ fn two_digits(value: f64) -> String {
     }
     let decimals = (1.0 - value.log10().floor()).clamp(0.0, 9.0) as usize;
     format!("{value:.decimals$}")
-}
-
-/// Passes on the wish to stop, and no event: the check is no stage of its own.
-struct Unseen<'a>(&'a dyn Observer);
-
-impl Observer for Unseen<'_> {
-    fn on(&self, _: Event<'_>) {}
-
-    fn interrupted(&self) -> bool {
-        self.0.interrupted()
-    }
 }

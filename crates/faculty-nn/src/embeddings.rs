@@ -47,8 +47,12 @@ impl Embeddings {
     }
 
     fn embed_plain(&self, input: &TokenInput) -> Tensor<3> {
-        let words = burn::tensor::module::embedding(self.words.val(), input.ids.clone());
-        self.embed_soft_plain(words, input)
+        self.embed_soft_plain(self.look_up(input), input)
+    }
+
+    /// Word embeddings of token ids alone, `[batch, tokens, embedding]`: what [`Embeddings::embed_soft`] continues from.
+    pub fn look_up(&self, input: &TokenInput) -> Tensor<3> {
+        burn::tensor::module::embedding(self.words.val(), input.ids.clone())
     }
 
     /// The same from given word embeddings `[batch, tokens, embedding]` in place of ids (positions, types and padding are

@@ -1,7 +1,7 @@
 //! Networks back to named tensors, as `transformers` names and lays them out.
 
 use crate::names::{LayerLinear, Names};
-use crate::{EncoderConfig, LayerNorm, Linear, SequenceClassifier};
+use crate::{ClassificationHead, EncoderConfig, LayerNorm, Linear, SequenceClassifier};
 use burn::tensor::Tensor;
 use faculty_core::{Error, NamedTensor, Result};
 
@@ -11,6 +11,17 @@ impl SequenceClassifier {
     /// # Errors
     /// Fails if a tensor cannot be read back from the device.
     pub fn export(&self, config: &EncoderConfig) -> Result<Vec<NamedTensor>> {
+        let mut tensors = self.export_encoder(config)?;
+        tensors.extend(self.head.export_dense(config)?);
+        tensors.extend(self.head.export_output(config)?);
+        Ok(tensors)
+    }
+
+    /// The embeddings and layers alone, in a fixed order.
+    ///
+    /// # Errors
+    /// As [`SequenceClassifier::export`].
+    pub fn export_encoder(&self, config: &EncoderConfig) -> Result<Vec<NamedTensor>> {
         let names = Names::new(config.family, true);
         let mut out = Export { tensors: Vec::new() };
         let embeddings = &self.encoder.embeddings;
@@ -32,8 +43,28 @@ impl SequenceClassifier {
             out.linear(&[name(LayerLinear::FeedForwardOut)], &layer.feed_forward_out)?;
             out.norm(&names.output_norm(index), &layer.output_norm)?;
         }
-        out.linear(&[names.head_dense()], &self.head.dense)?;
-        out.linear(&[names.head_output()], &self.head.output)?;
+        Ok(out.tensors)
+    }
+}
+
+impl ClassificationHead {
+    /// Weight and bias of the dense layer, which for BERT is the pooler.
+    ///
+    /// # Errors
+    /// Fails if a tensor cannot be read back from the device.
+    pub fn export_dense(&self, config: &EncoderConfig) -> Result<Vec<NamedTensor>> {
+        let mut out = Export { tensors: Vec::new() };
+        out.linear(&[Names::new(config.family, true).head_dense()], &self.dense)?;
+        Ok(out.tensors)
+    }
+
+    /// Weight and bias of the output layer.
+    ///
+    /// # Errors
+    /// Fails if a tensor cannot be read back from the device.
+    pub fn export_output(&self, config: &EncoderConfig) -> Result<Vec<NamedTensor>> {
+        let mut out = Export { tensors: Vec::new() };
+        out.linear(&[Names::new(config.family, true).head_output()], &self.output)?;
         Ok(out.tensors)
     }
 }

@@ -115,6 +115,11 @@ impl TokenInput {
         rows
     }
 
+    /// The token ids, row-major `[batch, tokens]`, padding included.
+    pub fn ids(&self) -> &[u32] {
+        &self.host.ids
+    }
+
     /// Where the text is.
     pub fn spans(&self) -> &Spans {
         &self.spans

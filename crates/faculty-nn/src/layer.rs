@@ -36,6 +36,19 @@ pub struct EncoderLayer {
     pub packed: fused::WeightCache,
 }
 
+/// What the linear maps of a layer are applied to. Padding positions mean nothing.
+#[derive(Debug, Clone)]
+pub struct LinearInputs {
+    /// Of queries, keys and values alike, `[batch, tokens, hidden]`.
+    pub qkv: Tensor<3>,
+    /// Of the attention output projection, `[batch, tokens, hidden]`.
+    pub attention_output: Tensor<3>,
+    /// Of the first feed-forward matrix, `[batch, tokens, hidden]`.
+    pub feed_forward_in: Tensor<3>,
+    /// Of the second, `[batch, tokens, intermediate]`.
+    pub feed_forward_out: Tensor<3>,
+}
+
 impl EncoderLayer {
     /// Hidden states after layer `index` from those before it, `[batch, tokens, hidden]` both.
     ///
@@ -57,7 +70,7 @@ impl EncoderLayer {
 
     /// The same in plain Burn operations: the path of every device without fused kernels, and their reference.
     pub fn forward_plain(&self, index: u32, hidden: Tensor<3>, spans: &Spans, dropout: &DropoutPlan) -> Tensor<3> {
-        let attention = self.attention(index, hidden.clone(), spans, dropout);
+        let attention = self.attention_output.forward(self.context(index, hidden.clone(), spans, dropout));
         let attention = drop_hidden(attention, spans, dropout.site(Site::AttentionOutput(index)));
         let hidden = self.attention_norm.forward(hidden + attention);
         let inner = self.activation.apply(self.feed_forward_in.forward(hidden.clone()));
@@ -66,7 +79,23 @@ impl EncoderLayer {
         self.output_norm.forward(hidden + outer)
     }
 
-    fn attention(&self, index: u32, hidden: Tensor<3>, spans: &Spans, dropout: &DropoutPlan) -> Tensor<3> {
+    /// [`EncoderLayer::forward_plain`] without dropout, and what its four linear maps were applied to.
+    pub fn forward_with_inputs(&self, index: u32, hidden: Tensor<3>, spans: &Spans) -> (Tensor<3>, LinearInputs) {
+        let context = self.context(index, hidden.clone(), spans, &DropoutPlan::Off);
+        let attended = self.attention_norm.forward(hidden.clone() + self.attention_output.forward(context.clone()));
+        let inner = self.activation.apply(self.feed_forward_in.forward(attended.clone()));
+        let output = self.output_norm.forward(attended.clone() + self.feed_forward_out.forward(inner.clone()));
+        let inputs = LinearInputs {
+            qkv: hidden,
+            attention_output: context,
+            feed_forward_in: attended,
+            feed_forward_out: inner,
+        };
+        (output, inputs)
+    }
+
+    /// The values as the heads mix them, before the output projection, `[batch, tokens, hidden]`.
+    fn context(&self, index: u32, hidden: Tensor<3>, spans: &Spans, dropout: &DropoutPlan) -> Tensor<3> {
         let [batch, tokens, width] = hidden.dims();
         let head_width = width / self.heads;
         let device = hidden.device();
@@ -85,8 +114,7 @@ impl EncoderLayer {
             probabilities =
                 probabilities * Tensor::from_data(TensorData::new(mask, [batch, self.heads, tokens, tokens]), &device);
         }
-        let context = probabilities.matmul(value).swap_dims(1, 2).reshape([batch, tokens, width]);
-        self.attention_output.forward(context)
+        probabilities.matmul(value).swap_dims(1, 2).reshape([batch, tokens, width])
     }
 }
 

@@ -53,7 +53,7 @@ pub use export::host_values;
 pub use features::{FeatureSite, Pooling};
 pub use head::{ClassificationHead, first_tokens};
 pub use input::TokenInput;
-pub use layer::EncoderLayer;
+pub use layer::{EncoderLayer, LinearInputs};
 pub use linear::{LayerNorm, Linear};
 pub use load::{HeadSource, LoadReport};
 pub use pass_sites::PassSites;

@@ -35,6 +35,14 @@ pub struct LoadReport {
     pub unused: Vec<String>,
 }
 
+impl LoadReport {
+    /// True if the head's dense layer came from the checkpoint, as BERT's pooler may: a fresh head initialises its output
+    /// layer in any case, and its dense layer only where the checkpoint has none.
+    pub fn loaded_dense(&self) -> bool {
+        self.initialised.len() < 2
+    }
+}
+
 /// Standard deviation of fresh weights, the `initializer_range` of the supported families.
 const INITIALIZER_RANGE: f64 = 0.02;
 

@@ -1,6 +1,7 @@
 //! Tests of `faculty-core` through its public surface.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cholesky;
 mod errors;
 mod files;
 mod gate;

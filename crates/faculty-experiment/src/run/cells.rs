@@ -1,5 +1,7 @@
 //! One row at one seed: train if it trains, measure, write the cell.
 
+mod merged;
+
 use super::Work;
 use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
@@ -68,7 +70,10 @@ impl<'a> Runner<'a> {
         let mut staged = self.work.dir.stage(cell)?;
         let mut record = empty_record(cell);
         match cell.seed {
-            None => self.measure_ensemble(row, answers, &mut record)?,
+            None => match &row.method {
+                MethodSpec::Merge(spec) => self.measure_merged(cell, spec, &mut record)?,
+                _ => self.measure_ensemble(row, answers, &mut record)?,
+            },
             Some(seed) => match self.train(cell, row, answers, seed)? {
                 Err(reason) => {
                     record.status = CellStatus::Failed;

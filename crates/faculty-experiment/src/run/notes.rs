@@ -4,6 +4,7 @@ use super::Prepared;
 use crate::precision::Precisions;
 use crate::raw::{RowRecord, TableRecord};
 use crate::schema::{EvaluateOn, Reference, Unknown};
+use faculty_methods::MethodSpec;
 use faculty_student::StudentStart;
 
 pub(super) fn table_record(prepared: &Prepared) -> TableRecord {
@@ -53,6 +54,13 @@ fn notes(prepared: &Prepared) -> Vec<String> {
         if let Some(passes) = passes {
             notes.push(format!("{}: Monte-Carlo {} (the authors' code: everywhere)", row.name, passes.describe()));
         }
+    }
+    if experiment.rows.iter().any(|row| matches!(row.method, MethodSpec::Merge(_))) {
+        notes.push(format!(
+            "merged rows mix the weights of the teachers around {}; all output layers stand side by side and the largest logit of \
+             all decides: no row is told whose text it reads",
+            experiment.teacher.init
+        ));
     }
     if experiment.data.evaluate_on == EvaluateOn::Dev {
         notes.push("measured on the development split: for choosing settings, not for publication".to_owned());

@@ -5,6 +5,7 @@ mod access;
 mod configuration;
 mod data;
 mod experiments;
+mod merging;
 mod run_directory;
 mod support;
 mod tables;

@@ -2,5 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod gates;
+mod merging;
 mod specs;
 mod toy;

@@ -16,8 +16,13 @@ const WORDS: [(&str, &[&str]); 4] = [
     ("music", &["music", "song", "play", "light", "turn", "room"]),
 ];
 
+/// The name of a class.
+pub fn class_name(class: usize) -> &'static str {
+    WORDS[class].0
+}
+
 /// `count` texts a class with their class, two telling words among others.
-fn texts(classes: std::ops::Range<usize>, count: usize, seed: u64) -> (Vec<String>, Vec<usize>) {
+pub fn texts(classes: std::ops::Range<usize>, count: usize, seed: u64) -> (Vec<String>, Vec<usize>) {
     let filler = ["the", "my", "please", "what", "is", "a", "for", "to", "me", "you"];
     let stream = Stream::new(seed, "toy");
     let mut out = (Vec::new(), Vec::new());

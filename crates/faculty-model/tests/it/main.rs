@@ -3,6 +3,9 @@
 
 mod batching;
 mod continuation;
+mod merging;
+mod merging_golden;
+mod merging_rules;
 mod opening;
 mod parity;
 mod precision;

@@ -9,6 +9,7 @@ mod fused_embedding;
 mod fused_fuzz;
 mod gradcheck;
 mod layer_golden;
+mod linear_inputs;
 mod module_adamw;
 mod pooled;
 mod precision;

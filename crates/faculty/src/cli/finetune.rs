@@ -7,6 +7,7 @@ use super::train_options::TrainOptions;
 use super::{inputs, labels, manifest, measure, output};
 use clap::Args;
 use faculty_core::{Event, LabelSpace, Observer, Result, StagedDir, Stream};
+use faculty_hub::ModelDir;
 use faculty_methods::fine_tune;
 use faculty_model::{Classifier, Parts};
 use faculty_student::{ModelCard, TrainReport, TrainRun, TrainSettings, resolve_model};
@@ -78,7 +79,7 @@ impl Finetune {
                  --labels FILE, one a line)",
             );
         }
-        let mut classifier = self.start(&labels, session)?;
+        let (mut classifier, model_sha256) = self.start(&labels, session)?;
         let tokens = classifier.tokenize(&corpus.texts, settings.max_length)?;
         inputs::note_truncated(&self.train.display().to_string(), tokens.truncated, corpus.len(), console);
         manifest::check_target(&self.out, self.overwrite)?;
@@ -96,6 +97,7 @@ impl Finetune {
             .transpose()?;
         let what = json!({
             "model": manifest::public_name(&self.model),
+            "model_sha256": model_sha256,
             "labels": labels.names(),
             "train": inputs::record(&corpus)?,
             "truncated": tokens.truncated,
@@ -118,13 +120,14 @@ impl Finetune {
         output::print(&format!("wrote {} ({} labels)", out.display(), labels.len()))
     }
 
-    fn start(&self, labels: &LabelSpace, session: &Session) -> Result<Classifier> {
+    /// The untrained classifier, and the SHA-256 of what it starts from.
+    fn start(&self, labels: &LabelSpace, session: &Session) -> Result<(Classifier, String)> {
         let dir = resolve_model(&self.model, &session.console)?;
         let stream = Stream::new(self.train_options.seed(), "head");
         let (classifier, report) =
             Classifier::start_from(&dir, &Parts::default(), labels.clone(), stream, &session.device()?)?;
         tracing::info!(initialised = ?report.initialised, unused = ?report.unused, "started from {}", dir.display());
-        Ok(classifier)
+        Ok((classifier, ModelDir::open(&dir)?.model_hash()?))
     }
 
     fn card(

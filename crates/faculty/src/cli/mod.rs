@@ -1,6 +1,7 @@
 //! The command line: one file a command.
 
 mod amalgamate;
+mod audit;
 mod bench_peer;
 mod columns;
 mod evaluate;
@@ -12,6 +13,7 @@ mod inspect;
 mod labels;
 mod manifest;
 mod measure;
+mod merge;
 mod output;
 mod precision;
 mod predict;
@@ -56,6 +58,10 @@ enum Command {
     Finetune(finetune::Finetune),
     /// Merge teachers into one student, from unlabelled text
     Amalgamate(Box<amalgamate::Amalgamate>),
+    /// Merge the weights of teachers that share a base, without training
+    Merge(Box<merge::Merge>),
+    /// Look for teachers that would mislead a student
+    Audit(audit::Audit),
     /// Measure a classifier on labelled text
     Evaluate(evaluate::Evaluate),
     /// Classify texts, in their order
@@ -90,6 +96,8 @@ fn dispatch(command: Command, session: &Session) -> Result<()> {
     match command {
         Command::Finetune(command) => command.run(session),
         Command::Amalgamate(command) => command.run(session),
+        Command::Merge(command) => command.run(session),
+        Command::Audit(command) => command.run(session),
         Command::Evaluate(command) => command.run(session),
         Command::Predict(command) => command.run(session),
         Command::Inspect(command) => command.run(session),

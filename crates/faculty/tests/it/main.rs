@@ -11,6 +11,7 @@ mod help;
 mod inspect;
 mod interrupt;
 mod kill;
+mod merge;
 mod precision;
 mod predict;
 mod workplace;

@@ -1,0 +1,82 @@
+//! Rows that merge the teachers' weights: no student is trained, and a classifier over the union is measured.
+
+use super::Runner;
+use crate::access::GuardedTexts;
+use crate::plan::Cell;
+use crate::raw::{CellRecord, CellStatus};
+use crate::run::teachers::ReadyTeacher;
+use faculty_core::metrics::Predictions;
+use faculty_core::{Error, ErrorKind, Event, Result};
+use faculty_hub::ModelDir;
+use faculty_methods::{DataAccess, MergeSpec, check_recorded_base, merge_teachers};
+use faculty_model::merge::{Base, MergedClassifier};
+use faculty_model::{Classifier, Parts};
+use faculty_nn::EncoderConfig;
+use faculty_student::{StudentStart, resolve_model};
+use std::time::Instant;
+
+impl Runner<'_> {
+    /// Merges, and measures on the measuring texts. Teachers that cannot be merged are a result of the row: it stays in the
+    /// table as failed, with the first difference as its reason.
+    pub(super) fn measure_merged(&self, cell: &Cell, spec: &MergeSpec, record: &mut CellRecord) -> Result<()> {
+        let prepared = self.work.prepared;
+        let start = Instant::now();
+        let merged = match self.merge(cell, spec) {
+            Err(error) if error.kind() == ErrorKind::Input => {
+                self.work.observer.on(Event::Warning { text: &format!("{}: {error}", cell.title()) });
+                record.status = CellStatus::Failed;
+                record.reason = Some(error.message().to_owned());
+                return Ok(());
+            }
+            merged => merged?,
+        };
+        record.seconds.train = start.elapsed().as_secs_f64();
+        let data = &prepared.data;
+        let tokens = merged.tokenize(&data.test.texts, prepared.experiment.scan.max_length)?;
+        let stage = format!("{}: measure", cell.title());
+        self.work.observer.on(Event::Start { stage: &stage, total: tokens.len() as u64, unit: "texts" });
+        let start = Instant::now();
+        let logits = merged.logits(&tokens, self.work.observer)?;
+        let predictions = Predictions::from_logits(&logits, self.join.classes(), &data.test.labels)?;
+        record.seconds.evaluate = start.elapsed().as_secs_f64();
+        self.work.observer.on(Event::End { summary: &format!("accuracy {:.1} %", 100.0 * predictions.accuracy()) });
+        self.store(&predictions, record);
+        record.parameters = merged.parameters();
+        record.truncated = tokens.truncated;
+        Ok(())
+    }
+
+    fn merge(&self, cell: &Cell, spec: &MergeSpec) -> Result<MergedClassifier> {
+        let prepared = self.work.prepared;
+        let data = &prepared.data;
+        let guarded = GuardedTexts::new(&cell.name, cell.access, &data.transfer.texts, &data.transfer.labels);
+        let texts: &[String] = if spec.access() == DataAccess::None { &[] } else { guarded.texts()? };
+        let base = self.base()?;
+        let mut opened = Vec::with_capacity(self.teachers.len());
+        for ReadyTeacher { name, dir, .. } in self.teachers {
+            check_recorded_base(name, dir, &base)?;
+            opened.push((name.as_str(), Classifier::open(dir, self.work.device)?));
+        }
+        let teachers: Vec<(&str, &Classifier)> = opened.iter().map(|(name, teacher)| (*name, teacher)).collect();
+        let max_length = prepared.experiment.scan.max_length;
+        let (merged, report) =
+            merge_teachers(spec, &base, &teachers, self.join, texts, max_length, self.work.observer)?;
+        for text in report.warnings(teachers.iter().map(|(name, _)| *name)) {
+            self.work.observer.on(Event::Warning { text: &text });
+        }
+        Ok(merged)
+    }
+
+    /// What the teachers were fine-tuned from: `[teacher] init`, cut as they are.
+    fn base(&self) -> Result<Base> {
+        let section = &self.work.prepared.experiment.teacher;
+        let StudentStart::Pretrained(init) = &section.init else {
+            return Err(Error::internal("a teacher's start was not checked"));
+        };
+        let dir = resolve_model(init, self.work.observer)?;
+        let model = ModelDir::open(&dir)?;
+        let config = EncoderConfig::from_hf(&model.config).map_err(|error| error.file(model.config_path()))?;
+        let layers = section.spec().kept_layers(config.layers)?;
+        Base::open(&dir, &Parts { layers: Some(layers) }, self.work.device)
+    }
+}

@@ -1,0 +1,118 @@
+//! Rows that merge the teachers' weights.
+
+use faculty_core::Silent;
+use faculty_experiment::{
+    CellStatus, DataAccess, ExperimentOptions, RawRecord, prepare_experiment, read_raw, run_experiment,
+};
+use faculty_testkit::{TinySpec, tiny_classifier_dir};
+use std::path::{Path, PathBuf};
+
+const ROWS: &str = r#"
+[[row]]
+name = "average"
+method = { kind = "merge", rule = "average" }
+
+[[row]]
+name = "TIES"
+method = { kind = "merge", rule = "ties", scale = "1/n" }
+
+[[row]]
+name = "DARE"
+method = { kind = "merge", rule = "dare", then = { rule = "ties", trim = 0.5 } }
+
+[[row]]
+name = "RegMean"
+method = { kind = "merge", rule = "regmean", texts = 6 }
+
+[[row]]
+name = "concat"
+method = { kind = "concat" }
+"#;
+
+/// An experiment over two teachers that exist already, and the options to run it.
+fn experiment(dir: &Path, second: &TinySpec) -> ExperimentOptions {
+    let encoder = tiny_classifier_dir(dir.join("encoder"), &TinySpec::new(["a", "b"]));
+    let first = tiny_classifier_dir(dir.join("first"), &TinySpec::new(["balance", "transfer"]));
+    let second = tiny_classifier_dir(dir.join("second"), second);
+    let text = |path: PathBuf| path.display().to_string();
+    let file = dir.join("merging.toml");
+    let head = format!(
+        r#"schema = 1
+[table]
+title = "Merging"
+seeds = [1]
+[data]
+source = "clinc150"
+transfer_texts_per_class = 4
+test_texts_per_class = 5
+[[data.teacher]]
+name = "bank"
+model = {:?}
+[[data.teacher]]
+name = "trips"
+model = {:?}
+[teacher]
+init = {encoder:?}
+[student]
+init = {encoder:?}
+"#,
+        text(first),
+        text(second),
+        encoder = text(encoder),
+    );
+    std::fs::write(&file, head + ROWS).unwrap();
+    ExperimentOptions { file, out: Some(dir.join("run")), ..ExperimentOptions::default() }
+}
+
+#[test]
+fn merged_rows_are_planned_without_training_and_measured_over_the_union() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = experiment(dir.path(), &TinySpec::new(["book_flight", "book_hotel", "timezone"]));
+    let plan = prepare_experiment(&options, &Silent).unwrap().plan;
+    assert!(plan.cells.iter().all(|cell| cell.seed.is_none() && cell.updates == 0));
+    let access: Vec<DataAccess> = plan.cells.iter().map(|cell| cell.access).collect();
+    let none = DataAccess::None;
+    assert_eq!(access, [none, none, none, DataAccess::Unlabelled, none]);
+
+    let summary = run_experiment(&options, &Silent).unwrap();
+    assert_eq!((summary.computed, summary.failed), (5, 0), "{}", summary.table);
+    assert!(summary.table.contains("largest logit of all decides"), "{}", summary.table);
+    let records = read_raw(&summary.raw_path).unwrap();
+    for name in ["average", "TIES", "DARE", "RegMean"] {
+        let cell = records.iter().find_map(|record| match record {
+            RawRecord::Cell(cell) if cell.row == name => Some(cell),
+            _ => None,
+        });
+        let cell = cell.unwrap();
+        let metrics = cell.metrics.as_ref().unwrap();
+        assert_eq!((metrics.texts, cell.slices.len(), cell.steps), (25, 2, 0), "{name}");
+        assert!(cell.parameters > 0, "{name}");
+    }
+    // Encoders that never moved: merged heads are the concatenation of the teachers.
+    let accuracy = |name: &str| {
+        records.iter().find_map(|record| match record {
+            RawRecord::Cell(cell) if cell.row == name => cell.metrics.as_ref().map(|metrics| metrics.accuracy),
+            _ => None,
+        })
+    };
+    assert_eq!(accuracy("average"), accuracy("concat"));
+    assert_eq!(run_experiment(&options, &Silent).unwrap().computed, 0, "nothing is left to do");
+}
+
+#[test]
+fn teachers_that_cannot_be_merged_stay_in_the_table_with_the_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let labels = ["book_flight", "book_hotel", "timezone"];
+    let options = experiment(dir.path(), &TinySpec { intermediate: 48, ..TinySpec::new(labels) });
+    let summary = run_experiment(&options, &Silent).unwrap();
+    assert_eq!(summary.failed, 4, "{}", summary.table);
+    let failed = read_raw(&summary.raw_path).unwrap().into_iter().filter_map(|record| match record {
+        RawRecord::Cell(cell) if cell.status == CellStatus::Failed => cell.reason,
+        _ => None,
+    });
+    let reasons: Vec<String> = failed.collect();
+    assert_eq!(reasons.len(), 4);
+    for reason in reasons {
+        assert!(reason.contains("`trips` cannot be merged") && reason.contains("intermediate.dense.weight"), "{reason}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod cells;
 mod notes;
+mod rows;
 mod scan;
 mod teachers;
 

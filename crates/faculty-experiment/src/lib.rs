@@ -46,7 +46,8 @@ pub use raw::{
     read_raw,
 };
 pub use run::{
-    ExperimentOptions, ExperimentSummary, Prepared, check_run, prepare_experiment, render_run, run_experiment,
+    ExperimentOptions, ExperimentSummary, Prepared, check_run, missing_data, prepare_experiment, render_run,
+    run_experiment,
 };
 pub use rundir::{Resolved, RunDir, StagedCell};
 pub use seeds::parse_seeds;

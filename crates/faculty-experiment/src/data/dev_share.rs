@@ -1,8 +1,10 @@
 //! A development split for a set that has none: a share of every class of the training split.
 
+use super::split::normal_form;
 use super::{DataSet, LabelledTexts};
 use crate::schema::DataSection;
 use faculty_core::{Error, Result, Stream};
+use std::collections::HashSet;
 
 /// Fixed for good: a dev split that is drawn anew for every run moves choices towards the test texts.
 const SEED: u64 = 20_221;
@@ -18,7 +20,7 @@ pub(super) fn carve_if_asked(mut data: DataSet, section: &DataSection) -> Result
             .key("data.dev_share")
             .help("leave it out"));
     }
-    let (train, dev) = carve(data.train, data.labels.len(), share);
+    let (train, dev) = carve(data.train, &data.test, data.labels.len(), share);
     data.notes.push(format!("{}: {} training texts are set aside as the development split", data.name, dev.len()));
     data.train = train;
     data.dev = Some(dev);
@@ -26,11 +28,15 @@ pub(super) fn carve_if_asked(mut data: DataSet, section: &DataSection) -> Result
     Ok(data)
 }
 
-/// Of every class the rounded share, at least one text where there are two; both parts keep the order of the file.
-fn carve(texts: LabelledTexts, classes: usize, share: f64) -> (LabelledTexts, LabelledTexts) {
+/// Of every class the rounded share, at least one text where there are two; both parts keep the order of the file. Repetitions,
+/// and texts that stand in the test split too, are not drawn: sharing out passes them over where they are.
+fn carve(texts: LabelledTexts, test: &LabelledTexts, classes: usize, share: f64) -> (LabelledTexts, LabelledTexts) {
+    let mut seen: HashSet<String> = test.texts.iter().map(|text| normal_form(text)).collect();
     let mut rows_of: Vec<Vec<usize>> = vec![Vec::new(); classes];
-    for (row, &label) in texts.labels.iter().enumerate() {
-        rows_of[label].push(row);
+    for (row, (text, &label)) in texts.texts.iter().zip(&texts.labels).enumerate() {
+        if seen.insert(normal_form(text)) {
+            rows_of[label].push(row);
+        }
     }
     let stream = Stream::new(SEED, "development split");
     let mut set_aside = vec![false; texts.len()];

@@ -179,7 +179,7 @@ impl DeclaredSet {
         if !is_folder_name(&file) {
             return Err(Error::input(format!("`{file}` is no file name")).expected("a file in the set's folder"));
         }
-        Format::of_path(Path::new(&file))?;
+        Format::of_path(Path::new(&file)).map_err(|error| Error::input(format!("`{file}`: {}", error.message())))?;
         if facts.sha256.len() != 64 || !facts.sha256.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
             return Err(Error::input(format!("`{}` is no SHA-256", facts.sha256))
                 .expected("64 hexadecimal digits, in lower case"));

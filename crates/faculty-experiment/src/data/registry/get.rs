@@ -22,20 +22,21 @@ pub fn get_set(
     environment: &Environment,
     observer: &dyn Observer,
 ) -> Result<PathBuf> {
-    let places = match &places.data_dir {
-        Some(_) => places.clone(),
-        None => DataPlaces { data_dir: Some(environment.cache_root()?.join("data")), ..places.clone() },
-    };
-    if let Presence::Present(_) = presence(name, set, &places) {
-        return Ok(check_set(name, set, &places)?.dir);
-    }
-    let (Some(hub), Some(root)) = (&set.hub, &places.data_dir) else {
-        return Err(Error::input(format!("there is no automatic way to get `{name}`")).help(by_hand(name, set, &places)));
+    let root = match &places.data_dir {
+        Some(dir) => dir.clone(),
+        None => environment.cache_root()?.join("data"),
     };
     let dir = root.join(name);
+    let target = DataPlaces { data_dir: Some(root), ..places.clone() };
+    if let Presence::Present(_) = presence(name, set, &target) {
+        return Ok(check_set(name, set, &target)?.dir);
+    }
+    let Some(hub) = &set.hub else {
+        return Err(Error::input(format!("there is no automatic way to get `{name}`")).help(by_hand(name, set, places)));
+    };
     for (split, facts) in set.splits() {
-        let target = dir.join(facts.file_name(split));
-        if !target.is_file() {
+        let file = dir.join(facts.file_name(split));
+        if !file.is_file() {
             let fetched = fetch(hub, split, environment, observer)?;
             let sha256 = hash_file(&fetched)?;
             if sha256 != facts.sha256 {
@@ -43,10 +44,10 @@ pub fn get_set(
                     .file(&fetched)
                     .expected(format!("{}, as the declaration of `{name}` records", facts.sha256)));
             }
-            copy(&fetched, &target)?;
+            copy(&fetched, &file)?;
         }
     }
-    Ok(check_set(name, set, &places)?.dir)
+    Ok(check_set(name, set, &target)?.dir)
 }
 
 fn fetch(hub: &HubSource, split: &str, environment: &Environment, observer: &dyn Observer) -> Result<PathBuf> {

@@ -32,7 +32,8 @@ pub use access::{GuardedTexts, access_words};
 pub use data::{
     Amounts, CheckedSet, DataPlaces, DataSet, DeclaredSet, ExperimentData, HubSource, LabelledTexts, NoiseRows, OWN_SETS,
     OpenedFile, PerClass, Presence, ReadRows, Registry, SelectionNotes, SetRows, Source, SplitFacts, TeacherTexts, TestSet,
-    by_hand, check_set, get_set, missing_sources, presence, read_data,
+    TextSet,
+    by_hand, check_set, get_set, missing_sources, presence, read_data, read_texts,
 };
 pub use diff::{Difference, describe_differences, differences};
 pub use faculty_methods::DataAccess;

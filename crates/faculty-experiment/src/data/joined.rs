@@ -14,7 +14,8 @@ pub(super) fn read(section: &DataSection, places: &DataPlaces, registry: &Regist
     let mut sets = Vec::with_capacity(section.sets.len());
     for (index, part) in section.sets.iter().enumerate() {
         let key = |error: Error| error.key(format!("data.set[{index}]"));
-        let data = Source::parse_in(&part.source, registry)?.read(section, places, registry).map_err(key)?;
+        let source = Source::parse_in(&part.source, registry).map_err(key)?;
+        let data = source.read(section, places, registry).map_err(key)?;
         let data = if data.dev.is_none() { dev_share::carve_if_asked(data, section)? } else { data };
         sets.push(restrict(data, part).map_err(key)?);
     }

@@ -23,6 +23,7 @@ pub use registry::{
 };
 pub use source::Source;
 pub use split::{ExperimentData, SelectionNotes, TeacherTexts, TestSet};
+pub use text_sets::TextSet;
 
 use crate::schema::DataSection;
 use faculty_core::{LabelSpace, Result};
@@ -195,6 +196,14 @@ pub fn read_data(section: &DataSection, places: &DataPlaces) -> Result<DataSet> 
         data.notes.extend(texts.notes);
     }
     Ok(data)
+}
+
+/// The texts of a source alone: those of a set without labels, or the training texts of a labelled one.
+///
+/// # Errors
+/// Fails as [`read_data`].
+pub fn read_texts(source: &str, places: &DataPlaces) -> Result<TextSet> {
+    text_sets::read(source, text_sets::Wanted::InDomain, places, &Registry::load(places)?)
 }
 
 /// The sources of an experiment that this machine lacks, so that tests and sweeps can pass over it.

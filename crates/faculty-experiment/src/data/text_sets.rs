@@ -32,12 +32,15 @@ impl Wanted {
     }
 }
 
-/// The texts of a source.
-#[derive(Debug, Clone)]
-pub(super) struct TextSet {
-    pub(super) texts: Vec<String>,
-    pub(super) files: Vec<OpenedFile>,
-    pub(super) notes: Vec<String>,
+/// The texts of a source, without labels.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TextSet {
+    /// The texts, in the order of the file.
+    pub texts: Vec<String>,
+    /// What was opened.
+    pub files: Vec<OpenedFile>,
+    /// Things a reader of a table should know (attribution).
+    pub notes: Vec<String>,
 }
 
 /// Reads the texts of a source.

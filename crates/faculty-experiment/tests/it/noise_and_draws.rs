@@ -1,7 +1,7 @@
 //! Noise among the transfer texts, few texts per seed, out-of-scope texts.
 
 use crate::support::{Row, declare, rows, shared_out};
-use faculty_experiment::ExperimentData;
+use faculty_experiment::{DataPlaces, ExperimentData, read_texts};
 use std::collections::HashSet;
 use std::path::Path;
 
@@ -125,4 +125,17 @@ fn a_set_without_labels_cannot_be_the_task() {
     sets(root.path());
     let error = shared_out(root.path(), "source = \"foreign\"\nteacher_count = 2").unwrap_err().to_string();
     assert!(error.contains("`foreign` has no labels"), "{error}");
+}
+
+#[test]
+fn texts_alone_are_read_of_any_set() {
+    let root = tempfile::tempdir().unwrap();
+    sets(root.path());
+    let places = DataPlaces { data_dir: Some(root.path().to_path_buf()), ..DataPlaces::default() };
+    assert_eq!(read_texts("foreign", &places).unwrap().texts.len(), 30);
+    let own = read_texts("own", &places).unwrap();
+    assert_eq!((own.texts.len(), own.texts[0].as_str()), (60, "train row 0 speaks about matter 0"));
+    assert_eq!(own.files.len(), 2);
+    assert_eq!(read_texts("clinc150", &places).unwrap().texts.len(), 17_982);
+    assert!(read_texts("files", &places).is_err() && read_texts("folder:nowhere", &places).is_err());
 }

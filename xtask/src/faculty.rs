@@ -25,7 +25,7 @@ impl BuildOptions {
             if argument == "--release" {
                 options.release = true;
             } else if argument == "--features" {
-                options.add(&arguments.next().ok_or("--features needs a list: wgpu, cuda, hub")?);
+                options.add(&arguments.next().ok_or("--features needs a list: wgpu, cuda, hub, parquet")?);
             } else if let Some(list) = argument.strip_prefix("--features=") {
                 options.add(list);
             } else {

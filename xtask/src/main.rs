@@ -19,9 +19,9 @@ use std::process::ExitCode;
 type Result<T = (), E = String> = std::result::Result<T, E>;
 
 const BUILD_HELP: &str = "\
-experiment, table and faculty build the binary first. Anywhere among their arguments stand
+experiment, table, data and faculty build the binary first. Anywhere among their arguments stand
   --release         the release profile (the dev profile is optimised too, and shared with the tests)
-  --features LIST   wgpu, cuda, hub; `--device cuda` and `--device wgpu` imply their feature";
+  --features LIST   wgpu, cuda, hub, parquet; `--device cuda` and `--device wgpu` imply their feature";
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", about = "The runner of the repository", after_help = BUILD_HELP, max_term_width = 100)]
@@ -41,6 +41,12 @@ enum Task {
     /// Render the table of a run anew, or check it: `cargo xtask table quickstart --check`
     Table {
         /// What `faculty table` takes
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Data sets by name: `cargo xtask data list`, `get NAME`, `check`
+    Data {
+        /// What `faculty data` takes
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
@@ -80,6 +86,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().task {
         Task::Experiment { arguments } => faculty::run("experiment", arguments),
         Task::Table { arguments } => faculty::run("table", arguments),
+        Task::Data { arguments } => faculty::run_any([vec!["data".to_owned()], arguments].concat()),
         Task::Faculty { arguments } => faculty::run_any(arguments),
         Task::Test { arguments } => {
             workspace::become_program(workspace::cargo().args(["test", "--workspace"]).args(arguments))

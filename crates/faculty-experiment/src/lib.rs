@@ -31,7 +31,10 @@ mod unknown;
 
 pub use access::{GuardedTexts, access_words};
 pub use data::{
-    DataPlaces, DataSet, ExperimentData, LabelledTexts, OpenedFile, SelectionNotes, Source, TeacherTexts, read_data,
+    Amounts, CheckedSet, DataPlaces, DataSet, DeclaredSet, ExperimentData, HubSource, LabelledTexts, NoiseRows, OWN_SETS,
+    OpenedFile, PerClass, Presence, ReadRows, Registry, SelectionNotes, SetRows, Source, SplitFacts, TeacherTexts, TestSet,
+    TextSet,
+    by_hand, check_set, get_set, missing_sources, presence, read_data, read_texts,
 };
 pub use diff::{Difference, describe_differences, differences};
 pub use faculty_methods::DataAccess;
@@ -41,11 +44,12 @@ pub use manifest::{Manifest, ModelRecord};
 pub use plan::{Cell, Plan, PlannedTeacher, RunSettings};
 pub use precision::Precisions;
 pub use raw::{
-    CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord, append_raw, exact,
+    CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetAccuracy, SetupRecord, TableRecord, TeacherRecord, append_raw, exact,
     read_raw,
 };
 pub use run::{
-    ExperimentOptions, ExperimentSummary, Prepared, check_run, prepare_experiment, render_run, run_experiment,
+    ExperimentOptions, ExperimentSummary, Prepared, check_run, missing_data, prepare_experiment, render_run,
+    run_experiment,
 };
 pub use rundir::{Resolved, RunDir, StagedCell};
 pub use seeds::parse_seeds;

@@ -1,6 +1,6 @@
 //! From a configuration and its data to the work: teachers, scans, cells, each with the hash of what determines it.
 
-use crate::data::ExperimentData;
+use crate::data::{Amounts, ExperimentData};
 use crate::schema::{ExperimentFile, SelectionOn};
 use faculty_core::{Error, Result, hash_bytes};
 use faculty_methods::DataAccess;
@@ -75,12 +75,14 @@ pub struct Plan {
     pub teachers: Vec<PlannedTeacher>,
     /// What teachers are asked for every transfer text; rows share it.
     pub asks: Vec<Ask>,
-    /// Texts of the transfer set.
+    /// Texts of the transfer set, noise rows included.
     pub transfer_texts: usize,
     /// Texts that measure.
     pub test_texts: usize,
     /// Classes of the union.
     pub classes: usize,
+    /// How many rows went where.
+    pub amounts: Amounts,
     /// The cells in the order of the work.
     pub cells: Vec<Cell>,
     /// Forward passes of teachers over single texts: transfer and measuring texts, all teachers, all passes.
@@ -118,9 +120,10 @@ impl Plan {
             .collect();
         let chosen = |row: usize| only.is_none_or(|only| only == row);
         let asks = asks(experiment, &chosen);
-        let cells = cells(experiment, run, data.transfer.len(), &chosen)?;
+        let cells = cells(experiment, run, data, &chosen)?;
+        let transfer_texts = data.transfer.len() + data.noise.len();
         let passes_of = |ask: &Ask| 1 + ask.passes.as_ref().map_or(0, |passes| passes.count as usize);
-        let transfer: usize = asks.iter().map(|ask| data.transfer.len() * passes_of(ask)).sum();
+        let transfer: usize = asks.iter().map(|ask| transfer_texts * passes_of(ask)).sum();
         let test: usize = match experiment.scan.selection_on {
             SelectionOn::Test => asks.iter().map(|ask| data.test.len() * passes_of(ask)).sum(),
             SelectionOn::Transfer => data.test.len(),
@@ -132,7 +135,8 @@ impl Plan {
             teacher_passes: teachers.len() * (transfer + test),
             teachers,
             asks,
-            transfer_texts: data.transfer.len(),
+            transfer_texts,
+            amounts: data.amounts.clone(),
             test_texts: data.test.len(),
             classes: data.union.len(),
             cells,
@@ -152,6 +156,9 @@ impl Plan {
             "data {}: {} classes, {} transfer texts, {} measuring texts",
             self.data, self.classes, self.transfer_texts, self.test_texts
         );
+        for line in self.amounts.describe() {
+            let _ = writeln!(text, "  {line}");
+        }
         let _ = writeln!(text, "\nteachers");
         for teacher in &self.teachers {
             let _ = match &teacher.model {
@@ -219,7 +226,7 @@ pub(crate) fn ask_for(experiment: &ExperimentFile, passes: Passes) -> Ask {
 fn cells(
     experiment: &ExperimentFile,
     run: &RunSettings,
-    transfer_texts: usize,
+    data: &ExperimentData,
     chosen: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<Cell>> {
     use crate::schema::KeepStudents;
@@ -228,6 +235,7 @@ fn cells(
     let mut cells = Vec::new();
     let mut push = |row: usize, seed: Option<u64>| -> Result<()> {
         let section = &experiment.rows[row];
+        let texts = data.training_texts(section.access() == DataAccess::Labelled);
         let keeps_student = section.trains_student()
             && match experiment.table.keep_students {
                 KeepStudents::All => true,
@@ -239,7 +247,7 @@ fn cells(
             name: section.name.clone(),
             seed,
             access: section.access(),
-            updates: if section.trains_student() { experiment.student.train.steps(transfer_texts) } else { 0 },
+            updates: if section.trains_student() { experiment.student.train.steps(texts) } else { 0 },
             keeps_student,
             hash: cell_hash(experiment, run, row, seed)?,
         });

@@ -122,6 +122,17 @@ pub struct Seconds {
     pub evaluate: f64,
 }
 
+/// Accuracy on the measuring texts of one of several data sets.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct SetAccuracy {
+    /// The set's name.
+    pub set: String,
+    /// Its measuring texts.
+    pub texts: usize,
+    /// Share of them whose highest-scoring class, among all classes of the union, is the true one.
+    pub accuracy: f64,
+}
+
 /// The result of one row at one seed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CellRecord {
@@ -137,6 +148,9 @@ pub struct CellRecord {
     pub metrics: Option<Classification>,
     /// Accuracy on every teacher's labels, in teacher order.
     pub slices: Vec<SliceAccuracy>,
+    /// Accuracy on the measuring texts of each of several data sets; empty for one set alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub test_sets: Vec<SetAccuracy>,
     /// Teacher selection of the row's gate.
     pub selection: Option<Selection>,
     /// Accuracy of the gate's own target on the measuring texts, where it was scanned: what a student that learnt its

@@ -1,12 +1,13 @@
-//! Downloads a model into the Hugging Face cache (feature `hub`).
+//! Downloads a model, or a file of a data set, into the Hugging Face cache (feature `hub`).
 
 use crate::cache::{self, Cached};
+use crate::dataset::DatasetId;
 use crate::environment::Environment;
 use crate::reference::HubId;
 use crate::weights::{INDEX, Index, SINGLE};
 use faculty_core::{Error, ErrorKind, Event, Observer, Result, hash_file, write_atomically};
 use hf_hub::api::Progress;
-use hf_hub::api::sync::{ApiBuilder, ApiError, ApiRepo};
+use hf_hub::api::sync::{Api, ApiBuilder, ApiError, ApiRepo};
 use hf_hub::{Cache, Repo, RepoType};
 use std::path::{Path, PathBuf};
 
@@ -29,15 +30,7 @@ const SMALL_FILES: [&str; 9] = [
 ///
 /// The revision becomes known to the cache only when every file is there, so that a broken download is never used.
 pub(crate) fn download(id: &HubId, environment: &Environment, observer: &dyn Observer) -> Result<PathBuf> {
-    let cache_dir = std::path::absolute(environment.hub_cache()?).map_err(|e| Error::io("find", "the cache", e))?;
-    let endpoint = environment.hf_endpoint.clone().unwrap_or_else(|| ENDPOINT.to_owned());
-    let api = ApiBuilder::from_cache(Cache::new(cache_dir.clone()))
-        .with_progress(false)
-        .with_retries(2)
-        .with_endpoint(endpoint.trim_end_matches('/').to_owned())
-        .with_token(environment.token())
-        .build()
-        .map_err(|e| explain(e, id, &endpoint))?;
+    let (api, endpoint, cache_dir) = connect(id, environment)?;
     let repo = |revision: &str| api.repo(Repo::with_revision(id.repository(), RepoType::Model, revision.to_owned()));
     let info = repo(id.revision()).info().map_err(|e| explain(e, id, &endpoint))?;
     if !cache::is_commit(&info.sha) {
@@ -73,6 +66,33 @@ pub(crate) fn download(id: &HubId, environment: &Environment, observer: &dyn Obs
         Cached::Incomplete { missing, .. } => Err(Error::input(format!("the download of `{id}` lacks {missing}"))),
         Cached::Absent => Err(Error::internal(format!("the download of `{id}` is not in its cache"))),
     }
+}
+
+/// Downloads one file of a data set at its commit.
+pub(crate) fn download_dataset_file(
+    id: &DatasetId,
+    file: &str,
+    environment: &Environment,
+    observer: &dyn Observer,
+) -> Result<PathBuf> {
+    let hub_id = id.hub_id();
+    let (api, endpoint, _) = connect(hub_id, environment)?;
+    let repo = api.repo(Repo::with_revision(id.repository(), RepoType::Dataset, id.commit().to_owned()));
+    Source { repo, id: hub_id, endpoint: &endpoint, observer }.fetch(file)
+}
+
+/// The client, the endpoint it asks, and the cache it fills.
+fn connect(id: &HubId, environment: &Environment) -> Result<(Api, String, PathBuf)> {
+    let cache_dir = std::path::absolute(environment.hub_cache()?).map_err(|e| Error::io("find", "the cache", e))?;
+    let endpoint = environment.hf_endpoint.clone().unwrap_or_else(|| ENDPOINT.to_owned());
+    let api = ApiBuilder::from_cache(Cache::new(cache_dir.clone()))
+        .with_progress(false)
+        .with_retries(2)
+        .with_endpoint(endpoint.trim_end_matches('/').to_owned())
+        .with_token(environment.token())
+        .build()
+        .map_err(|e| explain(e, id, &endpoint))?;
+    Ok((api, endpoint, cache_dir))
 }
 
 struct Source<'a> {
@@ -159,9 +179,9 @@ fn explain(error: ApiError, id: &HubId, endpoint: &str) -> Error {
     let failed = Error::new(ErrorKind::Io, format!("cannot download `{id}` from {endpoint}: {message}"));
     match status {
         Some(401 | 403) => failed.help(
-            "the model is private, gated or does not exist: set HF_TOKEN to a token with access, and accept its terms",
+            "it is private, gated or does not exist: set HF_TOKEN to a token with access, and accept its terms",
         ),
         Some(404) => failed.help("check the name and the revision"),
-        _ => failed.help("check the network, HF_ENDPOINT and the proxy settings; or pass a local directory"),
+        _ => failed.help("check the network, HF_ENDPOINT and the proxy settings; or pass a local directory or file"),
     }
 }

@@ -25,6 +25,7 @@
 
 mod cache;
 mod convert;
+mod dataset;
 #[cfg(feature = "hub")]
 mod download;
 mod environment;
@@ -37,6 +38,7 @@ mod reference;
 mod weights;
 mod write;
 
+pub use dataset::{DatasetId, check_file_in_repository, resolve_dataset_file};
 pub use environment::{Environment, cache_root};
 pub use model_dir::ModelDir;
 pub use pocket::{

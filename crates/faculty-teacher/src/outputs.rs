@@ -65,6 +65,28 @@ impl TeacherOutputs {
         self.logits.is_empty()
     }
 
+    /// The outputs of the given texts alone, in their order.
+    ///
+    /// # Panics
+    /// Panics if there is no such text.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let matrix = |values: &[f32]| -> Vec<f32> {
+            rows.iter().flat_map(|&row| &values[row * self.classes..(row + 1) * self.classes]).copied().collect()
+        };
+        let vector = |values: &[f32]| -> Vec<f32> { rows.iter().map(|&row| values[row]).collect() };
+        Self {
+            classes: self.classes,
+            logits: matrix(&self.logits),
+            passes: self.passes.as_ref().map(|passes| PassArrays {
+                mean_probabilities: matrix(&passes.mean_probabilities),
+                mean_entropy: vector(&passes.mean_entropy),
+                variance: vector(&passes.variance),
+            }),
+            truncated: self.truncated,
+        }
+    }
+
     /// The outputs of the given texts as tensors.
     pub fn view(&self, rows: &[usize], device: &Device) -> TeacherView {
         let matrix = |values: &[f32], width: usize| {

@@ -16,6 +16,8 @@ pub enum Format {
     Tsv,
     /// One text a line (`.txt`).
     Lines,
+    /// Parquet (`.parquet`); read by builds with the feature `parquet`.
+    Parquet,
 }
 
 /// The compression around a data file.
@@ -29,7 +31,7 @@ pub enum Compression {
     Zstd,
 }
 
-const KNOWN: &str = ".jsonl, .ndjson, .csv, .tsv or .txt, each also with .gz or .zst behind it";
+const KNOWN: &str = ".jsonl, .ndjson, .csv, .tsv or .txt, each also with .gz or .zst behind it; or .parquet";
 
 impl Format {
     /// Format and compression from the file name: `queries.csv.gz` is CSV in gzip. Case does not matter.
@@ -49,6 +51,7 @@ impl Format {
             Some("csv") => Self::Csv,
             Some("tsv") => Self::Tsv,
             Some("txt") => Self::Lines,
+            Some("parquet") if compression == Compression::None => Self::Parquet,
             Some("json") => {
                 return Err(Error::input("one JSON document is not read; write one JSON object a line")
                     .file(path)

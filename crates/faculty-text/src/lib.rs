@@ -26,6 +26,7 @@ mod format;
 mod json_rows;
 mod lines;
 mod max_length;
+mod parquet_rows;
 mod read;
 mod report;
 mod tokenizer;

@@ -3,7 +3,7 @@
 use crate::collect::Collector;
 use crate::decompress::{empty, open};
 use crate::lines::Lines;
-use crate::{Compression, Corpus, Format, csv_rows, json_rows};
+use crate::{Compression, Corpus, Format, csv_rows, json_rows, parquet_rows};
 use faculty_core::{Error, Result};
 use std::path::Path;
 
@@ -60,7 +60,8 @@ impl ReadOptions {
     }
 }
 
-/// Reads a JSONL, CSV, TSV or plain-text file, plain or compressed (`.gz`, `.zst`).
+/// Reads a JSONL, CSV, TSV or plain-text file, plain or compressed (`.gz`, `.zst`), or a Parquet file (feature `parquet`;
+/// rows count as lines from 1).
 ///
 /// CSV and TSV need a header row; fields may be quoted, quotes in them doubled, line breaks in them kept; lines that
 /// are wholly blank are no rows there. In the other formats a blank line is a broken row ("empty text").
@@ -81,13 +82,15 @@ pub fn read_corpus(path: &Path, options: &ReadOptions) -> Result<Corpus> {
     if options.limit == Some(0) {
         return Err(Error::input("is 0").key("limit").expected("at least one text"));
     }
-    let source = open(path, compression)?;
     let mut rows = Collector::new(path, &options);
+    let stream = || open(path, compression);
+    let lines = || Ok::<_, Error>(Lines::new(path, compression, stream()?));
     match format {
-        Format::Jsonl => json_rows::read(Lines::new(path, compression, source), path, &options, &mut rows)?,
-        Format::Csv => csv_rows::read(source, b',', path, compression, &options, &mut rows)?,
-        Format::Tsv => csv_rows::read(source, b'\t', path, compression, &options, &mut rows)?,
-        Format::Lines => read_plain(Lines::new(path, compression, source), path, &options, &mut rows)?,
+        Format::Jsonl => json_rows::read(lines()?, path, &options, &mut rows)?,
+        Format::Csv => csv_rows::read(stream()?, b',', path, compression, &options, &mut rows)?,
+        Format::Tsv => csv_rows::read(stream()?, b'\t', path, compression, &options, &mut rows)?,
+        Format::Lines => read_plain(lines()?, path, &options, &mut rows)?,
+        Format::Parquet => parquet_rows::read(path, &options, &mut rows)?,
     }
     let corpus = rows.finish(empty)?;
     tracing::debug!(

@@ -29,6 +29,7 @@ const OWNED: &[(&str, &[&str])] = &[
     ("safetensors", &["faculty-hub"]),
     ("hf-hub", &["faculty-hub"]),
     ("tokenizers", &["faculty-text"]),
+    ("parquet", &["faculty-text"]),
     ("gemm", &["faculty-nn"]),
     ("config", &["faculty-experiment"]),
     ("clap", &["faculty", "xtask"]),

@@ -61,14 +61,10 @@ pub(super) fn clinc150() -> Result<DataSet> {
     };
     let (train, dev, test) = (read(&TRAIN)?, read(&DEV)?, read(&TEST)?);
     Ok(DataSet {
-        name: "clinc150".to_owned(),
-        labels,
         domains,
-        train,
-        dev: Some(dev),
-        test,
         files,
         notes: vec!["CLINC150: Larson et al., EMNLP-IJCNLP 2019, CC BY 3.0".to_owned()],
+        ..DataSet::of_splits("clinc150".to_owned(), labels, train, Some(dev), test)
     })
 }
 

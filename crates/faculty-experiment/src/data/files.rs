@@ -31,16 +31,8 @@ pub(super) fn read(section: &DataSection, places: &DataPlaces) -> Result<DataSet
         let classes = corpus.resolve_labels(&labels)?;
         Ok(LabelledTexts { texts: corpus.texts, labels: classes })
     };
-    Ok(DataSet {
-        name: "files".to_owned(),
-        domains: Vec::new(),
-        train: resolve(train)?,
-        dev: dev.map(resolve).transpose()?,
-        test: resolve(test)?,
-        labels,
-        files,
-        notes,
-    })
+    let (train, dev, test) = (resolve(train)?, dev.map(&resolve).transpose()?, resolve(test)?);
+    Ok(DataSet { files, notes, ..DataSet::of_splits("files".to_owned(), labels, train, dev, test) })
 }
 
 /// Labels of the training file: integers in their order, names in theirs, so that a reshuffled file is the same task.

@@ -1,16 +1,34 @@
 //! Where texts come from, and how they are shared out between teams, transfer set and test.
 
+mod amounts;
+mod described;
+mod dev_share;
 mod embedded;
 mod files;
 mod folder;
+mod joined;
 mod jsonl;
+mod noise;
+mod parts;
+mod registry;
+mod source;
 mod split;
+mod text_sets;
 
-pub use split::{ExperimentData, SelectionNotes, TeacherTexts};
+pub use amounts::{Amounts, ReadRows};
+pub use noise::NoiseRows;
+pub use registry::{
+    CheckedSet, DeclaredSet, HubSource, OWN_SETS, PerClass, Presence, Registry, SplitFacts, by_hand, check_set, get_set,
+    presence,
+};
+pub use source::Source;
+pub use split::{ExperimentData, SelectionNotes, TeacherTexts, TestSet};
+pub use text_sets::TextSet;
 
 use crate::schema::DataSection;
-use faculty_core::{Error, LabelSpace, Result, nearest};
+use faculty_core::{LabelSpace, Result};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 /// Texts with one class index each.
@@ -42,13 +60,19 @@ impl LabelledTexts {
 /// A file that a run opened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenedFile {
-    /// Its path, or `embedded:...`.
+    /// Its path, or `embedded:...`, or `registry:...` for a declaration.
     pub name: String,
-    /// SHA-256 of its content.
+    /// SHA-256 of its content; of a declaration, of what it says about the meaning of the files.
     pub sha256: String,
     /// Usable rows, for data files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<usize>,
+}
+
+impl OpenedFile {
+    fn declaration(name: &str, set: &DeclaredSet) -> Self {
+        Self { name: format!("registry:{name}"), sha256: set.meaning(), rows: None }
+    }
 }
 
 /// A whole data set: every split, every class.
@@ -66,10 +90,59 @@ pub struct DataSet {
     pub dev: Option<LabelledTexts>,
     /// What measures.
     pub test: LabelledTexts,
+    /// True if `dev` was taken out of the training split here.
+    pub dev_is_carved: bool,
+    /// The sets that were put together, in the order of their rows; empty for one set alone.
+    pub sets: Vec<SetRows>,
+    /// Texts of another set, for noise.
+    pub other_texts: Vec<String>,
+    /// Texts that belong to no class.
+    pub out_of_scope: Option<Vec<String>>,
     /// What was opened.
     pub files: Vec<OpenedFile>,
     /// Things a reader of the table should know (attribution, broken rows).
     pub notes: Vec<String>,
+}
+
+/// Where the rows of one of several sets lie in the splits of the whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SetRows {
+    /// The set's name.
+    pub name: String,
+    /// Its labels, by their names in the whole.
+    pub labels: Vec<String>,
+    /// Its rows of the training split.
+    pub train: Range<usize>,
+    /// Its rows of the development split.
+    pub dev: Range<usize>,
+    /// Its rows of the test split.
+    pub test: Range<usize>,
+}
+
+impl DataSet {
+    /// Splits without anything beside them.
+    pub(crate) fn of_splits(
+        name: String,
+        labels: LabelSpace,
+        train: LabelledTexts,
+        dev: Option<LabelledTexts>,
+        test: LabelledTexts,
+    ) -> Self {
+        Self {
+            name,
+            labels,
+            domains: Vec::new(),
+            train,
+            dev,
+            test,
+            dev_is_carved: false,
+            sets: Vec::new(),
+            other_texts: Vec::new(),
+            out_of_scope: None,
+            files: Vec::new(),
+            notes: Vec::new(),
+        }
+    }
 }
 
 /// Where data folders may lie.
@@ -82,73 +155,74 @@ pub struct DataPlaces {
 }
 
 impl DataPlaces {
-    /// `data_dir` if it is given, else `FACULTY_DATA`.
+    /// `data_dir` if it is given, else `FACULTY_DATA`, else `data` in Faculty's cache if `faculty data get` made it.
     pub fn new(data_dir: Option<PathBuf>, experiment: &Path) -> Self {
-        let data_dir =
-            data_dir.or_else(|| std::env::var_os("FACULTY_DATA").filter(|value| !value.is_empty()).map(PathBuf::from));
+        let named = || std::env::var_os("FACULTY_DATA").filter(|value| !value.is_empty()).map(PathBuf::from);
+        let cached = || Some(faculty_hub::cache_root().ok()?.join("data")).filter(|dir| dir.is_dir());
+        let data_dir = data_dir.or_else(named).or_else(cached);
         Self { data_dir, relative_to: experiment.parent().map(Path::to_path_buf).unwrap_or_default() }
     }
 }
 
-/// The kinds of sources a `data.source` may name.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// The embedded CLINC150.
-    Clinc150,
-    /// A folder below [`DataPlaces::data_dir`].
-    Folder(String),
-    /// The files named in the experiment.
-    Files,
-}
-
-impl Source {
-    /// Reads `data.source`.
-    ///
-    /// # Errors
-    /// Fails if there is no such source; the nearest is suggested.
-    pub fn parse(text: &str) -> Result<Self> {
-        match text.split_once(':') {
-            Some(("folder", name)) => {
-                let safe = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.'));
-                if name.is_empty() || !safe || name.starts_with('.') {
-                    return Err(Error::input(format!("`{name}` is no folder name"))
-                        .key("data.source")
-                        .expected("folder:NAME"));
-                }
-                Ok(Self::Folder(name.to_owned()))
-            }
-            None if text == "clinc150" => Ok(Self::Clinc150),
-            None if text == "files" => Ok(Self::Files),
-            _ => {
-                let error = Error::input(format!("there is no data source `{text}`"))
-                    .key("data.source")
-                    .expected("clinc150, folder:NAME or files");
-                Err(match nearest(text, ["clinc150", "folder:", "files"]) {
-                    Some(near) => error.help(format!("did you mean `{near}`?")),
-                    None => error,
-                })
-            }
-        }
-    }
-
-    /// True if the source is there, so that tests and sweeps can pass over what this machine lacks.
-    pub fn is_available(&self, places: &DataPlaces) -> bool {
-        match self {
-            Self::Clinc150 | Self::Files => true,
-            Self::Folder(name) => places.data_dir.as_ref().is_some_and(|dir| dir.join(name).is_dir()),
-        }
-    }
-}
-
-/// Reads every split of the experiment's source and checks its rows, labels and hashes.
+/// Reads every split of the experiment's source, or of its several sets, and checks rows, labels and hashes; texts for noise
+/// and out-of-scope texts are read along.
 ///
 /// # Errors
-/// Fails if the source is unknown or absent, a file is damaged, its hash or counts are not the recorded ones, or a label
-/// is not in the label space.
+/// Fails if a source is unknown or absent (the message says how to get it), a file is damaged, its hash or counts are not
+/// the recorded ones, or a label is not in the label space.
 pub fn read_data(section: &DataSection, places: &DataPlaces) -> Result<DataSet> {
-    match Source::parse(&section.source)? {
-        Source::Clinc150 => embedded::clinc150(),
-        Source::Folder(name) => folder::read(&name, places),
-        Source::Files => files::read(section, places),
+    let registry = Registry::load(places)?;
+    let names: Vec<&str> = source::names(section).map(source::plain_name).collect();
+    registry.refuse_same_texts(&names)?;
+    let mut data = match section.sets.is_empty() {
+        true => {
+            let data = Source::parse_in(&section.source, &registry)?.read(section, places, &registry)?;
+            dev_share::carve_if_asked(data, section)?
+        }
+        false => joined::read(section, places, &registry)?,
+    };
+    if let Some(other) = section.noise.as_ref().and_then(|noise| noise.other.as_ref()) {
+        let texts = text_sets::read(&other.source, text_sets::Wanted::InDomain, places, &registry)
+            .map_err(|error| error.key("data.noise.other.source"))?;
+        data.other_texts = texts.texts;
+        data.files.extend(texts.files);
+        data.notes.extend(texts.notes);
     }
+    if let Some(source) = &section.out_of_scope {
+        let texts = text_sets::read(source, text_sets::Wanted::OutOfScope, places, &registry)
+            .map_err(|error| error.key("data.out_of_scope"))?;
+        data.out_of_scope = Some(texts.texts);
+        data.files.extend(texts.files);
+        data.notes.extend(texts.notes);
+    }
+    Ok(data)
+}
+
+/// The texts of a source alone: those of a set without labels, or the training texts of a labelled one.
+///
+/// # Errors
+/// Fails as [`read_data`].
+pub fn read_texts(source: &str, places: &DataPlaces) -> Result<TextSet> {
+    text_sets::read(source, text_sets::Wanted::InDomain, places, &Registry::load(places)?)
+}
+
+/// The sources of an experiment that this machine lacks, so that tests and sweeps can pass over it.
+///
+/// # Errors
+/// Fails if a source is unknown, or the user's own declarations are broken.
+pub fn missing_sources(section: &DataSection, places: &DataPlaces) -> Result<Vec<String>> {
+    let registry = Registry::load(places)?;
+    let mut missing = Vec::new();
+    for name in source::names(section) {
+        if !Source::parse_in(name, &registry)?.is_available(places) {
+            missing.push(name.to_owned());
+        }
+    }
+    if let Some(name) = &section.out_of_scope
+        && !missing.contains(name)
+        && !text_sets::has_out_of_scope(name, places, &registry)?
+    {
+        missing.push(name.clone());
+    }
+    Ok(missing)
 }

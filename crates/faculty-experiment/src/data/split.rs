@@ -1,9 +1,14 @@
 //! Sharing out: private texts for every team, other texts for the transfer set, the test split for measuring.
 
-use super::{DataSet, LabelledTexts, OpenedFile};
+use super::amounts::Amounts;
+use super::noise::{self, NoiseRows};
+use super::parts::{Part, parts};
+use super::{DataSet, LabelledTexts, OpenedFile, SetRows};
 use crate::schema::{DataSection, EvaluateOn, Limit};
-use faculty_core::{Error, LabelSpace, Result, nearest};
-use std::collections::{BTreeMap, HashSet};
+use faculty_core::{Error, LabelSpace, Result, Stream};
+use faculty_student::StudentStart;
+use std::collections::HashSet;
+use std::ops::Range;
 
 /// A team: its labels and its private texts.
 #[derive(Debug, Clone)]
@@ -14,6 +19,10 @@ pub struct TeacherTexts {
     pub labels: LabelSpace,
     /// A model that exists already; then `texts` is empty.
     pub model: Option<String>,
+    /// Its own pretrained encoder, in place of the experiment's.
+    pub init: Option<StudentStart>,
+    /// Its encoder is cut to so many layers, in place of the experiment's number.
+    pub layers: Option<usize>,
     /// Its private texts, with classes in `labels`.
     pub texts: LabelledTexts,
 }
@@ -26,6 +35,17 @@ pub struct SelectionNotes {
     pub duplicates: usize,
     /// Classes whose texts ran out before the transfer set had its share.
     pub short_classes: usize,
+    /// Out-of-scope texts passed over because an equal text is in another part.
+    pub out_of_scope_repeats: usize,
+}
+
+/// The measuring texts of one of several data sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestSet {
+    /// The set's name.
+    pub name: String,
+    /// Its rows of the measuring texts.
+    pub rows: Range<usize>,
 }
 
 /// The data of an experiment, shared out. No text is in two parts.
@@ -39,21 +59,32 @@ pub struct ExperimentData {
     pub union: LabelSpace,
     /// The transfer set. Its labels are for the ceiling alone, behind [`crate::GuardedTexts`].
     pub transfer: LabelledTexts,
+    /// Rows without a label that stand behind those of the transfer set.
+    pub noise: NoiseRows,
+    /// If given, each seed's students learn from so many texts of the transfer set only.
+    pub few_shot: Option<usize>,
     /// What measures.
     pub test: LabelledTexts,
+    /// Of several data sets, which rows of `test` are whose; empty for one set alone.
+    pub test_sets: Vec<TestSet>,
+    /// Texts that belong to no class.
+    pub out_of_scope: Option<Vec<String>>,
     /// What was opened.
     pub files: Vec<OpenedFile>,
     /// Remarks for the reader.
     pub notes: Vec<String>,
     /// What the selection met.
     pub selection: SelectionNotes,
+    /// How many rows went where.
+    pub amounts: Amounts,
 }
 
 impl ExperimentData {
     /// Shares out a data set as `[data]` says. `model_labels` gives the labels of teachers that exist already.
     ///
     /// Texts are taken in the order of the file: of each class the first ones for its teachers, the next ones for the
-    /// transfer set, so that a larger transfer set never moves a teacher's texts.
+    /// transfer set, so that a larger transfer set never moves a teacher's texts. Of several data sets, every limit counts
+    /// in each of them.
     ///
     /// # Errors
     /// Fails if a domain or label is unknown (the nearest is suggested), a class has too few texts, or the measuring
@@ -63,135 +94,279 @@ impl ExperimentData {
         data: DataSet,
         model_labels: &dyn Fn(&str) -> Result<LabelSpace>,
     ) -> Result<Self> {
-        let owned = owned_labels(section, &data, model_labels)?;
-        let union = LabelSpace::new(first_appearances(owned.iter().map(|(_, _, labels)| labels)))?;
-        let measuring = match section.evaluate_on {
-            EvaluateOn::Test => data.test,
-            EvaluateOn::Dev => data.dev.ok_or_else(|| {
-                Error::input(format!("`{}` has no development split", data.name)).key("data.evaluate_on")
-            })?,
-        };
-        // Class index of the data set -> class index of the union.
-        let in_union: Vec<Option<usize>> = data.labels.names().iter().map(|name| union.index_of(name)).collect();
+        let owned = parts(section, &data, model_labels)?;
+        let union = LabelSpace::new(first_appearances(owned.iter().map(|part| &part.labels)))?;
         for name in union.names() {
             data.labels.resolve(name)?;
         }
-        let mut test = LabelledTexts::default();
-        let mut counts = vec![0_usize; union.len()];
-        for (text, &label) in measuring.texts.into_iter().zip(&measuring.labels) {
-            if let Some(class) = in_union[label]
-                && !section.test_texts_per_class.is_reached(counts[class])
-            {
-                counts[class] += 1;
-                test.push(text, class);
+        let mut amounts = Amounts::of(&data);
+        // Class index of the data set -> class index of the union.
+        let in_union: Vec<Option<usize>> = data.labels.names().iter().map(|name| union.index_of(name)).collect();
+        let (measuring, other) = match section.evaluate_on {
+            EvaluateOn::Test => (data.test, data.dev),
+            EvaluateOn::Dev => {
+                let dev = data.dev.ok_or_else(|| {
+                    Error::input(format!("`{}` has no development split", data.name))
+                        .key("data.evaluate_on")
+                        .help("data.dev_share takes one out of the training split")
+                })?;
+                (dev, Some(data.test))
             }
+        };
+        let mut seen: HashSet<String> = HashSet::new();
+        // A dev split that was taken out of the training texts: whichever of the two measures, the parts stay the same.
+        if let Some(other) = other.filter(|_| data.dev_is_carved) {
+            seen.extend(other.texts.iter().map(|text| normal_form(text)));
         }
-        let mut seen: HashSet<String> = test.texts.iter().map(|text| normal_form(text)).collect();
-        let mut teachers: Vec<TeacherTexts> = owned
-            .into_iter()
-            .map(|(name, model, labels)| {
-                Ok(TeacherTexts { name, model, labels: LabelSpace::new(labels)?, texts: LabelledTexts::default() })
-            })
-            .collect::<Result<_>>()?;
+        let ranges = |range: fn(&SetRows) -> Range<usize>| Sets::new(data.sets.iter().map(range).collect());
+        let measuring_sets = match section.evaluate_on {
+            EvaluateOn::Test => ranges(|set| set.test.clone()),
+            EvaluateOn::Dev => ranges(|set| set.dev.clone()),
+        };
+        let (test, test_sets) = choose_test(section, measuring, &measuring_sets, &in_union, union.len(), &data.sets);
+        seen.extend(test.texts.iter().map(|text| normal_form(text)));
+
+        let train_sets = ranges(|set| set.train.clone());
+        let mut sharing = Sharing::new(section, &owned, &union, &data.labels, &data.train.labels, &train_sets);
         let mut selection = SelectionNotes::default();
+        let mut teachers: Vec<TeacherTexts> = owned.into_iter().map(teacher).collect::<Result<_>>()?;
         let mut transfer = LabelledTexts::default();
-        let mut transfer_counts = vec![0_usize; union.len()];
-        let mut teacher_counts: Vec<BTreeMap<usize, usize>> = vec![BTreeMap::new(); teachers.len()];
-        for (text, &label) in data.train.texts.into_iter().zip(&data.train.labels) {
-            let Some(class) = in_union[label] else { continue };
-            let name = data.labels.name(label).unwrap_or_default();
+        for (row, (text, &label)) in data.train.texts.into_iter().zip(&data.train.labels).enumerate() {
+            let Some(class) = in_union[label] else {
+                amounts.foreign += 1;
+                continue;
+            };
             if !seen.insert(normal_form(&text)) {
                 selection.duplicates += 1;
                 continue;
             }
-            let wants = teachers.iter().enumerate().find_map(|(index, teacher)| {
-                let own_class = teacher.labels.index_of(name)?;
-                let count = teacher_counts[index].get(&own_class).copied().unwrap_or(0);
-                let open = teacher.model.is_none() && !section.teacher_texts_per_class.is_reached(count);
-                open.then_some((index, own_class))
-            });
-            if let Some((index, own_class)) = wants {
-                *teacher_counts[index].entry(own_class).or_default() += 1;
-                teachers[index].texts.push(text, own_class);
-            } else if !section.transfer_texts_per_class.is_reached(transfer_counts[class]) {
-                transfer_counts[class] += 1;
-                transfer.push(text, class);
+            match sharing.place(train_sets.of(row), label) {
+                Place::Teacher(index) => {
+                    let name = union.name(class).unwrap_or_default();
+                    let own_class = teachers[index].labels.resolve(name)?;
+                    teachers[index].texts.push(text, own_class);
+                }
+                Place::Transfer => transfer.push(text, class),
+                Place::Nowhere => amounts.unused += 1,
             }
         }
-        check_counts(section, &teachers, &teacher_counts, &union, &transfer_counts, &counts)?;
-        if let Limit::At(limit) = section.transfer_texts_per_class {
-            selection.short_classes = transfer_counts.iter().filter(|&&count| count < limit).count();
-        }
-        Ok(Self { name: data.name, teachers, union, transfer, test, files: data.files, notes: data.notes, selection })
-    }
-}
+        check_counts(section, &teachers, &union, &transfer, &test)?;
+        selection.short_classes = sharing.short_classes(&in_union);
 
-type Owned = (String, Option<String>, Vec<String>);
-
-fn owned_labels(
-    section: &DataSection,
-    data: &DataSet,
-    model_labels: &dyn Fn(&str) -> Result<LabelSpace>,
-) -> Result<Vec<Owned>> {
-    if let Some(count) = section.contiguous_teachers {
-        return contiguous(count, &data.labels);
-    }
-    section
-        .teachers
-        .iter()
-        .enumerate()
-        .map(|(index, part)| {
-            let key = format!("data.teacher[{index}]");
-            let labels = match &part.model {
-                Some(model) => model_labels(model).map_err(|error| error.key(format!("{key}.model")))?.names().to_vec(),
-                None => {
-                    let mut labels = Vec::new();
-                    for domain in &part.domains {
-                        labels
-                            .extend(domain_labels(data, domain).map_err(|error| error.key(format!("{key}.domains")))?);
-                    }
-                    for label in &part.labels {
-                        let class = data.labels.resolve(label).map_err(|error| error.key(format!("{key}.labels")))?;
-                        labels.extend(data.labels.name(class).map(str::to_owned));
-                    }
-                    labels
-                }
-            };
-            LabelSpace::new(labels.iter().cloned()).map_err(|error| error.key(key))?;
-            Ok((part.name.clone(), part.model.clone(), labels))
+        let noise = match &section.noise {
+            Some(noise) => noise::draw(noise, &transfer.texts, &data.other_texts, &mut seen)?,
+            None => NoiseRows::default(),
+        };
+        let out_of_scope = data.out_of_scope.map(|texts| {
+            let limit = section.out_of_scope_texts.unwrap_or(texts.len());
+            let total = texts.len();
+            let new: Vec<String> = texts.into_iter().filter(|text| seen.insert(normal_form(text))).collect();
+            selection.out_of_scope_repeats = total - new.len();
+            new.into_iter().take(limit).collect::<Vec<_>>()
+        });
+        amounts.teachers = teachers.iter().map(|teacher| teacher.texts.len()).sum();
+        amounts.transfer = transfer.len();
+        amounts.noise = noise.len();
+        amounts.measuring = test.len();
+        amounts.out_of_scope = out_of_scope.as_ref().map(Vec::len);
+        amounts.duplicates = selection.duplicates;
+        Ok(Self {
+            name: data.name,
+            few_shot: section.few_shot_k.map(|k| (k * union.len()).min(transfer.len())),
+            teachers,
+            union,
+            transfer,
+            noise,
+            test,
+            test_sets,
+            out_of_scope,
+            files: data.files,
+            notes: data.notes,
+            selection,
+            amounts,
         })
-        .collect()
+    }
+
+    /// Every text that a student may learn from: the transfer set, then the noise rows.
+    pub fn transfer_texts(&self) -> Vec<String> {
+        self.transfer.texts.iter().chain(&self.noise.texts).cloned().collect()
+    }
+
+    /// Which rows of [`Self::transfer_texts`] the students of a seed learn from, in their order; `None` = all of them.
+    /// With `labelled`, only rows that have a label.
+    pub fn training_rows(&self, seed: Option<u64>, labelled: bool) -> Option<Vec<usize>> {
+        match (self.few_shot, seed) {
+            (Some(count), Some(seed)) => {
+                let mut rows = Stream::new(seed, "few-shot transfer texts").permutation(self.transfer.len());
+                rows.truncate(count);
+                rows.sort_unstable();
+                Some(rows)
+            }
+            _ if labelled && !self.noise.is_empty() => Some((0..self.transfer.len()).collect()),
+            _ => None,
+        }
+    }
+
+    /// How many texts a student learns from; the same for every seed.
+    pub fn training_texts(&self, labelled: bool) -> usize {
+        match self.few_shot {
+            Some(count) => count,
+            None if labelled => self.transfer.len(),
+            None => self.transfer.len() + self.noise.len(),
+        }
+    }
 }
 
-fn domain_labels(data: &DataSet, domain: &str) -> Result<Vec<String>> {
-    if let Some((_, labels)) = data.domains.iter().find(|(name, _)| name == domain) {
-        return Ok(labels.clone());
+/// Which set a row belongs to: the sets' rows follow one another.
+struct Sets {
+    ends: Vec<usize>,
+}
+
+impl Sets {
+    fn new(ranges: Vec<Range<usize>>) -> Self {
+        Self { ends: ranges.into_iter().map(|range| range.end).collect() }
     }
-    let names: Vec<&str> = data.domains.iter().map(|(name, _)| name.as_str()).collect();
-    let error = Error::input(format!("`{}` has no domain `{domain}`", data.name)).expected(match names.is_empty() {
-        true => "labels: this source has no domains".to_owned(),
-        false => format!("one of {}", names.join(", ")),
-    });
-    Err(match nearest(domain, names) {
-        Some(near) => error.help(format!("did you mean `{near}`?")),
-        None => error,
+
+    fn of(&self, row: usize) -> usize {
+        self.ends.partition_point(|&end| end <= row)
+    }
+
+    /// At least one: a set alone is not listed.
+    fn len(&self) -> usize {
+        self.ends.len().max(1)
+    }
+}
+
+/// Where a training text goes.
+enum Place {
+    Teacher(usize),
+    Transfer,
+    Nowhere,
+}
+
+/// Counts texts by set and label against the limits.
+struct Sharing<'a> {
+    section: &'a DataSection,
+    /// For every label of the data set, the teachers that are trained on it: index, only set, own limit.
+    owners: Vec<Vec<(usize, Option<usize>, Limit)>>,
+    labels: usize,
+    /// Training rows by set and label.
+    totals: Vec<usize>,
+    transfer: Vec<usize>,
+    /// By teacher, then as `totals`.
+    teachers: Vec<Vec<usize>>,
+}
+
+impl<'a> Sharing<'a> {
+    fn new(
+        section: &'a DataSection,
+        parts: &[Part],
+        union: &LabelSpace,
+        labels: &LabelSpace,
+        rows: &[usize],
+        sets: &Sets,
+    ) -> Self {
+        let mut totals = vec![0; sets.len() * labels.len()];
+        for (row, &label) in rows.iter().enumerate() {
+            totals[sets.of(row) * labels.len() + label] += 1;
+        }
+        let owners = labels.names().iter().map(|name| {
+            let trained = parts.iter().enumerate().filter(|(_, part)| part.model.is_none());
+            let owning = trained.filter(|(_, part)| union.index_of(name).is_some() && part.labels.contains(name));
+            owning
+                .map(|(index, part)| {
+                    (index, part.set, part.texts_per_class.unwrap_or(section.teacher_texts_per_class))
+                })
+                .collect()
+        });
+        Self {
+            section,
+            owners: owners.collect(),
+            labels: labels.len(),
+            transfer: vec![0; totals.len()],
+            teachers: vec![vec![0; totals.len()]; parts.len()],
+            totals,
+        }
+    }
+
+    fn place(&mut self, set: usize, label: usize) -> Place {
+        let cell = set * self.labels + label;
+        let total = self.totals[cell];
+        let owners: Vec<_> =
+            self.owners[label].iter().filter(|(_, only, _)| only.is_none_or(|only| only == set)).collect();
+        // A share is that of all owners together.
+        let each = |limit: Limit| match limit {
+            Limit::Percent(_) => limit.of(total).map(|all| (all / owners.len()).max(1)),
+            Limit::At(_) | Limit::All => limit.of(total),
+        };
+        let open = owners
+            .iter()
+            .find(|(teacher, _, limit)| each(*limit).is_none_or(|limit| self.teachers[*teacher][cell] < limit))
+            .map(|(teacher, _, _)| *teacher);
+        if let Some(teacher) = open {
+            self.teachers[teacher][cell] += 1;
+            return Place::Teacher(teacher);
+        }
+        if self.section.transfer_texts_per_class.is_reached(self.transfer[cell], total) {
+            return Place::Nowhere;
+        }
+        self.transfer[cell] += 1;
+        Place::Transfer
+    }
+
+    /// Classes of the union whose texts ran out before the transfer set had its share.
+    fn short_classes(&self, in_union: &[Option<usize>]) -> usize {
+        let Limit::At(limit) = self.section.transfer_texts_per_class else { return 0 };
+        let of_label = |label: usize| -> usize { self.transfer.iter().skip(label).step_by(self.labels).sum() };
+        (0..self.labels).filter(|&label| in_union[label].is_some() && of_label(label) < limit).count()
+    }
+}
+
+fn teacher(part: Part) -> Result<TeacherTexts> {
+    Ok(TeacherTexts {
+        name: part.name,
+        labels: LabelSpace::new(part.labels)?,
+        model: part.model,
+        init: part.init,
+        layers: part.layers,
+        texts: LabelledTexts::default(),
     })
 }
 
-/// Contiguous chunks of floor(C / N) labels, the last teacher takes the rest (lancopku/MUKI).
-fn contiguous(count: usize, labels: &LabelSpace) -> Result<Vec<Owned>> {
-    let chunk = labels.len() / count;
-    if chunk < 2 {
-        return Err(Error::input(format!("{count} teachers share {} labels", labels.len()))
-            .key("data.contiguous_teachers")
-            .expected("at least two labels a teacher"));
+/// The measuring texts of the union's classes, and which of them belong to which set.
+fn choose_test(
+    section: &DataSection,
+    measuring: LabelledTexts,
+    sets: &Sets,
+    in_union: &[Option<usize>],
+    classes: usize,
+    named: &[SetRows],
+) -> (LabelledTexts, Vec<TestSet>) {
+    let mut totals = vec![0_usize; sets.len() * classes];
+    for (row, &label) in measuring.labels.iter().enumerate() {
+        if let Some(class) = in_union[label] {
+            totals[sets.of(row) * classes + class] += 1;
+        }
     }
-    Ok((0..count)
-        .map(|index| {
-            let end = if index + 1 == count { labels.len() } else { (index + 1) * chunk };
-            (format!("part-{}", index + 1), None, labels.names()[index * chunk..end].to_vec())
-        })
-        .collect())
+    let mut counts = vec![0_usize; totals.len()];
+    let mut taken = vec![0_usize; sets.len()];
+    let mut test = LabelledTexts::default();
+    for (row, (text, &label)) in measuring.texts.into_iter().zip(&measuring.labels).enumerate() {
+        let Some(class) = in_union[label] else { continue };
+        let (set, cell) = (sets.of(row), sets.of(row) * classes + class);
+        if !section.test_texts_per_class.is_reached(counts[cell], totals[cell]) {
+            counts[cell] += 1;
+            taken[set] += 1;
+            test.push(text, class);
+        }
+    }
+    let mut start = 0;
+    let test_sets = named.iter().zip(taken).map(|(set, taken)| {
+        let rows = start..start + taken;
+        start = rows.end;
+        TestSet { name: set.name.clone(), rows }
+    });
+    (test, test_sets.collect())
 }
 
 fn first_appearances<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> Vec<String> {
@@ -200,27 +375,32 @@ fn first_appearances<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> Vec<St
 }
 
 /// Texts that differ in case, spaces or punctuation alone are one text.
-fn normal_form(text: &str) -> String {
+pub(super) fn normal_form(text: &str) -> String {
     text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn check_counts(
     section: &DataSection,
     teachers: &[TeacherTexts],
-    teacher_counts: &[BTreeMap<usize, usize>],
     union: &LabelSpace,
-    transfer: &[usize],
-    test: &[usize],
+    transfer: &LabelledTexts,
+    test: &LabelledTexts,
 ) -> Result<()> {
-    for (teacher, counts) in teachers.iter().zip(teacher_counts).filter(|(teacher, _)| teacher.model.is_none()) {
-        for (class, label) in teacher.labels.names().iter().enumerate() {
-            if !counts.contains_key(&class) {
-                return Err(
-                    Error::input(format!("teacher `{}` finds no training text of `{label}`", teacher.name)).key("data")
-                );
-            }
+    let count = |labels: &[usize], classes: usize| {
+        let mut counts = vec![0_usize; classes];
+        labels.iter().for_each(|&label| counts[label] += 1);
+        counts
+    };
+    for teacher in teachers.iter().filter(|teacher| teacher.model.is_none()) {
+        let counts = count(&teacher.texts.labels, teacher.labels.len());
+        if let Some(class) = counts.iter().position(|&count| count == 0) {
+            let label = teacher.labels.name(class).unwrap_or_default();
+            return Err(
+                Error::input(format!("teacher `{}` finds no training text of `{label}`", teacher.name)).key("data")
+            );
         }
     }
+    let (transfer, test) = (count(&transfer.labels, union.len()), count(&test.labels, union.len()));
     for (class, label) in union.names().iter().enumerate() {
         if transfer[class] == 0 {
             return Err(Error::input(format!("no text of `{label}` is left for the transfer set"))

@@ -2,14 +2,15 @@
 
 mod merged;
 
-use super::Work;
+use super::{Work, rows};
 use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
 use crate::access::{GuardedTexts, access_words};
+use crate::data::TestSet;
 use crate::machine::peak_memory;
 use crate::manifest::ModelRecord;
 use crate::plan::Cell;
-use crate::raw::{CellRecord, CellStatus, Seconds, exact};
+use crate::raw::{CellRecord, CellStatus, Seconds, SetAccuracy, exact};
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::metrics::{Predictions, teacher_selection};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream};
@@ -21,6 +22,7 @@ use faculty_model::{Classifier, Tokens};
 use faculty_student::{
     Checkpoints, ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student, resolve_model,
 };
+use std::borrow::Cow;
 use std::time::Instant;
 
 /// Runs cells one by one; what they share is kept between them.
@@ -145,23 +147,31 @@ impl<'a> Runner<'a> {
         let slices: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
         record.metrics = Some(predictions.classification());
         record.slices = predictions.slices(&slices);
+        record.test_sets = by_set(predictions, &self.work.prepared.data.test_sets);
     }
 
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
     fn score_gate(&self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
         let Some(spec) = row.method.gate() else { return Ok(()) };
         let prepared = self.work.prepared;
-        let (outputs, texts) = match prepared.experiment.scan.selection_on {
-            SelectionOn::Test => (&answers.test, &prepared.data.test),
-            SelectionOn::Transfer => (&answers.transfer, &prepared.data.transfer),
+        let data = &prepared.data;
+        let (outputs, labels) = match prepared.experiment.scan.selection_on {
+            SelectionOn::Test => (Cow::Borrowed(answers.test.as_slice()), Cow::Borrowed(data.test.labels.as_slice())),
+            SelectionOn::Transfer => {
+                let chosen = data.training_rows(record.seed, false);
+                let labels = rows::labels(&data.transfer.labels, chosen.as_deref());
+                (rows::outputs(&answers.transfer, chosen.as_deref()), labels)
+            }
         };
-        let set = TransferSet::new(outputs, self.join)?;
+        let set = TransferSet::new(&outputs, self.join)?;
         let gate = gate_table(&spec, &set, self.work.device)?;
         let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
-        record.selection = Some(teacher_selection(&gate.weights, &texts.labels, &knows)?);
+        // Rows without a label (noise) stand behind the others.
+        let labelled = labels.len() * gate.teachers;
+        record.selection = Some(teacher_selection(&gate.weights[..labelled], &labels, &knows)?);
         if prepared.experiment.scan.selection_on == SelectionOn::Test {
             let target = gated_scores(&gate, &set, 1.0, self.work.device)?;
-            let predictions = Predictions::from_probabilities(&target, self.join.classes(), &texts.labels)?;
+            let predictions = Predictions::from_probabilities(&target, self.join.classes(), &labels)?;
             record.target_accuracy = Some(predictions.accuracy());
         }
         Ok(())
@@ -173,9 +183,9 @@ impl<'a> Runner<'a> {
         let data = &prepared.data;
         let guarded = GuardedTexts::new(&row.name, cell.access, &data.transfer.texts, &data.transfer.labels);
         let mut student = self.start_student(seed)?;
-        let texts = guarded.texts()?;
+        guarded.texts()?;
         if self.tokens.is_none() {
-            let transfer = student.tokenize(texts, section.train.max_length)?;
+            let transfer = student.tokenize(&data.transfer_texts(), section.train.max_length)?;
             let test = student.tokenize(&data.test.texts, section.train.max_length)?;
             let truncated = transfer.truncated + test.truncated;
             if truncated > 0 {
@@ -185,16 +195,21 @@ impl<'a> Runner<'a> {
             self.tokens = Some((transfer, test));
         }
         let (tokens, _) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        let labelled = matches!(row.method, MethodSpec::Supervised {});
+        let chosen = data.training_rows(Some(seed), labelled);
+        let tokens = rows::tokens(tokens, chosen.as_deref());
         let total = (section.train.epochs * tokens.len()) as u64;
         self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
         let checkpoints = self.checkpoints(cell);
         let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints);
-        let trained = if matches!(row.method, MethodSpec::Supervised {}) {
-            fine_tune(&mut student, tokens, guarded.labels()?, &section.train, run)
+        let trained = if labelled {
+            let labels = rows::labels(guarded.labels()?, chosen.as_deref());
+            fine_tune(&mut student, &tokens, &labels, &section.train, run)
         } else {
-            let set = TransferSet::new(&answers.transfer, self.join)?;
+            let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
+            let set = TransferSet::new(&outputs, self.join)?;
             let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum);
-            amalgamate(&row.method, &mut student, tokens, set, &section.train, run)
+            amalgamate(&row.method, &mut student, &tokens, set, &section.train, run)
         };
         match trained {
             Ok(report) => {
@@ -271,7 +286,7 @@ impl<'a> Runner<'a> {
                 })
                 .collect(),
             data_access: access_words(row.access()).to_owned(),
-            texts: prepared.data.transfer.len(),
+            texts: prepared.data.training_texts(matches!(row.method, MethodSpec::Supervised {})),
             seeds: vec![seed],
             configuration: toml::to_string(&crate::rundir::Resolved {
                 experiment: prepared.experiment.clone(),
@@ -294,6 +309,17 @@ fn lines<T: serde::Serialize>(records: &[T]) -> Result<String> {
     Ok(text)
 }
 
+/// Accuracy on the measuring texts of each of several data sets.
+fn by_set(predictions: &Predictions, sets: &[TestSet]) -> Vec<SetAccuracy> {
+    let correct = predictions.correct();
+    let measured = sets.iter().filter(|set| !set.rows.is_empty()).map(|set| {
+        let right = correct[set.rows.clone()].iter().filter(|&&correct| correct).count();
+        let texts = set.rows.len();
+        SetAccuracy { set: set.name.clone(), texts, accuracy: right as f64 / texts as f64 }
+    });
+    measured.collect()
+}
+
 fn empty_record(cell: &Cell) -> CellRecord {
     CellRecord {
         row: cell.name.clone(),
@@ -302,6 +328,7 @@ fn empty_record(cell: &Cell) -> CellRecord {
         reason: None,
         metrics: None,
         slices: Vec::new(),
+        test_sets: Vec::new(),
         selection: None,
         target_accuracy: None,
         parameters: 0,

@@ -2,10 +2,11 @@
 
 mod cells;
 mod notes;
+mod rows;
 mod scan;
 mod teachers;
 
-use crate::data::{DataPlaces, ExperimentData, read_data};
+use crate::data::{DataPlaces, ExperimentData, missing_sources, read_data};
 use crate::load::{Overrides, load_experiment};
 use crate::machine::{CodeVersion, cpu_features, peak_memory, threads};
 use crate::manifest::{Manifest, ModelRecord, write_json};
@@ -132,6 +133,16 @@ pub fn prepare_experiment(options: &ExperimentOptions, observer: &dyn Observer) 
     let plan = Plan::new(&options.name(), &experiment, &run, &data, options.only.as_deref())
         .map_err(|error| error.file(&options.file))?;
     Ok(Prepared { experiment, data, run, plan })
+}
+
+/// The data sets that an experiment reads and this machine lacks; an experiment that lacks none can be planned.
+///
+/// # Errors
+/// Fails if the configuration is wrong, or names a data source that does not exist anywhere.
+pub fn missing_data(options: &ExperimentOptions) -> Result<Vec<String>> {
+    let experiment = load_experiment(&options.file, &options.overrides)?;
+    missing_sources(&experiment.data, &DataPlaces::new(options.data_dir.clone(), &options.file))
+        .map_err(|error| error.file(&options.file))
 }
 
 /// Runs an experiment, or continues it: finished cells are not computed again, trained teachers and scanned texts are

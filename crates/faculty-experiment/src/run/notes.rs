@@ -1,6 +1,7 @@
 //! What the table says beside its figures.
 
 use super::Prepared;
+use crate::data::TeacherTexts;
 use crate::precision::Precisions;
 use crate::raw::{RowRecord, TableRecord};
 use crate::schema::{EvaluateOn, Reference, Unknown};
@@ -37,12 +38,24 @@ fn notes(prepared: &Prepared) -> Vec<String> {
     let (experiment, data) = (&prepared.experiment, &prepared.data);
     let student = &experiment.student;
     let layers = student.layers.map_or_else(String::new, |layers| format!(", cut to {layers} layers"));
+    let texts = data.training_texts(false);
+    let which = match data.few_shot {
+        Some(_) => format!("{texts} texts, drawn from {} for every seed anew", data.transfer.len()),
+        None => format!("the same {texts} texts"),
+    };
     let mut notes = vec![format!(
-        "every student starts from {}{layers} and is trained for {} updates on the same {} texts; the ceiling reads their labels",
+        "every student starts from {}{layers} and is trained for {} updates on {which}; the ceiling reads their labels",
         student.init,
-        student.train.steps(data.transfer.len()),
-        data.transfer.len(),
+        student.train.steps(texts),
     )];
+    if !data.noise.is_empty() {
+        notes.push(format!(
+            "noise among the transfer texts: {}; the ceiling leaves them out and is trained for {} updates",
+            data.noise.describe(),
+            student.train.steps(data.training_texts(true)),
+        ));
+    }
+    notes.extend(data.teachers.iter().filter_map(own_encoder));
     if matches!(student.init, StudentStart::Teacher(_)) {
         notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
     }
@@ -73,6 +86,18 @@ fn notes(prepared: &Prepared) -> Vec<String> {
     if data.selection.short_classes > 0 {
         notes.push(format!("{} classes have fewer transfer texts than asked for", data.selection.short_classes));
     }
+    if let Some(texts) = &data.out_of_scope {
+        let repeats = data.selection.out_of_scope_repeats;
+        notes.push(format!("{} out-of-scope texts ({repeats} passed over as repetitions)", texts.len()));
+    }
     notes.extend(data.notes.iter().cloned());
     notes
+}
+
+/// A teacher whose encoder is not that of the others.
+fn own_encoder(teacher: &TeacherTexts) -> Option<String> {
+    let layers = teacher.layers.map(|layers| format!("{layers} layers"));
+    let init = teacher.init.as_ref().map(ToString::to_string);
+    let differs: Vec<String> = init.into_iter().chain(layers).collect();
+    (!differs.is_empty()).then(|| format!("teacher {} starts from an encoder of its own: {}", teacher.name, differs.join(", ")))
 }

@@ -36,6 +36,7 @@ pub(super) struct Scan {
 pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJoin) -> Result<Scan> {
     let prepared = work.prepared;
     let cache = TeacherCache::new(work.dir.scan_path());
+    let transfer_texts = prepared.data.transfer_texts();
     let mut scan = Scan {
         answers: prepared
             .plan
@@ -83,7 +84,7 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
                 }
                 Ok(outputs)
             };
-            answers.transfer.push(look("transfer", &prepared.data.transfer.texts, &answers.ask)?);
+            answers.transfer.push(look("transfer", &transfer_texts, &answers.ask)?);
             answers.test.push(look("test", &prepared.data.test.texts, &test_ask)?);
         }
         let test = scan.answers.first().and_then(|answers| answers.test.last());
@@ -116,7 +117,7 @@ impl Scan {
         SetupRecord {
             teachers: with_findings.collect(),
             scan_seconds: self.seconds,
-            transfer_texts: prepared.data.transfer.len(),
+            transfer_texts: prepared.data.transfer.len() + prepared.data.noise.len(),
             test_texts: prepared.data.test.len(),
             selection_on: match prepared.experiment.scan.selection_on {
                 SelectionOn::Test => "test".to_owned(),

@@ -3,6 +3,7 @@
 use super::Work;
 use crate::data::TeacherTexts;
 use crate::raw::TeacherRecord;
+use crate::schema::TeacherSection;
 use burn::tensor::Device;
 use faculty_core::{Error, Event, LabelSpace, Result, StagedDir, Stream, hash_bytes, hash_text};
 use faculty_hub::ModelDir;
@@ -57,14 +58,25 @@ fn load(teacher: &TeacherTexts, model: &str, work: &Work<'_>) -> Result<ReadyTea
     Ok(ready(teacher, &classifier, dir, source, 0, 0.0))
 }
 
+/// How this teacher is trained: as all are, but for an encoder of its own. The number of layers belongs to the encoder.
+fn section_of(teacher: &TeacherTexts, work: &Work<'_>) -> TeacherSection {
+    let common = &work.prepared.experiment.teacher;
+    let layers = if teacher.init.is_some() { None } else { common.layers };
+    TeacherSection {
+        init: teacher.init.clone().unwrap_or_else(|| common.init.clone()),
+        layers: teacher.layers.or(layers),
+        ..common.clone()
+    }
+}
+
 fn train(teacher: &TeacherTexts, work: &Work<'_>) -> Result<ReadyTeacher> {
-    let section = &work.prepared.experiment.teacher;
+    let section = section_of(teacher, work);
     let StudentStart::Pretrained(init) = &section.init else {
         return Err(Error::internal("a teacher's start was not checked"));
     };
     let source = format!("fine-tuned from {init}");
     let init_dir = resolve_model(init, work.observer)?;
-    let key = content_key(teacher, &ModelDir::open(&init_dir)?.model_hash()?, work)?;
+    let key = content_key(teacher, &section, &ModelDir::open(&init_dir)?.model_hash()?, work)?;
     let dir = work.dir.teacher_path(&teacher.name, &key);
     if let Some((classifier, training)) = cached(&dir, &key, work.device) {
         work.observer.on(Event::Note { text: &format!("teacher {}: reused from {}", teacher.name, dir.display()) });
@@ -98,7 +110,7 @@ fn train(teacher: &TeacherTexts, work: &Work<'_>) -> Result<ReadyTeacher> {
         data_access: format!("labels ({})", work.prepared.data.name),
         texts: teacher.texts.len(),
         seeds: vec![section.seed],
-        configuration: toml::to_string(section)
+        configuration: toml::to_string(&section)
             .map_err(|error| Error::internal("a section cannot be written").source(error))?,
         results: Vec::new(),
     };
@@ -148,12 +160,12 @@ fn cached(dir: &Path, key: &str, device: &Device) -> Option<(Classifier, Trainin
 }
 
 /// Everything that determines a fine-tuned teacher.
-fn content_key(teacher: &TeacherTexts, init_hash: &str, work: &Work<'_>) -> Result<String> {
+fn content_key(teacher: &TeacherTexts, section: &TeacherSection, init_hash: &str, work: &Work<'_>) -> Result<String> {
     #[derive(Serialize)]
     struct Determines<'a> {
         init_hash: &'a str,
         name: &'a str,
-        section: &'a crate::schema::TeacherSection,
+        section: &'a TeacherSection,
         labels: &'a LabelSpace,
         texts: String,
         classes: &'a [usize],
@@ -163,7 +175,7 @@ fn content_key(teacher: &TeacherTexts, init_hash: &str, work: &Work<'_>) -> Resu
     let determines = Determines {
         init_hash,
         name: &teacher.name,
-        section: &work.prepared.experiment.teacher,
+        section,
         labels: &teacher.labels,
         texts: hash_bytes(&digests),
         classes: &teacher.texts.labels,

@@ -1,16 +1,24 @@
 //! The shape of an experiment file. TOML describes, Rust computes.
 
 mod data;
+mod label_split;
+mod limit;
 mod models;
+mod noise;
 mod reference;
 mod row;
 mod table;
+mod teacher_part;
 
-pub use data::{DataSection, EvaluateOn, Limit, TeacherPart};
+pub use data::{DataSection, EvaluateOn, SetPart};
+pub use label_split::LabelSplit;
+pub use limit::Limit;
 pub use models::{ScanSection, SelectionOn, StudentSection, TeacherSection};
+pub use noise::{NoiseSection, OtherTexts};
 pub use reference::{Published, Reference, Unknown};
 pub use row::{Role, RowSection};
 pub use table::{KeepStudents, Metric, TableSection};
+pub use teacher_part::TeacherPart;
 
 use crate::rundir::slug;
 use faculty_core::{Error, Result, nearest};

@@ -29,11 +29,7 @@ impl TeacherSection {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
-        if !matches!(self.init, StudentStart::Pretrained(_)) {
-            return Err(Error::input(format!("is `{}`", self.init))
-                .key("teacher.init")
-                .expected("a pretrained encoder"));
-        }
+        super::teacher_part::check_teacher_init(&self.init, "teacher.init")?;
         self.train.check().map_err(|error| error.help("in [teacher.train]"))
     }
 }

@@ -1,6 +1,6 @@
 //! Aligned Markdown: readable on a terminal, and a table wherever Markdown is rendered.
 
-use super::{Table, words};
+use super::{Table, by_set, words};
 use std::fmt::Write;
 
 pub(super) fn render(table: &Table) -> String {
@@ -27,6 +27,7 @@ pub(super) fn render(table: &Table) -> String {
     write_aligned(&mut text, &lines);
     text.push('\n');
     write_verdict(&mut text, table);
+    by_set::write(&mut text, table);
     write_setup(&mut text, table);
     write_remarks(&mut text, table);
     text

@@ -1,5 +1,6 @@
 //! Tables, rendered from raw lines and from nothing else: the same lines give the same bytes.
 
+mod by_set;
 mod csv;
 mod latex;
 mod markdown;

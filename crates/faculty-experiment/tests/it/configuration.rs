@@ -1,6 +1,8 @@
 use crate::support::{SMALL, error_of, parse};
-use faculty_experiment::schema::{Limit, Role};
-use faculty_experiment::{Overrides, describe_differences, differences, parse_experiment, parse_seeds};
+use faculty_experiment::schema::{LabelSplit, Limit, Role};
+use faculty_experiment::{
+    Overrides, describe_differences, differences, load_experiment, parse_experiment, parse_seeds,
+};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -184,4 +186,44 @@ fn a_file_completes_and_overrides_the_one_it_extends() {
     write("half.toml", "schema = 1\n[table\n");
     let error = load("broken.toml").unwrap_err().to_string();
     assert!(error.contains("half.toml:2"), "{error}");
+}
+
+#[test]
+fn keys_that_are_not_set_leave_no_trace_in_what_cells_are_hashed_from() {
+    // The hash of a cell is over this text: finished runs must go on being found.
+    let quickstart = crate::support::experiments().join("quickstart.toml");
+    let experiment = load_experiment(&quickstart, &Overrides::default()).unwrap();
+    let team = |name: &str, domains: &str| format!("{{\"name\":\"{name}\",\"domains\":[{domains}],\"labels\":[]}}");
+    let teams = [
+        team("finance", "\"banking\",\"credit_cards\""),
+        team("mobility", "\"travel\",\"auto_and_commute\""),
+        team("household", "\"kitchen_and_dining\",\"home\""),
+    ];
+    let expected = format!(
+        "{{\"source\":\"clinc150\",\"evaluate_on\":\"test\",\"teacher\":[{}],\"teacher_texts_per_class\":40,\
+         \"transfer_texts_per_class\":30,\"test_texts_per_class\":\"all\"}}",
+        teams.join(",")
+    );
+    assert_eq!(serde_json::to_string(&experiment.data).unwrap(), expected);
+}
+
+#[test]
+fn every_key_of_the_data_section_survives_writing_and_reading() {
+    let written = "aliases = \"aliases.toml\"\nprefix_labels = true\nsplit = { random = 3 }\nteachers_by_size = [2, 3]\n\
+                   shared_labels = 1\ndev_share = 0.1\nteacher_texts_per_class = \"50%\"\nout_of_scope = \"clinc150\"\n\
+                   out_of_scope_texts = 100\n[[data.set]]\nsource = \"clinc150\"\ndomains = [\"banking\"]\n\
+                   [[data.set]]\nsource = \"banking77\"\nname = \"b\"\nlabels = [\"age_limit\"]\n\
+                   [[data.teacher]]\nname = \"x\"\ntexts_per_class = \"10%\"\ninit = \"dir\"\nlayers = 2\n\
+                   [[data.teacher]]\nname = \"y\"\n[data.noise]\nnear_duplicates = 0.1\nseed = 4\n\
+                   other = { source = \"wikitext2_vt\", share = 0.2 }\n";
+    let experiment = crate::support::experiment_on(written).unwrap();
+    let again = parse(&toml::to_string(&experiment).unwrap()).unwrap();
+    assert_eq!(again.data, experiment.data);
+    assert_eq!(again.data.teacher_texts_per_class, Limit::Percent(50));
+    let random = Overrides { set: vec!["data.split={random = 9}".to_owned()], ..Overrides::default() };
+    let text = crate::support::SMALL.replace("[[data.teacher]]\nname = \"bank\"\ndomains = [\"banking\"]\n", "teacher_count = 2\n");
+    let text = text.replace("[[data.teacher]]\nname = \"trips\"\nlabels = [\"book_flight\", \"book_hotel\"]\n", "");
+    let text = text.replace("[teacher]", "split = \"contiguous\"\n[teacher]");
+    let changed = parse_experiment(Path::new("small.toml"), &text, &random).unwrap();
+    assert_eq!(changed.data.split, Some(LabelSplit::Random(9)));
 }

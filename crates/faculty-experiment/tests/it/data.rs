@@ -1,4 +1,4 @@
-use crate::support::{SMALL, parse};
+use crate::support::{SMALL, compressed, parse};
 use faculty_core::{ErrorKind, LabelSpace, hash_bytes};
 use faculty_experiment::schema::{DataSection, Limit};
 use faculty_experiment::{DataPlaces, ExperimentData, Source, read_data};
@@ -101,10 +101,7 @@ fn folder(root: &Path, test_hash: Option<&str>, per_class: &str) {
     for (split, rows) in [("train", 12), ("test", 4)] {
         let lines: Vec<String> =
             (0..rows).map(|row| format!("{{\"t\": \"{split} text {row}\", \"y\": {}}}", row % 2)).collect();
-        let compressed = ruzstd::encoding::compress_to_vec(
-            (lines.join("\n") + "\n").as_bytes(),
-            ruzstd::encoding::CompressionLevel::Fastest,
-        );
+        let compressed = compressed(&(lines.join("\n") + "\n"));
         std::fs::write(dir.join(format!("{split}.jsonl.zst")), &compressed).unwrap();
         let hash = match (split, test_hash) {
             ("test", Some(hash)) => hash.to_owned(),

@@ -34,6 +34,7 @@ fn record(hash: &str, status: CellStatus) -> CellRecord {
         reason: (status == CellStatus::Failed).then(|| "the loss became NaN".to_owned()),
         metrics: None,
         slices: Vec::new(),
+        test_sets: Vec::new(),
         selection: None,
         target_accuracy: None,
         parameters: 1,

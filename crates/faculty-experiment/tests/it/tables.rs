@@ -55,6 +55,7 @@ fn cell(row: &str, seed: Option<u64>, accuracy: f64) -> CellRecord {
             classes_absent: 0,
         }),
         slices: Vec::new(),
+        test_sets: Vec::new(),
         selection: (row == "MUKI").then(|| Selection {
             accuracy: 0.95,
             chance: 0.5,

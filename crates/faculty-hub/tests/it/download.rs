@@ -2,7 +2,7 @@
 
 use crate::build::{Raw, directory, le, refused, safetensors};
 use faculty_core::{ErrorKind, Event, NamedTensors, Observer, Silent, hash_bytes};
-use faculty_hub::{Environment, ModelRef, WeightFiles, resolve_with};
+use faculty_hub::{DatasetId, Environment, ModelRef, WeightFiles, resolve_dataset_file, resolve_with};
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
@@ -71,7 +71,8 @@ impl Hub {
             let body = serde_json::json!({"sha": COMMIT, "siblings": siblings}).to_string();
             return status(&mut stream, "200 OK", "Content-Type: application/json\r\n", body.as_bytes());
         }
-        let file = path.strip_prefix(&format!("/owner/name/resolve/{COMMIT}/"));
+        let inside = path.strip_prefix("/datasets").unwrap_or(&path);
+        let file = inside.strip_prefix(&format!("/owner/name/resolve/{COMMIT}/"));
         let Some((name, bytes)) = file.and_then(|file| self.files.get_key_value(file)) else {
             return status(&mut stream, "404 Not Found", "", b"");
         };
@@ -214,4 +215,42 @@ fn an_index_from_the_hub_cannot_name_files_elsewhere() {
     let cache = directory(&[]);
     let result = resolve_with(&ModelRef::parse("owner/name").unwrap(), &environment(cache.path(), &endpoint), &Silent);
     refused(result, &["index.json", "plain file name"]);
+}
+
+#[test]
+fn a_file_of_a_data_set_is_downloaded_once_at_its_commit() {
+    if behind_a_proxy() {
+        return;
+    }
+    let rows = b"PAR1 some rows PAR1".to_vec();
+    let files = BTreeMap::from([("data/train-00000.parquet", rows.clone())]);
+    let (endpoint, hub) = Hub { files, token: Some("hf_token"), ..Hub::default() }.start();
+    let cache = directory(&[]);
+    let environment = environment(cache.path(), &endpoint);
+    let id = DatasetId::parse("owner/name", COMMIT).unwrap();
+    let path = resolve_dataset_file(&id, "data/train-00000.parquet", &environment, &Silent).unwrap();
+    assert_eq!(std::fs::read(&path).unwrap(), rows);
+    let place = format!("hub/datasets--owner--name/snapshots/{COMMIT}/data/train-00000.parquet");
+    assert!(path.ends_with(&place), "{}", path.display());
+    let requests = hub.requests.lock().unwrap().clone();
+    assert!(requests.iter().all(|path| path.starts_with(&format!("/datasets/owner/name/resolve/{COMMIT}/"))), "{requests:?}");
+
+    assert_eq!(resolve_dataset_file(&id, "data/train-00000.parquet", &environment, &Silent).unwrap(), path);
+    assert_eq!(hub.requests.lock().unwrap().len(), requests.len(), "what is in the cache needs no network");
+    refused(resolve_dataset_file(&id, "data/test.parquet", &environment, &Silent), &["owner/name", "check the name"]);
+}
+
+#[test]
+fn a_damaged_file_of_a_data_set_is_deleted() {
+    if behind_a_proxy() {
+        return;
+    }
+    let files = BTreeMap::from([("train.parquet", vec![1, 2, 3])]);
+    let (endpoint, _) = Hub { files, wrong_hash_of: Some("train.parquet"), ..Hub::default() }.start();
+    let cache = directory(&[]);
+    let environment = environment(cache.path(), &endpoint);
+    let id = DatasetId::parse("owner/name", COMMIT).unwrap();
+    refused(resolve_dataset_file(&id, "train.parquet", &environment, &Silent), &["SHA-256", "promised"]);
+    let offline = Environment { hf_hub_offline: true, ..environment };
+    refused(resolve_dataset_file(&id, "train.parquet", &offline, &Silent), &["HF_HUB_OFFLINE"]);
 }

@@ -8,5 +8,6 @@ mod fixture;
 mod golden;
 mod jsonl;
 mod labels;
+mod parquet_files;
 mod plain;
 mod tokenizer;

@@ -5,7 +5,7 @@ use super::output;
 use clap::Args;
 use faculty_core::{Error, ErrorKind, Result, nearest};
 use faculty_experiment::{
-    ExperimentOptions, ExperimentSummary, Overrides, parse_seeds, prepare_experiment, run_experiment,
+    ExperimentOptions, ExperimentSummary, Overrides, missing_data, parse_seeds, prepare_experiment, run_experiment,
 };
 use faculty_student::CheckpointPolicy;
 use serde_json::json;
@@ -61,10 +61,13 @@ pub struct Experiment {
     /// Print the plan: no training, nothing written
     #[arg(long)]
     dry_run: bool,
+    /// With --dry-run: where a data set is not there, say so and succeed
+    #[arg(long, requires = "dry_run")]
+    allow_missing_data: bool,
     /// The folder of run directories
     #[arg(long, value_name = "DIR", default_value = "runs")]
     runs_dir: PathBuf,
-    /// The folder of data folders, for data.source = "folder:NAME" [env: FACULTY_DATA]
+    /// The folder of data folders, for data sets by name and folder:NAME [env: FACULTY_DATA]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
     /// Print JSON
@@ -93,6 +96,10 @@ impl Experiment {
         let default = options.run_path();
         options.out = Some(default.strip_prefix("runs").map_or(default.clone(), |name| self.runs_dir.join(name)));
         if self.dry_run {
+            let missing = if self.allow_missing_data { missing_data(&options)? } else { Vec::new() };
+            if !missing.is_empty() {
+                return output::print(&format!("no plan: these data sets are not there: {}", missing.join(", ")));
+            }
             let prepared = prepare_experiment(&options, &session.console)?;
             return output::print(prepared.plan.describe().trim_end());
         }

@@ -4,6 +4,7 @@ mod amalgamate;
 mod audit;
 mod bench_peer;
 mod columns;
+mod data;
 mod evaluate;
 mod experiment;
 mod finetune;
@@ -72,6 +73,8 @@ enum Command {
     Experiment(Box<experiment::Experiment>),
     /// Render the table of a finished run anew, or check it
     Table(table::Table),
+    /// Data sets by name: list them, get them, check them
+    Data(data::Data),
     /// Timed rounds for `cargo xtask bench peers`
     #[command(hide = true)]
     BenchPeer(bench_peer::BenchPeer),
@@ -103,6 +106,7 @@ fn dispatch(command: Command, session: &Session) -> Result<()> {
         Command::Inspect(command) => command.run(session),
         Command::Experiment(command) => command.run(session),
         Command::Table(command) => command.run(session),
+        Command::Data(command) => command.run(session),
         Command::BenchPeer(command) => command.run(session),
     }
 }

@@ -16,11 +16,13 @@ mod access;
 mod data;
 mod diff;
 mod load;
+pub mod logs;
 mod machine;
 mod manifest;
 mod plan;
 mod precision;
 mod raw;
+pub mod report;
 mod run;
 mod rundir;
 pub mod schema;
@@ -40,8 +42,8 @@ pub use manifest::{Manifest, ModelRecord};
 pub use plan::{Cell, Plan, PlannedTeacher, RunSettings};
 pub use precision::Precisions;
 pub use raw::{
-    CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord, append_raw, exact,
-    read_raw,
+    AccuracyPoint, CellDetails, CellRecord, CellStatus, LossPoint, RawRecord, RowRecord, RunRecord, Seconds, SetupRecord,
+    TableRecord, TeacherRecord, append_raw, exact, read_raw,
 };
 pub use run::{
     ExperimentOptions, ExperimentSummary, Prepared, check_run, prepare_experiment, render_run, run_experiment,

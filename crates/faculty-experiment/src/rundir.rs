@@ -5,10 +5,11 @@
 //!   config.resolved.toml      every key with its value
 //!   manifest.json             what ran, on what, from which files
 //!   raw.jsonl                 what tables are rendered from
-//!   table.md  table.csv  table.tex
+//!   table.md  table.csv  table.tex  table.html
 //!   teachers/<name>-<key>/    fine-tuned teachers, reused by later runs
 //!   scans/                    teacher outputs, a row a text
 //!   cells/<row>/seed-<n>/     {metrics.jsonl, result.json, student/, commit.json}
+//!   tensorboard/<row>/seed-<n>/   event files of the same metrics, on request
 //!   run.lock                  held by the process that works here
 //! ```
 //!
@@ -117,8 +118,12 @@ impl RunDir {
 
     /// The directory of a cell.
     pub fn cell_path(&self, cell: &Cell) -> PathBuf {
-        let seed = cell.seed.map_or_else(|| "fixed".to_owned(), |seed| format!("seed-{seed}"));
-        self.root.join("cells").join(slug(&cell.name)).join(seed)
+        self.root.join("cells").join(below(cell))
+    }
+
+    /// The TensorBoard event file of a cell; rows and seeds are runs of the folder `tensorboard`.
+    pub fn events_path(&self, cell: &Cell) -> PathBuf {
+        self.root.join("tensorboard").join(below(cell)).join("events.out.tfevents.faculty")
     }
 
     /// The result of a cell that is finished: committed under the same hash, with its student if one is wanted. Failed
@@ -205,6 +210,12 @@ impl StagedCell {
         crate::manifest::write_json(&self.staged.path().join("commit.json"), &commit)?;
         self.staged.commit()
     }
+}
+
+/// `<row>/seed-<n>`, or `<row>/fixed` for a row without training.
+fn below(cell: &Cell) -> PathBuf {
+    let seed = cell.seed.map_or_else(|| "fixed".to_owned(), |seed| format!("seed-{seed}"));
+    Path::new(&slug(&cell.name)).join(seed)
 }
 
 fn is_free(key: &str) -> bool {

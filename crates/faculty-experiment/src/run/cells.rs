@@ -4,10 +4,11 @@ use super::Work;
 use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
 use crate::access::{GuardedTexts, access_words};
+use crate::logs::training_lines;
 use crate::machine::peak_memory;
 use crate::manifest::ModelRecord;
 use crate::plan::Cell;
-use crate::raw::{CellRecord, CellStatus, Seconds, exact};
+use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, exact};
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::metrics::{Predictions, teacher_selection};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream};
@@ -77,9 +78,12 @@ impl<'a> Runner<'a> {
                     record.texts_seen = report.texts;
                     record.seconds.train = report.seconds;
                     self.measure_student(cell, &student, &mut record)?;
-                    let lines: Vec<String> =
-                        report.curve.iter().filter_map(|point| serde_json::to_string(point).ok()).collect();
-                    staged.write("metrics.jsonl", &(lines.join("\n") + "\n"))?;
+                    record.details.keep_losses(&report.curve);
+                    let settings = &self.work.prepared.experiment.student.train;
+                    let rate_at = |update| settings.rate_at(update, report.steps);
+                    let lines = training_lines(&report.curve, rate_at, &record);
+                    let lines: String = lines.iter().map(|line| line.to_json() + "\n").collect();
+                    staged.write("metrics.jsonl", &lines)?;
                     if cell.keeps_student {
                         let card = self.card(row, seed, &student, &record)?.to_markdown()?;
                         staged.write_student(|dir| {
@@ -136,6 +140,7 @@ impl<'a> Runner<'a> {
         let slices: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
         record.metrics = Some(predictions.classification());
         record.slices = predictions.slices(&slices);
+        record.details.keep_predictions(predictions);
     }
 
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
@@ -150,6 +155,7 @@ impl<'a> Runner<'a> {
         let gate = gate_table(&spec, &set, self.work.device)?;
         let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
         record.selection = Some(teacher_selection(&gate.weights, &texts.labels, &knows)?);
+        record.details.keep_gate(&gate, &texts.labels, &knows)?;
         if prepared.experiment.scan.selection_on == SelectionOn::Test {
             let target = gated_scores(&gate, &set, 1.0, self.work.device)?;
             let predictions = Predictions::from_probabilities(&target, self.join.classes(), &texts.labels)?;
@@ -280,5 +286,6 @@ fn empty_record(cell: &Cell) -> CellRecord {
         seconds: Seconds::default(),
         peak_memory_bytes: None,
         config_hash: cell.hash.clone(),
+        details: CellDetails::default(),
     }
 }

@@ -63,14 +63,20 @@ impl Message {
         self.varint(field << 3 | wire);
     }
 
+    /// A zero is what a reader takes for granted, and is left out.
     fn integer(&mut self, field: u64, value: u64) {
-        self.key(field, 0);
-        self.varint(value);
+        if value != 0 {
+            self.key(field, 0);
+            self.varint(value);
+        }
     }
 
+    /// As [`Message::integer`].
     fn double(&mut self, field: u64, value: f64) {
-        self.key(field, 1);
-        self.0.extend(value.to_le_bytes());
+        if value.to_bits() != 0 {
+            self.key(field, 1);
+            self.0.extend(value.to_le_bytes());
+        }
     }
 
     fn bytes(&mut self, field: u64, value: &[u8]) {
@@ -79,6 +85,7 @@ impl Message {
         self.0.extend(value);
     }
 
+    /// One of several that a value may be, and so written even if it is 0.
     fn float(&mut self, field: u64, value: f32) {
         self.key(field, 5);
         self.0.extend(value.to_le_bytes());

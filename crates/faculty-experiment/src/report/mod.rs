@@ -5,7 +5,7 @@
 //!
 //! The figures are drawn by [`plot`], about six hundred lines of SVG, and by no crate, after a look at two:
 //!
-//! - `plotters` 0.3.7 (2024) with its SVG backend alone is four further packages. It writes colours into every element, so a
+//! - `plotters` 0.3.7 (2024) with its SVG backend alone is three further packages. It writes colours into every element, so a
 //!   figure cannot follow a dark page; without its font stack (`ttf`: font-kit, which links the system's fontconfig) it
 //!   does not know how wide a label is; and it has no place for the title and description that make a figure readable by
 //!   ear. What remains of its work are axes with round ticks, which [`plot::Scale`] does in a hundred lines.

@@ -50,6 +50,9 @@ pub struct Experiment {
     /// Start anew, whatever is there
     #[arg(long)]
     overwrite: bool,
+    /// Write TensorBoard event files too, below tensorboard/ of the run directory
+    #[arg(long)]
+    tensorboard: bool,
     /// Print the plan: no training, nothing written
     #[arg(long)]
     dry_run: bool,
@@ -80,6 +83,7 @@ impl Experiment {
             data_dir: self.data_dir.clone(),
             out: None,
             overwrite: self.overwrite,
+            tensorboard: self.tensorboard,
         };
         let default = options.run_path();
         options.out = Some(default.strip_prefix("runs").map_or(default.clone(), |name| self.runs_dir.join(name)));
@@ -153,6 +157,7 @@ fn describe(summary: &ExperimentSummary) -> String {
         summary.computed, summary.reused, summary.seconds
     );
     let _ = writeln!(text, "report   {}", summary.table_path.display());
+    let _ = writeln!(text, "page     {}", summary.page_path.display());
     if let Some(student) = &summary.student_dir {
         let _ = writeln!(text, "student  {}", student.display());
     }
@@ -172,6 +177,7 @@ fn as_json(summary: &ExperimentSummary) -> serde_json::Value {
     json!({
         "run_dir": summary.run_dir,
         "table": summary.table_path,
+        "page": summary.page_path,
         "raw": summary.raw_path,
         "student": summary.student_dir,
         "beats_all": summary.verdict.as_ref().map(|verdict| verdict.beats_all),

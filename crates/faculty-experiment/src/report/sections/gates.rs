@@ -28,7 +28,7 @@ pub(in crate::report) fn gates(page: &Page<'_>) -> Option<Element> {
         let same = |gate: &&mut Gate<'_>| gate.matrix == matrix && gate.cell.details.scores == cell.details.scores;
         match gates.iter_mut().find(same) {
             Some(gate) => gate.rows.push(&row.row.name),
-            None => gates.push(Gate { rows: vec![&row.row.name], cell, matrix }),
+            None => gates.push(Gate { rows: vec![row.row.name.as_str()], cell, matrix }),
         }
     }
     if gates.is_empty() {

@@ -71,7 +71,7 @@ fn place(place: &Place) -> Element {
 /// The configuration hash of every cell, for those who want to hold a figure against its run.
 fn hashes(page: &Page<'_>) -> Element {
     let lines = page.table.rows.iter().flat_map(|row| {
-        row.cells.values().map(|cell| {
+        row.cells.values().map(move |cell| {
             let seed = cell.seed.map_or_else(|| "fixed".to_owned(), |seed| seed.to_string());
             let code = Element::new("code").text(&cell.config_hash);
             Element::new("tr").children([

@@ -39,7 +39,7 @@ pub(in crate::report) fn results(page: &Page<'_>) -> Option<Element> {
     };
     let focus = focus(page);
     let mut heads = columns(&["row", &metric, "n", "95 % interval"], &["row"]);
-    heads.push(column("", false).child(range_axis(&focus)));
+    heads.push(column("", false).attr("aria-label", "interval, drawn").child(range_axis(&focus)));
     let more = [other, "ECE", "selection %", "retained %", "published", "labels used", "status"];
     heads.extend(columns(&more, &["published", "labels used", "status"]));
     let lines = page.rows().map(|(row, tone)| line(page, row, tone, &focus)).collect();

@@ -31,7 +31,7 @@ pub(in crate::report) fn slices(page: &Page<'_>) -> Option<Element> {
         ["row", "labels of", "accuracy %", "among the teacher's labels %", "lost %", "kept of ceiling %", "of teacher %"];
     let heads = columns(&heads, &["row", "labels of"]);
     let lines = rows.iter().flat_map(|row| {
-        row.slices.iter().zip(&teachers).map(|(slice, teacher)| line(&row.row.name, teacher, slice))
+        row.slices.iter().zip(&teachers).map(move |(slice, teacher)| line(&row.row.name, teacher, slice))
     });
     let details = Element::new("details")
         .child(Element::new("summary").text("All figures by row and teacher, with n and standard deviation"))

@@ -78,9 +78,9 @@ pub(crate) fn gigabytes(bytes: u64) -> String {
 /// 0.41 GB at most."
 pub(crate) fn whole_cost(rows: &[TableRow]) -> Option<String> {
     let cells = || rows.iter().flat_map(|row| row.cells.values());
+    cells().next()?;
     let seconds: f64 = cells().map(|cell| cell.seconds.train + cell.seconds.evaluate).sum();
     let memory = cells().filter_map(|cell| cell.peak_memory_bytes).max();
     let held = memory.map_or_else(String::new, |bytes| format!("; the process held {} at most", gigabytes(bytes)));
-    cells().next()?;
     Some(format!("The cells took {seconds:.1} s{held}."))
 }

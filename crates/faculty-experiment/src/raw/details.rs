@@ -1,5 +1,5 @@
-//! What the figures of a report are drawn from. Every part is optional: lines of earlier versions have none, and not every
-//! part exists for every row.
+//! What the figures of a report are drawn from. Every part is optional: lines of earlier versions have none, and not
+//! every part exists for every row.
 
 use faculty_core::metrics::{ReliabilityBin, RightAnswers, ScoreHistograms, SelectionMatrix};
 use serde::{Deserialize, Serialize};

@@ -3,8 +3,8 @@
 
 use std::fmt::{self, Display, Write};
 
-/// `text` as it may stand in the content of an element and in a quoted attribute. Control characters, which HTML forbids,
-/// become U+FFFD; line breaks stay.
+/// `text` as it may stand in the content of an element and in a quoted attribute. Control characters, which HTML
+/// forbids, become U+FFFD; line breaks stay.
 pub fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for character in text.chars() {

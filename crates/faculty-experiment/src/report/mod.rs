@@ -1,16 +1,18 @@
 //! The report: one page of HTML with the table and its figures, rendered from raw lines like every other format.
 //!
-//! It needs no network, no script and no font of its own, follows the reader's light or dark setting, and prints. The same
-//! lines give the same bytes. Every figure has a title and a description, and its numbers stand in a table beside it.
+//! It needs no network, no script and no font of its own, follows the reader's light or dark setting, and prints. The
+//! same lines give the same bytes. Every figure has a title and a description, and its numbers stand in a table beside
+//! it.
 //!
 //! The figures are drawn by [`plot`], about six hundred lines of SVG, and by no crate, after a look at two:
 //!
-//! - `plotters` 0.3.7 (2024) with its SVG backend alone is three further packages. It writes colours into every element, so a
-//!   figure cannot follow a dark page; without its font stack (`ttf`: font-kit, which links the system's fontconfig) it
-//!   does not know how wide a label is; and it has no place for the title and description that make a figure readable by
-//!   ear. What remains of its work are axes with round ticks, which [`plot::Scale`] does in a hundred lines.
-//! - `poloto` 19 (2023) with `tagu` does colour by style sheet, but draws lines, dots and bars alone: no matrix, no diagram
-//!   of reliability, no ranges within a table; and it has had no release for three years.
+//! - `plotters` 0.3.7 (2024) with its SVG backend alone is three further packages. It writes colours into every
+//!   element, so a figure cannot follow a dark page; without its font stack (`ttf`: font-kit, which links the system's
+//!   fontconfig) it does not know how wide a label is; and it has no place for the title and description that make a
+//!   figure readable by ear. What remains of its work are axes with round ticks, which [`plot::Scale`] does in a
+//!   hundred lines.
+//! - `poloto` 19 (2023) with `tagu` does colour by style sheet, but draws lines, dots and bars alone: no matrix, no
+//!   diagram of reliability, no ranges within a table; and it has had no release for three years.
 
 mod markup;
 mod parts;
@@ -90,8 +92,8 @@ pub(crate) fn render(table: &Table) -> String {
         .child(sections::opening(&page))
         .child(Element::new("main").children(sections.into_iter().flatten()))
         .child(Element::new("footer").child(parts::paragraph(
-            "Rendered from raw.jsonl and from nothing else: the same lines give the same page. Figures are shares in per \
-             cent unless a unit is named; ± is the sample standard deviation over seeds, n their number.",
+            "Rendered from raw.jsonl and from nothing else: the same lines give the same page. Figures are shares in \
+             per cent unless a unit is named; ± is the sample standard deviation over seeds, n their number.",
         )));
     format!("<!DOCTYPE html>\n{}", Element::new("html").attr("lang", "en").child(head).child(body))
 }

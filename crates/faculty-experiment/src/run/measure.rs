@@ -32,8 +32,8 @@ impl CellDetails {
     }
 }
 
-/// Writes the TensorBoard event file of a finished cell from its `metrics.jsonl`, if it has one. The lines carry no time,
-/// so the updates are spread evenly over the seconds of the training, which ended when the file was written.
+/// Writes the TensorBoard event file of a finished cell from its `metrics.jsonl`, if it has one. The lines carry no
+/// time, so the updates are spread evenly over the seconds of the training, which ended when the file was written.
 pub(super) fn write_events(dir: &RunDir, cell: &Cell, train_seconds: f64) -> Result<()> {
     let path = dir.cell_path(cell).join("metrics.jsonl");
     if !path.is_file() {

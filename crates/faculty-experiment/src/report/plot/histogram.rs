@@ -1,4 +1,5 @@
-//! Two histograms back to back: one kind upwards, the other downwards, so that shape tells them apart and not colour alone.
+//! Two histograms back to back: one kind upwards, the other downwards, so that shape tells them apart and not colour
+//! alone.
 
 use super::{Anchor, Canvas, Scale, Tone, bar, label, stroke, tick_label};
 use crate::report::markup::Element;

@@ -1,7 +1,7 @@
 //! A small plot module: figures as SVG elements that stand in the page.
 //!
-//! Nothing here knows tables or raw lines. Colours are classes ([`Tone`]) that the page's style sheet fills in, once for
-//! light and once for dark; every figure has a title and a description for those who do not see it.
+//! Nothing here knows tables or raw lines. Colours are classes ([`Tone`]) that the page's style sheet fills in, once
+//! for light and once for dark; every figure has a title and a description for those who do not see it.
 
 mod axes;
 mod histogram;

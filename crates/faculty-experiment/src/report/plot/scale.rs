@@ -10,8 +10,8 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// Maps `low` to the position `from` and `high` to `to` (which may lie before `from`). An empty range is widened, and
-    /// one that is not finite is [0, 1].
+    /// Maps `low` to the position `from` and `high` to `to` (which may lie before `from`). An empty range is widened,
+    /// and one that is not finite is [0, 1].
     pub fn new((low, high): (f64, f64), (from, to): (f64, f64)) -> Self {
         let (low, high) = match (low, high) {
             _ if !low.is_finite() || !high.is_finite() => (0.0, 1.0),

@@ -22,9 +22,9 @@ pub(in crate::report) fn calibration(page: &Page<'_>) -> Option<Element> {
     (!figures.is_empty()).then(|| {
         section("calibration", "Calibration")
             .child(paragraph(
-                "Dots are confidence bins, their area the number of texts; bars from a dot to the diagonal are what the \
-                 expected calibration error (ECE) adds up. Below the diagonal a row is surer than it is right. The strip at the \
-                 bottom counts texts by confidence. Seeds are taken together.",
+                "Dots are confidence bins, their area the number of texts; bars from a dot to the diagonal are what \
+                 the expected calibration error (ECE) adds up. Below the diagonal a row is surer than it is right. \
+                 The strip at the bottom counts texts by confidence. Seeds are taken together.",
             ))
             .child(side_by_side("figures", figures))
     })

@@ -29,8 +29,8 @@ pub(in crate::report) fn cost(page: &Page<'_>) -> Option<Element> {
         let canvas = Canvas {
             id,
             title: &title,
-            description: "A dot a row, named at the right; the line through it is one standard deviation over seeds to each \
-                          side. Upper left is better and cheaper.",
+            description: "A dot a row, named at the right; the line through it is one standard deviation over seeds \
+                          to each side. Upper left is better and cheaper.",
             width: 560.0,
             height: 360.0,
         };
@@ -49,8 +49,8 @@ pub(in crate::report) fn cost(page: &Page<'_>) -> Option<Element> {
     let lines = page.table.rows.iter().map(line).collect();
     let mut found = section("cost", "Cost beside quality");
     found = found.children(shared(page)).child(side_by_side("figures wide", figures));
-    let caption = "Costs of each row: mean ± standard deviation over seeds. Peak memory is the process's largest so far, so that \
-                   it never falls from one cell to the next.";
+    let caption = "Costs of each row: mean ± standard deviation over seeds. Peak memory is the process's largest so \
+                   far, so that it never falls from one cell to the next.";
     Some(found.child(data_table(caption, columns(&heads, &["row"]), lines)))
 }
 
@@ -72,7 +72,8 @@ fn shared(page: &Page<'_>) -> Option<Element> {
     );
     if cells > 1 {
         text.push_str(&format!(
-            " {cells} label-free students learnt from these answers; asking anew for each would have taken up to {} more.",
+            " {cells} label-free students learnt from these answers; asking anew for each would have \
+             taken up to {} more.",
             duration((cells - 1) as f64 * setup.scan_seconds)
         ));
     }

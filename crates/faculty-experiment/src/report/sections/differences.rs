@@ -46,8 +46,8 @@ pub(in crate::report) fn differences(page: &Page<'_>) -> Option<Element> {
         section("differences", "Paired differences")
             .child(paragraph(format!(
                 "Rows are paired by seed. The strong line is the 95 % t interval over seeds, the light one the 95 % \
-                 interval of the accuracy difference when the measuring texts are drawn anew (10,000 paired bootstrap draws). \
-                 With fewer than {FEWEST_SEEDS} seeds nothing is called significant or not."
+                 interval of the accuracy difference when the measuring texts are drawn anew (10,000 paired \
+                 bootstrap draws). With fewer than {FEWEST_SEEDS} seeds nothing is called significant or not."
             )))
             .child(figure(&caption, "", ranges(&canvas, "points", &drawn, Some(0.0))))
             .child(data_table(&caption, heads, found.iter().map(line).collect())),

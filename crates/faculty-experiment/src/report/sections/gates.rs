@@ -36,8 +36,9 @@ pub(in crate::report) fn gates(page: &Page<'_>) -> Option<Element> {
     }
     let on = page.table.setup.as_ref().map_or("", |setup| setup.selection_on.as_str());
     let mut found = section("gates", "Which teacher a gate chooses").child(paragraph(format!(
-        "Analysis with the labels of the {on} texts, which no student sees. A cell is the share of an owner's texts for which \
-         a teacher is chosen, ties in equal parts; w is the teacher's mean weight on them. Ideal is a dark diagonal."
+        "Analysis with the labels of the {on} texts, which no student sees. A cell is the share of an owner's texts \
+         for which a teacher is chosen, ties in equal parts; w is the teacher's mean weight on them. Ideal is a \
+         dark diagonal."
     )));
     for (index, gate) in gates.iter().enumerate() {
         found = found.child(Element::new("h3").text(gate.rows.join(", ")));
@@ -77,7 +78,8 @@ fn matrix_figure(index: usize, gate: &Gate<'_>, teachers: &[&str]) -> Element {
         .collect();
     let more = gate.cell.selection.as_ref().map_or_else(String::new, |selection| {
         format!(
-            "{} % of {} texts go to a teacher that knows the class (chance {} %), mean w of the owner {:.2}, {} abstained",
+            "{} % of {} texts go to a teacher that knows the class (chance {} %), mean w of the owner {:.2}, \
+             {} abstained",
             words::percent(selection.accuracy),
             grouped(selection.texts),
             words::percent(selection.chance),
@@ -95,8 +97,8 @@ fn histogram_figure(id: &str, name: &str, scores: &ScoreHistograms, counts: &Own
     let (own, foreign): (u64, u64) = (counts.own.iter().sum(), counts.foreign.iter().sum());
     let title = format!("Scores of {name}");
     let description = format!(
-        "Scores on {own} texts of its own labels upwards, on {foreign} foreign texts downwards; the less they overlap, the \
-         better a gate can tell."
+        "Scores on {own} texts of its own labels upwards, on {foreign} foreign texts downwards; the less they \
+         overlap, the better a gate can tell."
     );
     let canvas = Canvas { id, title: &title, description: &description, width: 300.0, height: 230.0 };
     let drawn = mirrored_histogram(

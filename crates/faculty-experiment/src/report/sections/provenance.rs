@@ -13,8 +13,8 @@ pub(in crate::report) fn provenance(page: &Page<'_>) -> Option<Element> {
         let heads =
             ["teacher", "labels", "own slice %", "weights", "private texts", "updates", "training, s", "SHA-256", "precision"];
         let lines = setup.teachers.iter().map(teacher).collect();
-        let caption = "Teachers, fixed across student seeds. Their accuracy is on the measuring texts of their labels, among \
-                       their labels.";
+        let caption = "Teachers, fixed across student seeds. Their accuracy is on the measuring texts of their \
+                       labels, among their labels.";
         found = found.child(data_table(caption, columns(&heads, &["teacher", "SHA-256", "precision"]), lines));
     }
     found = match page.table.places.is_empty() {

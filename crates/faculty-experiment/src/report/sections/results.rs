@@ -43,8 +43,8 @@ pub(in crate::report) fn results(page: &Page<'_>) -> Option<Element> {
     let more = [other, "ECE", "selection %", "retained %", "published", "labels used", "status"];
     heads.extend(columns(&more, &["published", "labels used", "status"]));
     let lines = page.rows().map(|(row, tone)| line(page, row, tone, &focus)).collect();
-    let caption = "Mean ± standard deviation over seeds. Lines are 95 % intervals, dots means, ticks single seeds; an arrow \
-                   points to a mean beyond the axis.";
+    let caption = "Mean ± standard deviation over seeds. Lines are 95 % intervals, dots means, ticks single seeds; \
+                   an arrow points to a mean beyond the axis.";
     Some(section("results", "Results").child(data_table(caption, heads, lines)))
 }
 

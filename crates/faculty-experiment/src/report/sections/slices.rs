@@ -21,8 +21,8 @@ pub(in crate::report) fn slices(page: &Page<'_>) -> Option<Element> {
     let canvas = Canvas {
         id: "slices-figure",
         title: "Accuracy on the labels of each teacher",
-        description: "A row of the table each line, a teacher each column: accuracy over all classes, and what share of the \
-                      ceiling's accuracy on these labels it is.",
+        description: "A row of the table each line, a teacher each column: accuracy over all classes, and what share \
+                      of the ceiling's accuracy on these labels it is.",
         width: 0.0,
         height: 0.0,
     };
@@ -39,9 +39,9 @@ pub(in crate::report) fn slices(page: &Page<'_>) -> Option<Element> {
     Some(
         section("slices", "By teacher")
             .child(paragraph(
-                "Accuracy on the measuring texts of each teacher's labels, the argmax taken over all classes; below it the \
-                 share of the ceiling's accuracy there, paired by seed. What is lost in comparison with the argmax among the \
-                 teacher's labels alone is confusion between teachers.",
+                "Accuracy on the measuring texts of each teacher's labels, the argmax taken over all classes; below \
+                 it the share of the ceiling's accuracy there, paired by seed. What is lost in comparison with the \
+                 argmax among the teacher's labels alone is confusion between teachers.",
             ))
             .child(figure("Accuracy and retained share by teacher", "", drawn))
             .child(details),

@@ -38,8 +38,8 @@ pub(in crate::report) fn training(page: &Page<'_>) -> Option<Element> {
         found
             .child(Element::new("h3").text("Loss against updates"))
             .child(paragraph(
-                "The mean over seeds, single seeds thin behind it. Losses of different methods are different quantities, so \
-                 that only their course can be compared.",
+                "The mean over seeds, single seeds thin behind it. Losses of different methods are different \
+                 quantities, so that only their course can be compared.",
             ))
             .child(side_by_side("figures", figures)),
     )

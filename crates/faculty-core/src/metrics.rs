@@ -12,12 +12,20 @@
 mod confusion;
 mod gate;
 mod predictions;
+mod reliability;
+mod right;
+mod score_histogram;
 mod selection;
+mod selection_matrix;
 
 pub use confusion::Confusion;
 pub use gate::{GateQuality, gate_quality};
-pub use predictions::{Classification, ECE_BINS, Predictions, SliceAccuracy};
+pub use predictions::{Classification, Predictions, SliceAccuracy};
+pub use reliability::{ECE_BINS, ReliabilityBin, pooled_reliability};
+pub use right::RightAnswers;
+pub use score_histogram::{OwnAndForeign, SCORE_BINS, ScoreHistograms, score_histograms};
 pub use selection::{OwnerSelection, Selection, teacher_selection};
+pub use selection_matrix::{OwnerChoices, SelectionMatrix, selection_matrix};
 
 /// The index of the largest value, the lowest index among equals. NaN never wins; 0 for an empty row.
 pub fn argmax(row: &[f32]) -> usize {

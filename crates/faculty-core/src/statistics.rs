@@ -2,6 +2,10 @@
 //!
 //! Nothing panics on few values: what does not exist is `None`.
 
+mod texts;
+
+pub use texts::text_bootstrap;
+
 use crate::Stream;
 use serde::{Deserialize, Serialize};
 

@@ -17,11 +17,13 @@ mod data;
 mod diff;
 mod extends;
 mod load;
+pub mod logs;
 mod machine;
 mod manifest;
 mod plan;
 mod precision;
 mod raw;
+pub mod report;
 mod run;
 mod rundir;
 pub mod schema;
@@ -44,8 +46,8 @@ pub use manifest::{Manifest, ModelRecord};
 pub use plan::{Cell, Plan, PlannedTeacher, RunSettings};
 pub use precision::Precisions;
 pub use raw::{
-    CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetAccuracy, SetupRecord, TableRecord, TeacherRecord, append_raw, exact,
-    read_raw,
+    AccuracyPoint, CellDetails, CellRecord, CellStatus, LossPoint, RawRecord, RowRecord, RunRecord, Seconds, SetAccuracy,
+    SetupRecord, TableRecord, TeacherRecord, append_raw, exact, read_raw,
 };
 pub use run::{
     ExperimentOptions, ExperimentSummary, Prepared, check_run, missing_data, prepare_experiment, render_run,

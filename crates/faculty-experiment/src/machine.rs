@@ -69,6 +69,14 @@ pub fn cpu_features() -> Vec<String> {
     faculty_nn::fused::features().into_iter().map(str::to_owned).collect()
 }
 
+/// The name of the processor, where the system tells it (`/proc/cpuinfo`).
+pub(crate) fn processor() -> Option<String> {
+    let info = std::fs::read_to_string("/proc/cpuinfo").ok()?;
+    let line = info.lines().find(|line| line.starts_with("model name"))?;
+    let (_, name) = line.split_once(':')?;
+    Some(name.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
 /// Threads this process may use.
 pub fn threads() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)

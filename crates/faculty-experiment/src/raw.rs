@@ -1,5 +1,11 @@
 //! `raw.jsonl`: one JSON line an event, only ever appended to. Tables are rendered from it and from nothing else.
 
+mod details;
+mod place;
+
+pub use details::{AccuracyPoint, CellDetails, LossPoint};
+pub use place::RunRecord;
+
 use crate::precision::Precisions;
 use crate::schema::{Metric, Reference, Role};
 use faculty_core::metrics::{Classification, Selection, SliceAccuracy};
@@ -19,6 +25,8 @@ pub enum RawRecord {
     Table(TableRecord),
     /// Teachers and scans, which all rows share. The last one counts.
     Setup(SetupRecord),
+    /// The machine and the program of the cells that follow.
+    Run(RunRecord),
     /// The result of one row at one seed. The last one of a (row, seed) counts; earlier failures stay in the file.
     Cell(Box<CellRecord>),
 }
@@ -170,6 +178,9 @@ pub struct CellRecord {
     pub peak_memory_bytes: Option<u64>,
     /// SHA-256 of everything that determines the cell.
     pub config_hash: String,
+    /// What figures are drawn from.
+    #[serde(default, skip_serializing_if = "CellDetails::is_empty")]
+    pub details: CellDetails,
 }
 
 impl CellRecord {

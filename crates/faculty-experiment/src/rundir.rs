@@ -5,11 +5,12 @@
 //!   config.resolved.toml      every key with its value
 //!   manifest.json             what ran, on what, from which files
 //!   raw.jsonl                 what tables are rendered from
-//!   table.md  table.csv  table.tex
+//!   table.md  table.csv  table.tex  table.html
 //!   teachers/<name>-<key>/    fine-tuned teachers, reused by later runs
 //!   scans/                    teacher outputs, a row a text
 //!   cells/<row>/seed-<n>/     {metrics.jsonl, epochs.jsonl, result.json, student/, commit.json}
 //!   checkpoints/              of trainings on their way: cells/<row>/seed-<n>/ and teachers/<name>-<key>/
+//!   tensorboard/<row>/seed-<n>/   event files of the same metrics, on request
 //!   run.lock                  held by the process that works here
 //! ```
 //!
@@ -119,7 +120,7 @@ impl RunDir {
 
     /// Where the training of a cell is written down.
     pub fn checkpoint_path(&self, cell: &Cell) -> PathBuf {
-        self.checkpoints().join("cells").join(slug(&cell.name)).join(seed_folder(cell))
+        self.checkpoints().join("cells").join(below(cell))
     }
 
     fn checkpoints(&self) -> PathBuf {
@@ -133,7 +134,12 @@ impl RunDir {
 
     /// The directory of a cell.
     pub fn cell_path(&self, cell: &Cell) -> PathBuf {
-        self.root.join("cells").join(slug(&cell.name)).join(seed_folder(cell))
+        self.root.join("cells").join(below(cell))
+    }
+
+    /// The TensorBoard event file of a cell; rows and seeds are runs of the folder `tensorboard`.
+    pub fn events_path(&self, cell: &Cell) -> PathBuf {
+        self.root.join("tensorboard").join(below(cell)).join("events.out.tfevents.faculty")
     }
 
     /// The result of a cell that is finished: committed under the same hash, with its student if one is wanted. Failed
@@ -241,9 +247,10 @@ impl StagedCell {
     }
 }
 
-/// The folder of a cell below that of its row.
-fn seed_folder(cell: &Cell) -> String {
-    cell.seed.map_or_else(|| "fixed".to_owned(), |seed| format!("seed-{seed}"))
+/// `<row>/seed-<n>`, or `<row>/fixed` for a row without training.
+fn below(cell: &Cell) -> PathBuf {
+    let seed = cell.seed.map_or_else(|| "fixed".to_owned(), |seed| format!("seed-{seed}"));
+    Path::new(&slug(&cell.name)).join(seed)
 }
 
 fn is_free(key: &str) -> bool {

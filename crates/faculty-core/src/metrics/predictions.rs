@@ -4,9 +4,6 @@ use super::{Confusion, argmax, argmax_among};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// Number of equal-width confidence bins of the expected calibration error.
-pub const ECE_BINS: usize = 15;
-
 /// Smallest probability the NLL counts, so that one impossible true class does not make the mean infinite. It only
 /// matters for probabilities given as such; from logits the NLL is exact.
 const NLL_FLOOR: f64 = 1e-12;
@@ -30,7 +27,7 @@ pub struct Classification {
     pub accuracy: f64,
     /// Mean F1 over the classes that have texts.
     pub macro_f1: f64,
-    /// Expected calibration error, [`ECE_BINS`] equal-width bins on the largest probability.
+    /// Expected calibration error, [`ECE_BINS`](super::ECE_BINS) equal-width bins on the largest probability.
     pub ece: f64,
     /// Mean squared distance of the probabilities from the one-hot truth, summed over classes.
     pub brier: f64,
@@ -138,17 +135,9 @@ impl Predictions {
         Confusion::count(self.classes, self.labels.iter().copied().zip(self.predicted.iter().copied()))
     }
 
-    /// Expected calibration error: over [`ECE_BINS`] bins (lower, upper] of the largest probability, the mean distance
-    /// of accuracy and mean confidence, weighted by the share of texts.
-    pub fn ece(&self) -> f64 {
-        let mut bins = [(0.0, 0.0); ECE_BINS];
-        for (row, correct) in self.probabilities.chunks_exact(self.classes).zip(self.correct()) {
-            let confidence = row.iter().copied().fold(0.0, f64::max);
-            let bin = ((confidence * ECE_BINS as f64).ceil() as usize).clamp(1, ECE_BINS) - 1;
-            bins[bin].0 += f64::from(u8::from(correct));
-            bins[bin].1 += confidence;
-        }
-        bins.iter().map(|(correct, confidence)| (correct - confidence).abs()).sum::<f64>() / self.texts() as f64
+    /// The probabilities of every text, `[classes]` each.
+    pub(super) fn probability_rows(&self) -> impl Iterator<Item = &[f64]> {
+        self.probabilities.chunks_exact(self.classes)
     }
 
     /// Brier score.

@@ -46,14 +46,7 @@ pub struct OwnerSelection {
 /// Fails if there is no text, sizes do not fit, a weight is negative or not finite, or no teacher knows a label.
 pub fn teacher_selection<S: AsRef<[usize]>>(weights: &[f32], labels: &[usize], knows: &[S]) -> Result<Selection> {
     let teachers = knows.len();
-    if labels.is_empty() || teachers == 0 {
-        return Err(Error::input("there is no labelled text to score a gate on"));
-    }
-    if weights.len() != labels.len() * teachers {
-        let found = weights.len();
-        return Err(Error::internal(format!("{found} weights for {} texts and {teachers} teachers", labels.len())));
-    }
-    check_weights(weights, teachers)?;
+    check_gate(weights, labels, teachers)?;
     let mut tally = vec![Tally::default(); teachers];
     let (mut credit, mut owner_weight, mut abstained) = (0.0, 0.0, 0);
     for (row, &label) in weights.chunks_exact(teachers).zip(labels) {
@@ -61,8 +54,7 @@ pub fn teacher_selection<S: AsRef<[usize]>>(weights: &[f32], labels: &[usize], k
         if !owns.contains(&true) {
             return Err(Error::input(format!("no teacher knows class {label}")));
         }
-        let top = row.iter().copied().fold(0.0, f32::max);
-        let tied: Vec<usize> = (0..teachers).filter(|&teacher| row[teacher] >= top * (1.0 - TIE)).collect();
+        let tied = tied(row);
         abstained += usize::from(tied.len() == teachers);
         let right = tied.iter().filter(|&&teacher| owns[teacher]).count() as f64 / tied.len() as f64;
         credit += right;
@@ -87,6 +79,24 @@ pub fn teacher_selection<S: AsRef<[usize]>>(weights: &[f32], labels: &[usize], k
     let owners = tally.into_iter().map(|part| part.finish(total, uniform)).collect();
     let accuracy = if uniform { chance } else { credit / total };
     Ok(Selection { accuracy, chance, owner_weight: owner_weight / total, texts, abstained, uniform, owners })
+}
+
+/// Fails unless `weights` are usable for `teachers` teachers and these texts.
+pub(super) fn check_gate(weights: &[f32], labels: &[usize], teachers: usize) -> Result<()> {
+    if labels.is_empty() || teachers == 0 {
+        return Err(Error::input("there is no labelled text to score a gate on"));
+    }
+    if weights.len() != labels.len() * teachers {
+        let found = weights.len();
+        return Err(Error::internal(format!("{found} weights for {} texts and {teachers} teachers", labels.len())));
+    }
+    check_weights(weights, teachers)
+}
+
+/// The teachers that share the largest weight of a text; there is always one.
+pub(super) fn tied(row: &[f32]) -> Vec<usize> {
+    let top = row.iter().copied().fold(0.0, f32::max);
+    (0..row.len()).filter(|&teacher| row[teacher] >= top * (1.0 - TIE)).collect()
 }
 
 #[derive(Debug, Clone, Default)]

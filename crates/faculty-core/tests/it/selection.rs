@@ -1,5 +1,5 @@
 use faculty_core::Stream;
-use faculty_core::metrics::teacher_selection;
+use faculty_core::metrics::{selection_matrix, teacher_selection};
 
 /// Three teachers over six classes; class 5 is known to teachers 0 and 2.
 const KNOWS: [&[usize]; 3] = [&[0, 1, 2, 5], &[3], &[4, 5]];
@@ -93,4 +93,34 @@ fn faulty_gates_are_refused() {
     ] {
         assert!(teacher_selection(&weights, &labels, &KNOWS).is_err(), "{weights:?}");
     }
+}
+
+#[test]
+fn the_matrix_says_whom_the_gate_takes_for_whom() {
+    let labels = labels();
+    let stream = Stream::new(2, "weights");
+    let weights: Vec<f32> = (0..600).map(|at| stream.uniform_at(at) as f32).collect();
+    let (selection, matrix) = (
+        teacher_selection(&weights, &labels, &KNOWS).unwrap(),
+        selection_matrix(&weights, &labels, &KNOWS).unwrap(),
+    );
+    for (teacher, (row, owner)) in matrix.owners.iter().zip(&selection.owners).enumerate() {
+        assert_eq!(row.texts, owner.texts);
+        assert!((row.chosen.iter().sum::<f64>() - 1.0).abs() < 1e-9);
+        assert!((row.weight[teacher] - owner.weight.unwrap()).abs() < 1e-9, "the owner's own weight");
+    }
+    // Teacher 1 alone knows class 3, so its own cell is its selection accuracy.
+    assert!((matrix.owners[1].chosen[1] - selection.owners[1].accuracy.unwrap()).abs() < 1e-9);
+}
+
+#[test]
+fn ties_are_chosen_in_equal_parts_and_an_owner_without_texts_has_no_row() {
+    let matrix = selection_matrix(&[0.5, 0.5, 0.0, 0.2, 0.2, 0.2], &[0, 0], &KNOWS).unwrap();
+    let third = 1.0 / 3.0;
+    for (found, expected) in matrix.owners[0].chosen.iter().zip([0.25 + third / 2.0, 0.25 + third / 2.0, third / 2.0]) {
+        assert!((found - expected).abs() < 1e-12, "{found}");
+    }
+    assert_eq!((matrix.owners[1].texts, matrix.owners[1].chosen.len(), matrix.owners[1].weight.len()), (0, 0, 0));
+    assert!(selection_matrix(&[0.5], &[0], &KNOWS).is_err());
+    assert!(selection_matrix(&[f32::NAN; 3], &[0], &KNOWS).is_err());
 }

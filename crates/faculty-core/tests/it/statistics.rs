@@ -1,7 +1,7 @@
 use faculty_core::Stream;
 use faculty_core::statistics::{
     BOOTSTRAP_DRAWS, Interval, Summary, Verdict, differences, mean, mean_without_extremes, paired_bootstrap, sample_sd,
-    sign_flip, t_quantile_975,
+    sign_flip, t_quantile_975, text_bootstrap,
 };
 
 fn close(a: f64, b: f64, tolerance: f64) {
@@ -152,4 +152,33 @@ fn sign_flip_and_bootstrap_are_calibrated_under_the_null() {
         })
         .count();
     assert!(rejected as f64 / trials as f64 <= 0.085, "{rejected} of {trials}");
+}
+
+#[test]
+fn texts_are_drawn_for_all_seeds_at_once() {
+    let stream = Stream::new(1, "texts");
+    let left: Vec<bool> = (0..400).map(|text| stream.uniform_at(text) < 0.9).collect();
+    let right: Vec<bool> = (0..400).map(|text| stream.fork(1).uniform_at(text) < 0.8).collect();
+    let draw = |pairs: &[(&[bool], &[bool])]| text_bootstrap(pairs, 2000, Stream::new(7, "bootstrap")).unwrap();
+    let (a, b) = (left.as_slice(), right.as_slice());
+    let one = draw(&[(a, b)]);
+    let differences: Vec<f64> =
+        left.iter().zip(&right).map(|(left, right)| f64::from(u8::from(*left)) - f64::from(u8::from(*right))).collect();
+    assert_eq!(Some(one), paired_bootstrap(&differences, 2000, Stream::new(7, "bootstrap")));
+    // Five seeds that answer alike are no more test texts than one of them.
+    assert_eq!(draw(&[(a, b); 5]), one);
+    // A seed of the opposite outcome cancels it.
+    let even = draw(&[(a, b), (b, a)]);
+    assert_eq!((even.mean, even.p, even.interval), (0.0, 1.0, Interval { low: 0.0, high: 0.0 }));
+}
+
+#[test]
+fn texts_that_do_not_pair_give_none() {
+    let stream = Stream::new(1, "texts");
+    let (none, one, two): (&[bool], &[bool], &[bool]) = (&[], &[true], &[true, false]);
+    assert_eq!(text_bootstrap(&[], 10, stream), None);
+    assert_eq!(text_bootstrap(&[(none, none)], 10, stream), None);
+    assert_eq!(text_bootstrap(&[(one, two)], 10, stream), None);
+    assert_eq!(text_bootstrap(&[(one, one), (two, two)], 10, stream), None);
+    assert!(text_bootstrap(&[(two, two)], 10, stream).is_some());
 }

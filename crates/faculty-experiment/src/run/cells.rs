@@ -7,10 +7,11 @@ use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
 use crate::access::{GuardedTexts, access_words};
 use crate::data::TestSet;
+use crate::logs::training_lines;
 use crate::machine::peak_memory;
 use crate::manifest::ModelRecord;
 use crate::plan::Cell;
-use crate::raw::{CellRecord, CellStatus, Seconds, SetAccuracy, exact};
+use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, SetAccuracy, exact};
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::metrics::{Predictions, teacher_selection};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream};
@@ -86,7 +87,12 @@ impl<'a> Runner<'a> {
                     record.texts_seen = report.texts;
                     record.seconds.train = report.seconds;
                     self.measure_student(cell, &student, &mut record)?;
-                    staged.write("metrics.jsonl", &lines(&report.curve)?)?;
+                    record.details.keep_losses(&report.curve);
+                    let settings = &self.work.prepared.experiment.student.train;
+                    let rate_at = |update| settings.rate_at(update, report.steps);
+                    let logged = training_lines(&report.curve, rate_at, &record);
+                    let logged: String = logged.iter().map(|line| line.to_json() + "\n").collect();
+                    staged.write("metrics.jsonl", &logged)?;
                     if !report.epochs.is_empty() {
                         staged.write("epochs.jsonl", &lines(&report.epochs)?)?;
                     }
@@ -148,6 +154,7 @@ impl<'a> Runner<'a> {
         record.metrics = Some(predictions.classification());
         record.slices = predictions.slices(&slices);
         record.test_sets = by_set(predictions, &self.work.prepared.data.test_sets);
+        record.details.keep_predictions(predictions);
     }
 
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
@@ -167,8 +174,9 @@ impl<'a> Runner<'a> {
         let gate = gate_table(&spec, &set, self.work.device)?;
         let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
         // Rows without a label (noise) stand behind the others.
-        let labelled = labels.len() * gate.teachers;
-        record.selection = Some(teacher_selection(&gate.weights[..labelled], &labels, &knows)?);
+        let weights = &gate.weights[..labels.len() * gate.teachers];
+        record.selection = Some(teacher_selection(weights, &labels, &knows)?);
+        record.details.keep_gate(&gate, &labels, &knows)?;
         if prepared.experiment.scan.selection_on == SelectionOn::Test {
             let target = gated_scores(&gate, &set, 1.0, self.work.device)?;
             let predictions = Predictions::from_probabilities(&target, self.join.classes(), &labels)?;
@@ -338,5 +346,6 @@ fn empty_record(cell: &Cell) -> CellRecord {
         seconds: Seconds::default(),
         peak_memory_bytes: None,
         config_hash: cell.hash.clone(),
+        details: CellDetails::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! Running an experiment: prepare, teachers, scan, cells, table.
 
 mod cells;
+mod measure;
 mod notes;
 mod rows;
 mod scan;
@@ -12,7 +13,7 @@ use crate::machine::{CodeVersion, cpu_features, peak_memory, threads};
 use crate::manifest::{Manifest, ModelRecord, write_json};
 use crate::plan::{Cell, Plan, RunSettings};
 use crate::precision::{Precisions, settle};
-use crate::raw::{CellRecord, CellStatus, RawRecord, append_raw, exact, read_raw};
+use crate::raw::{CellRecord, CellStatus, RawRecord, RunRecord, append_raw, exact, read_raw};
 use crate::rundir::{Resolved, RunDir};
 use crate::schema::ExperimentFile;
 use crate::table::{Table, TableFormat, VerdictLine};
@@ -43,6 +44,8 @@ pub struct ExperimentOptions {
     pub overwrite: bool,
     /// How often trainings are written down. It changes no result, and may be another one when a run is continued.
     pub checkpoints: CheckpointPolicy,
+    /// Write TensorBoard event files of every trained cell below `tensorboard/` of the run directory.
+    pub tensorboard: bool,
 }
 
 impl ExperimentOptions {
@@ -75,6 +78,8 @@ pub struct ExperimentSummary {
     pub table: String,
     /// The file it was written to.
     pub table_path: PathBuf,
+    /// The same with figures, as one self-contained page.
+    pub page_path: PathBuf,
     /// What the table was rendered from.
     pub raw_path: PathBuf,
     /// The directory of the kept student of the headline row, if there is one.
@@ -174,6 +179,11 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
     for (_, record) in &reused {
         raw.append_if_new(RawRecord::Cell(Box::new(record.clone())))?;
     }
+    if options.tensorboard {
+        for (cell, record) in &reused {
+            measure::write_events(&dir, cell, record.seconds.train)?;
+        }
+    }
     let mut failed = 0;
     if !todo.is_empty() {
         let checkpoints = options.checkpoints;
@@ -187,11 +197,15 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
         observer.on(faculty_core::Event::Note { text: &join.describe() });
         let scan = scan::scan(&mut work, &teachers, &join)?;
         raw.append_if_new(RawRecord::Setup(exact(&scan.setup(&prepared, &teachers))?))?;
+        raw.append_if_new(RawRecord::Run(RunRecord::here(&prepared.run.device, started_unix)))?;
         let mut runner = cells::Runner::new(&work, &teachers, &join, &scan);
         for cell in &todo {
             observer.check()?;
             let record = runner.run(cell)?;
             failed += usize::from(record.status == CellStatus::Failed);
+            if options.tensorboard {
+                measure::write_events(&dir, cell, record.seconds.train)?;
+            }
             raw.append_if_new(RawRecord::Cell(Box::new(record)))?;
         }
         let manifest = Manifest {
@@ -238,6 +252,7 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
     Ok(ExperimentSummary {
         table: table.render(TableFormat::Markdown),
         table_path: dir.path().join(TableFormat::Markdown.file_name()),
+        page_path: dir.path().join(TableFormat::Html.file_name()),
         raw_path: dir.raw_path(),
         student_dir,
         verdict: table.verdict(),
@@ -290,10 +305,15 @@ impl RawLog {
     fn append_if_new(&mut self, record: RawRecord) -> Result<()> {
         let counting = self.records.iter().rev().find(|other| match (other, &record) {
             (RawRecord::Table(_), RawRecord::Table(_)) | (RawRecord::Setup(_), RawRecord::Setup(_)) => true,
+            (RawRecord::Run(_), RawRecord::Run(_)) => true,
             (RawRecord::Cell(other), RawRecord::Cell(cell)) => other.row == cell.row && other.seed == cell.seed,
             _ => false,
         });
-        if counting != Some(&record) {
+        let is_known = match (counting, &record) {
+            (Some(RawRecord::Run(other)), RawRecord::Run(run)) => other.is_same_place(run),
+            _ => counting == Some(&record),
+        };
+        if !is_known {
             append_raw(&self.path, &record)?;
             self.records.push(record);
         }
@@ -310,20 +330,27 @@ pub fn render_run(run_dir: &Path, format: TableFormat) -> Result<String> {
     Ok(Table::from_raw(&read_raw(&path)?).map_err(|error| error.file(&path))?.render(format))
 }
 
-/// Compares the table files of a run directory with what its raw lines give (`--check`).
+/// Compares the table files of a directory with what its raw lines give (`--check`). A run directory holds every format, a
+/// published result often one of them: what is there must be right.
 ///
 /// # Errors
-/// Fails if a file is absent or differs in a byte.
+/// Fails if there is no table file, or one differs in a byte.
 pub fn check_run(run_dir: &Path) -> Result<()> {
-    for format in TableFormat::ALL {
-        let path = run_dir.join(format.file_name());
-        let written = std::fs::read_to_string(&path).map_err(|error| Error::io("read", &path, error))?;
-        let rendered = render_run(run_dir, format)?;
+    let raw = run_dir.join("raw.jsonl");
+    let table = Table::from_raw(&read_raw(&raw)?).map_err(|error| error.file(&raw))?;
+    let paths = TableFormat::ALL.map(|format| (format, run_dir.join(format.file_name())));
+    let mut there = paths.iter().filter(|(_, path)| path.is_file()).peekable();
+    if there.peek().is_none() {
+        return Err(Error::check("holds no table").file(run_dir).help("render it first"));
+    }
+    for (format, path) in there {
+        let written = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+        let rendered = table.render(*format);
         if written != rendered {
             let line =
                 written.lines().zip(rendered.lines()).take_while(|(left, right)| left == right).count() as u64 + 1;
             return Err(Error::check("differs from what raw.jsonl gives")
-                .file(&path)
+                .file(path)
                 .line(line)
                 .help("render it again"));
         }

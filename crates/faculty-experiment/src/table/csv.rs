@@ -1,62 +1,108 @@
-//! Every figure of the table at full precision, a line a row.
+//! Every figure of the table at full precision, a line a row. The columns of the teachers' slices come last.
 
-use super::Table;
 use super::words::labels_used;
+use super::{Table, TableRow};
 use faculty_core::statistics::Summary;
 use std::fmt::Write;
 
 const HEADER: &str = "row,method,role,n,failed,accuracy,accuracy_sd,accuracy_low,accuracy_high,macro_f1,macro_f1_sd,\
 ece,nll,brier,selection,selection_chance,target_accuracy,retained,retained_sd,parameters,steps,seconds,labels_used,\
-published,published_place,status,config_hashes";
+published,published_place,status,config_hashes,train_seconds,evaluate_seconds,peak_memory_bytes,difference,\
+difference_n,difference_low,difference_high,sign_flip_p,texts_low,texts_high,texts_p";
 
 pub(super) fn render(table: &Table) -> String {
-    let mut text = format!("{HEADER}\n");
+    let teachers = table.setup.as_ref().map_or(&[][..], |setup| setup.teachers.as_slice());
+    let mut text = HEADER.to_owned();
+    for teacher in teachers {
+        for figure in ["accuracy", "accuracy_sd", "inside", "retained", "retained_sd", "of_teacher"] {
+            let _ = write!(text, ",{}", quoted(&format!("{}: {figure}", teacher.name)));
+        }
+    }
+    text.push('\n');
     for row in &table.rows {
-        let ok: Vec<_> = row.cells.values().filter(|cell| super::good(cell)).collect();
-        let mean = |value: &dyn Fn(&crate::raw::CellRecord) -> Option<f64>| {
-            number(
-                Summary::of(&ok.iter().filter_map(|cell| value(cell)).collect::<Vec<_>>()).map(|summary| summary.mean),
-            )
-        };
-        let first = row.cells.values().next();
-        let interval = row.accuracy.as_ref().and_then(|accuracy| accuracy.interval);
-        let published = row.row.reference.published();
-        let hashes: Vec<&str> = row.cells.values().map(|cell| faculty_core::short_hash(&cell.config_hash)).collect();
-        let fields = [
-            quoted(&row.row.name),
-            row.row.method.kind().to_owned(),
-            serde_json::to_value(row.row.role)
-                .ok()
-                .and_then(|role| role.as_str().map(str::to_owned))
-                .unwrap_or_default(),
-            ok.len().to_string(),
-            row.failures.to_string(),
-            number(row.accuracy.as_ref().map(|summary| summary.mean)),
-            number(row.accuracy.as_ref().and_then(|summary| summary.sd)),
-            number(interval.map(|interval| interval.low)),
-            number(interval.map(|interval| interval.high)),
-            number(row.macro_f1.as_ref().map(|summary| summary.mean)),
-            number(row.macro_f1.as_ref().and_then(|summary| summary.sd)),
-            mean(&|cell| cell.metrics.as_ref().map(|metrics| metrics.ece)),
-            mean(&|cell| cell.metrics.as_ref().map(|metrics| metrics.nll)),
-            mean(&|cell| cell.metrics.as_ref().map(|metrics| metrics.brier)),
-            number(row.selection.as_ref().map(|summary| summary.mean)),
-            mean(&|cell| cell.selection.as_ref().map(|selection| selection.chance)),
-            mean(&|cell| cell.target_accuracy),
-            number(row.retained.as_ref().map(|summary| summary.mean)),
-            number(row.retained.as_ref().and_then(|summary| summary.sd)),
-            first.map_or_else(String::new, |cell| cell.parameters.to_string()),
-            first.map_or_else(String::new, |cell| cell.steps.to_string()),
-            number(row.seconds.as_ref().map(|summary| summary.mean)),
-            labels_used(row.row.access).to_owned(),
-            published.map_or_else(|| "unknown".to_owned(), |published| published.value.to_string()),
-            published.map_or_else(String::new, |published| quoted(&published.place)),
-            row.status.to_string(),
-            hashes.join(" "),
-        ];
+        let mut fields = fields(row);
+        fields.extend(difference(table, row));
+        for index in 0..teachers.len() {
+            let slice = row.slices.get(index).cloned().unwrap_or_default();
+            fields.extend([
+                mean(slice.over_union),
+                sd(slice.over_union),
+                mean(slice.inside_slice),
+                mean(slice.retained),
+                sd(slice.retained),
+                mean(slice.of_teacher),
+            ]);
+        }
         let _ = writeln!(text, "{}", fields.join(","));
     }
     text
+}
+
+fn fields(row: &TableRow) -> Vec<String> {
+    let first = row.cells.values().next();
+    let interval = row.accuracy.as_ref().and_then(|accuracy| accuracy.interval);
+    let published = row.row.reference.published();
+    let hashes: Vec<&str> = row.cells.values().map(|cell| faculty_core::short_hash(&cell.config_hash)).collect();
+    let role = serde_json::to_value(row.row.role).ok();
+    let memory = row.cells.values().filter_map(|cell| cell.peak_memory_bytes).max();
+    vec![
+        quoted(&row.row.name),
+        row.row.method.kind().to_owned(),
+        role.and_then(|role| role.as_str().map(str::to_owned)).unwrap_or_default(),
+        row.good_cells().count().to_string(),
+        row.failures.to_string(),
+        mean(row.accuracy),
+        sd(row.accuracy),
+        number(interval.map(|interval| interval.low)),
+        number(interval.map(|interval| interval.high)),
+        mean(row.macro_f1),
+        sd(row.macro_f1),
+        mean(row.over(|cell| cell.metrics.as_ref().map(|metrics| metrics.ece))),
+        mean(row.over(|cell| cell.metrics.as_ref().map(|metrics| metrics.nll))),
+        mean(row.over(|cell| cell.metrics.as_ref().map(|metrics| metrics.brier))),
+        mean(row.selection),
+        mean(row.over(|cell| cell.selection.as_ref().map(|selection| selection.chance))),
+        mean(row.over(|cell| cell.target_accuracy)),
+        mean(row.retained),
+        sd(row.retained),
+        first.map_or_else(String::new, |cell| cell.parameters.to_string()),
+        first.map_or_else(String::new, |cell| cell.steps.to_string()),
+        mean(row.seconds),
+        labels_used(row.row.access).to_owned(),
+        published.map_or_else(|| "unknown".to_owned(), |published| published.value.to_string()),
+        published.map_or_else(String::new, |published| quoted(&published.place)),
+        row.status.to_string(),
+        hashes.join(" "),
+        mean(row.over(|cell| Some(cell.seconds.train))),
+        mean(row.over(|cell| Some(cell.seconds.evaluate))),
+        memory.map_or_else(String::new, |bytes| bytes.to_string()),
+    ]
+}
+
+/// The headline row minus this one, if they can be paired.
+fn difference(table: &Table, row: &TableRow) -> [String; 8] {
+    let Some(found) = table.paired_differences().iter().find(|difference| difference.rival == row.row.name) else {
+        return Default::default();
+    };
+    let interval = found.difference.interval;
+    [
+        found.difference.mean.to_string(),
+        found.difference.n.to_string(),
+        number(interval.map(|interval| interval.low)),
+        number(interval.map(|interval| interval.high)),
+        number(found.test.map(|test| test.p)),
+        number(found.texts.map(|texts| texts.interval.low)),
+        number(found.texts.map(|texts| texts.interval.high)),
+        number(found.texts.map(|texts| texts.p)),
+    ]
+}
+
+fn mean(summary: Option<Summary>) -> String {
+    number(summary.map(|summary| summary.mean))
+}
+
+fn sd(summary: Option<Summary>) -> String {
+    number(summary.and_then(|summary| summary.sd))
 }
 
 fn number(value: Option<f64>) -> String {

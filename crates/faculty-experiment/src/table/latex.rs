@@ -22,15 +22,45 @@ pub(super) fn render(table: &Table) -> String {
             words::labels_used(row.row.access).to_owned(),
             words::status(row),
         ];
-        let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
-        let _ = writeln!(text, "{} \\\\", cells.join(" & "));
+        write_line(&mut text, &cells);
     }
     text.push_str("\\bottomrule\n\\end{tabular}\n");
     if let Some(verdict) = table.verdict() {
         let _ = writeln!(text, "\\par\\smallskip {}", escaped(&verdict.sentence));
     }
+    write_slices(&mut text, table);
     text.push_str("\\end{table}\n");
     text
+}
+
+/// Accuracy on the labels of each teacher, and the share of the ceiling's that is kept.
+fn write_slices(text: &mut String, table: &Table) {
+    let Some(setup) = &table.setup else { return };
+    let count = setup.teachers.len();
+    let rows: Vec<_> = table.rows.iter().filter(|row| row.slices.len() == count).collect();
+    if count < 2 || rows.is_empty() {
+        return;
+    }
+    let _ = writeln!(text, "\\par\\medskip\n\\begin{{tabular}}{{l{}}}\n\\toprule", "rr".repeat(count));
+    for teacher in &setup.teachers {
+        let _ = write!(text, " & \\multicolumn{{2}}{{c}}{{{}}}", escaped(&teacher.name));
+    }
+    text.push_str(" \\\\\nrow");
+    text.push_str(&" & accuracy & retained".repeat(count));
+    text.push_str(" \\\\\n\\midrule\n");
+    for row in rows {
+        let mut cells = vec![row.row.name.clone()];
+        for slice in &row.slices {
+            cells.extend([words::spread(slice.over_union.as_ref()), words::spread(slice.retained.as_ref())]);
+        }
+        write_line(text, &cells);
+    }
+    text.push_str("\\bottomrule\n\\end{tabular}\n");
+}
+
+fn write_line(text: &mut String, cells: &[String]) {
+    let cells: Vec<String> = cells.iter().map(|cell| escaped(cell)).collect();
+    let _ = writeln!(text, "{} \\\\", cells.join(" & "));
 }
 
 fn escaped(text: &str) -> String {

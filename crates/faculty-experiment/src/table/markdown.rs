@@ -10,10 +10,10 @@ pub(super) fn render(table: &Table) -> String {
     }
     let header =
         ["row", "accuracy %", "macro-F1 %", "selection %", "retained %", "weights", "seconds", "labels used", "status"];
-    let mut lines = vec![header.map(str::to_owned)];
+    let mut lines = vec![header.map(str::to_owned).to_vec()];
     for row in &table.rows {
-        lines.push([
-            row.row.name.replace('|', "/"),
+        lines.push(vec![
+            cell(&row.row.name),
             words::ranked(row, row.accuracy.as_ref()),
             words::spread(row.macro_f1.as_ref()),
             words::selection(row),
@@ -24,20 +24,26 @@ pub(super) fn render(table: &Table) -> String {
             words::status(row),
         ]);
     }
-    write_aligned(&mut text, &lines);
+    write_aligned(&mut text, &lines, |column| column == 0 || column + 2 >= header.len());
     text.push('\n');
     write_verdict(&mut text, table);
     by_set::write(&mut text, table);
+    write_slices(&mut text, table);
     write_setup(&mut text, table);
     write_remarks(&mut text, table);
     text
 }
 
-/// First and last two columns to the left, figures to the right.
-fn write_aligned<const N: usize>(text: &mut String, lines: &[[String; N]]) {
+/// A text as a cell: a bar would end it.
+fn cell(text: &str) -> String {
+    text.replace('|', "/")
+}
+
+/// Columns that `is_left` names to the left, figures to the right. All lines are as long as the first.
+fn write_aligned(text: &mut String, lines: &[Vec<String>], is_left: impl Fn(usize) -> bool) {
+    let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
-    let is_left = |column: usize| column == 0 || column + 2 >= N;
+    let widths: Vec<usize> = (0..columns).map(width).collect();
     for (index, line) in lines.iter().enumerate() {
         for (column, cell) in line.iter().enumerate() {
             let padding = " ".repeat(widths[column] - cell.chars().count());
@@ -74,6 +80,24 @@ fn write_verdict(text: &mut String, table: &Table) {
     text.push('\n');
 }
 
+/// What every row keeps on the labels of each teacher.
+fn write_slices(text: &mut String, table: &Table) {
+    let Some(setup) = &table.setup else { return };
+    let rows: Vec<_> = table.rows.iter().filter(|row| row.slices.len() == setup.teachers.len()).collect();
+    if rows.is_empty() || setup.teachers.len() < 2 {
+        return;
+    }
+    let _ = writeln!(text, "Accuracy on each teacher's labels, and how much of the ceiling's accuracy there is kept, in %:\n");
+    let header = setup.teachers.iter().flat_map(|teacher| [cell(&teacher.name), "kept".to_owned()]);
+    let mut lines = vec![std::iter::once("row".to_owned()).chain(header).collect::<Vec<_>>()];
+    for row in rows {
+        let figures = row.slices.iter().flat_map(|slice| [slice.over_union.as_ref(), slice.retained.as_ref()]);
+        lines.push(std::iter::once(cell(&row.row.name)).chain(figures.map(words::spread)).collect());
+    }
+    write_aligned(text, &lines, |column| column == 0);
+    text.push('\n');
+}
+
 fn write_setup(text: &mut String, table: &Table) {
     let Some(setup) = &table.setup else { return };
     let _ = writeln!(
@@ -98,9 +122,13 @@ fn write_setup(text: &mut String, table: &Table) {
     }
     let _ = writeln!(
         text,
-        "\nScanning the texts took {:.1} s, once for all rows. Teacher selection is measured on the {} texts.\n",
+        "\nScanning the texts took {:.1} s, once for all rows. Teacher selection is measured on the {} texts.",
         setup.scan_seconds, setup.selection_on
     );
+    if let Some(cost) = words::whole_cost(&table.rows) {
+        let _ = writeln!(text, "{cost}");
+    }
+    text.push('\n');
 }
 
 fn write_remarks(text: &mut String, table: &Table) {

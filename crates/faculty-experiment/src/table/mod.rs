@@ -4,12 +4,16 @@ mod by_set;
 mod csv;
 mod latex;
 mod markdown;
+mod slices;
 mod verdict;
-mod words;
+pub(crate) mod words;
 
+pub use slices::SliceSummary;
 pub use verdict::{PairedDifference, VerdictLine};
 
-use crate::raw::{CellRecord, CellStatus, RawRecord, RowRecord, SetupRecord, TableRecord};
+pub(crate) use verdict::points;
+
+use crate::raw::{CellRecord, CellStatus, RawRecord, RowRecord, RunRecord, SetupRecord, TableRecord, TeacherRecord};
 use crate::schema::{Reference, Role};
 use faculty_core::metrics::retained_share;
 use faculty_core::statistics::Summary;
@@ -17,6 +21,7 @@ use faculty_core::{Error, Result};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::OnceLock;
 
 /// A format of a rendered table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,11 +32,13 @@ pub enum TableFormat {
     Csv,
     /// LaTeX with booktabs.
     Latex,
+    /// One self-contained page with figures ([`crate::report`]).
+    Html,
 }
 
 impl TableFormat {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Markdown, Self::Csv, Self::Latex];
+    pub const ALL: [Self; 4] = [Self::Markdown, Self::Csv, Self::Latex, Self::Html];
 
     /// The file that a run directory holds it in.
     pub const fn file_name(self) -> &'static str {
@@ -39,6 +46,7 @@ impl TableFormat {
             Self::Markdown => "table.md",
             Self::Csv => "table.csv",
             Self::Latex => "table.tex",
+            Self::Html => "table.html",
         }
     }
 }
@@ -51,9 +59,10 @@ impl FromStr for TableFormat {
             "markdown" | "md" => Ok(Self::Markdown),
             "csv" => Ok(Self::Csv),
             "latex" | "tex" => Ok(Self::Latex),
+            "html" => Ok(Self::Html),
             _ => Err(Error::input(format!("unknown table format `{text}`"))
                 .key("--format")
-                .expected("markdown, csv or latex")),
+                .expected("markdown, csv, latex or html")),
         }
     }
 }
@@ -102,12 +111,35 @@ pub struct TableRow {
     pub selection: Option<Summary>,
     /// Share of the ceiling's accuracy, paired by seed.
     pub retained: Option<Summary>,
+    /// The same on every teacher's labels, in teacher order.
+    pub slices: Vec<SliceSummary>,
     /// Seconds of training and measuring.
     pub seconds: Option<Summary>,
     /// Seeds that failed.
     pub failures: usize,
     /// Against what was published.
     pub status: Status,
+}
+
+impl TableRow {
+    /// The cells that have a result, by seed.
+    pub fn good_cells(&self) -> impl Iterator<Item = &CellRecord> {
+        self.cells.values().filter(|cell| good(cell))
+    }
+
+    /// Summarises a figure over the cells that have it.
+    pub fn over(&self, value: impl Fn(&CellRecord) -> Option<f64>) -> Option<Summary> {
+        Summary::of(&self.good_cells().filter_map(value).collect::<Vec<_>>())
+    }
+}
+
+/// A machine and a program, and how many of the cells that count they computed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// What the raw line says.
+    pub run: RunRecord,
+    /// Cells that count, failed ones too.
+    pub cells: usize,
 }
 
 /// A table ready to be rendered.
@@ -119,6 +151,9 @@ pub struct Table {
     pub setup: Option<SetupRecord>,
     /// The rows in order.
     pub rows: Vec<TableRow>,
+    /// Where the cells were computed; lines of earlier versions do not say.
+    pub places: Vec<Place>,
+    differences: OnceLock<Vec<PairedDifference>>,
 }
 
 impl Table {
@@ -129,28 +164,46 @@ impl Table {
     pub fn from_raw(records: &[RawRecord]) -> Result<Self> {
         let mut record = None;
         let mut setup = None;
-        let mut cells: BTreeMap<(&str, Option<u64>), &CellRecord> = BTreeMap::new();
+        let mut places: Vec<Place> = Vec::new();
+        let mut place = None;
+        let mut cells: BTreeMap<(&str, Option<u64>), (&CellRecord, Option<usize>)> = BTreeMap::new();
         for line in records {
             match line {
                 RawRecord::Table(found) => record = Some(found),
                 RawRecord::Setup(found) => setup = Some(found),
+                RawRecord::Run(run) => {
+                    let known = places.iter().position(|place| place.run.is_same_place(run));
+                    place = Some(known.unwrap_or(places.len()));
+                    if known.is_none() {
+                        places.push(Place { run: run.clone(), cells: 0 });
+                    }
+                }
                 RawRecord::Cell(cell) => {
-                    cells.insert((&cell.row, cell.seed), cell);
+                    cells.insert((&cell.row, cell.seed), (cell, place));
                 }
             }
         }
         let record = record
             .ok_or_else(|| Error::input("no line says what the table looks like").expected("a `table` record"))?;
-        let of_row = |name: &str| -> BTreeMap<Option<u64>, CellRecord> {
+        let of_row = |row: &RowRecord| -> BTreeMap<Option<u64>, CellRecord> {
             cells
                 .iter()
-                .filter(|((row, _), _)| *row == name)
-                .map(|((_, seed), cell)| (*seed, (*cell).clone()))
+                .filter(|((name, _), _)| *name == row.name)
+                .map(|((_, seed), (cell, _))| (*seed, (*cell).clone()))
                 .collect()
         };
-        let ceiling = record.rows.iter().find(|row| row.role == Role::Ceiling).map(|row| of_row(&row.name));
-        let rows = record.rows.iter().map(|row| summarise(record, row, of_row(&row.name), ceiling.as_ref())).collect();
-        Ok(Self { record: record.clone(), setup: setup.cloned(), rows })
+        let ceiling = record.rows.iter().find(|row| row.role == Role::Ceiling).map(of_row);
+        let teachers: &[TeacherRecord] = setup.map_or(&[][..], |setup| setup.teachers.as_slice());
+        let summary = |row| summarise(record, row, of_row(row), ceiling.as_ref(), teachers);
+        let rows: Vec<TableRow> = record.rows.iter().map(summary).collect();
+        for (name, (_, place)) in &cells {
+            let is_shown = record.rows.iter().any(|row| row.name == name.0);
+            if let Some(place) = place.filter(|_| is_shown).and_then(|place| places.get_mut(place)) {
+                place.cells += 1;
+            }
+        }
+        places.retain(|place| place.cells > 0);
+        Ok(Self { record: record.clone(), setup: setup.cloned(), rows, places, differences: OnceLock::new() })
     }
 
     /// Renders the table.
@@ -159,6 +212,7 @@ impl Table {
             TableFormat::Markdown => markdown::render(self),
             TableFormat::Csv => csv::render(self),
             TableFormat::Latex => latex::render(self),
+            TableFormat::Html => crate::report::render(self),
         }
     }
 
@@ -174,8 +228,8 @@ impl Table {
     }
 
     /// Differences of the headline row to every rival with at least two paired seeds.
-    pub fn paired_differences(&self) -> Vec<PairedDifference> {
-        verdict::paired_differences(self)
+    pub fn paired_differences(&self) -> &[PairedDifference] {
+        self.differences.get_or_init(|| verdict::paired_differences(self))
     }
 }
 
@@ -188,6 +242,7 @@ fn summarise(
     row: &RowRecord,
     cells: BTreeMap<Option<u64>, CellRecord>,
     ceiling: Option<&BTreeMap<Option<u64>, CellRecord>>,
+    teachers: &[TeacherRecord],
 ) -> TableRow {
     let ok: Vec<&CellRecord> = cells.values().filter(|cell| good(cell)).collect();
     let over = |value: &dyn Fn(&CellRecord) -> Option<f64>| {
@@ -198,11 +253,7 @@ fn summarise(
         let shares: Vec<f64> = ceiling
             .iter()
             .filter(|(_, cell)| good(cell))
-            .filter_map(|(seed, top)| {
-                // A row without training has one cell, which pairs with the ceiling of every seed.
-                let cell = cells.get(seed).or_else(|| cells.get(&None)).filter(|cell| good(cell))?;
-                retained_share(accuracy(cell)?, accuracy(top)?)
-            })
+            .filter_map(|(seed, top)| retained_share(accuracy(slices::partner(&cells, *seed)?)?, accuracy(top)?))
             .collect();
         Summary::of(&shares)
     });
@@ -213,6 +264,7 @@ fn summarise(
         macro_f1: over(&|cell| cell.metrics.as_ref().map(|metrics| metrics.macro_f1)),
         selection: over(&|cell| cell.selection.as_ref().map(|selection| selection.accuracy)),
         retained: retained.flatten(),
+        slices: slices::summarise(&cells, ceiling, teachers),
         seconds: over(&|cell| Some(cell.seconds.train + cell.seconds.evaluate)),
         status: status(&row.reference, value.as_ref(), cells.is_empty(), failures),
         failures,

@@ -1,8 +1,13 @@
 //! What the numbers say: does the headline row beat every label-free baseline, or which one is ahead.
 
+use super::slices::partner;
 use super::{Table, TableRow, good};
 use crate::schema::{Metric, Role};
-use faculty_core::statistics::{SignFlip, Summary, Verdict, sign_flip};
+use crate::raw::CellRecord;
+use faculty_core::Stream;
+use faculty_core::statistics::{
+    BOOTSTRAP_DRAWS, Bootstrap, FEWEST_SEEDS, SignFlip, Summary, Verdict, sign_flip, text_bootstrap,
+};
 use faculty_methods::DataAccess;
 
 /// The verdict on the headline row.
@@ -25,25 +30,49 @@ pub struct PairedDifference {
     pub difference: Summary,
     /// The exact sign-flip test over the seeds.
     pub test: Option<SignFlip>,
+    /// The bootstrap of the difference in accuracy over the measuring texts, where the lines say which texts were right.
+    pub texts: Option<Bootstrap>,
 }
 
 impl PairedDifference {
-    /// For example "MUKI - UHC: +2.1 [+0.5, +3.7] (95 %, n=5)".
+    /// For example "MUKI - UHC: +2.1 [+0.5, +3.7] (95 %, n=5), n too small for a test; over the texts [+1.2, +3.1],
+    /// bootstrap p = 0.0002".
     pub fn sentence(&self) -> String {
-        let points = |value: f64| format!("{:+.1}", 100.0 * value);
         let interval = match &self.difference.interval {
             Some(interval) => {
                 format!(" [{}, {}] (95 %, n={})", points(interval.low), points(interval.high), self.difference.n)
             }
             None => format!(" (n={})", self.difference.n),
         };
-        let test = self.test.map_or_else(String::new, |test| match test.verdict(0.05) {
-            Verdict::TooFewSeeds => ", n too small for a test".to_owned(),
-            Verdict::Significant => format!(", sign-flip p = {:.4}", test.p),
-            Verdict::NotSignificant => format!(", sign-flip p = {:.4}, not significant", test.p),
-        });
-        format!("{} - {}: {}{interval}{test}", self.row, self.rival, points(self.difference.mean))
+        let test = self.test_words().map_or_else(String::new, |words| format!(", {words}"));
+        let texts = self.texts_words().map_or_else(String::new, |words| format!("; {words}"));
+        format!("{} - {}: {}{interval}{test}{texts}", self.row, self.rival, points(self.difference.mean))
     }
+
+    /// What the test over seeds allows to say.
+    pub(crate) fn test_words(&self) -> Option<String> {
+        let test = self.test?;
+        Some(match test.verdict(0.05) {
+            Verdict::TooFewSeeds => "n too small for a test".to_owned(),
+            Verdict::Significant => format!("sign-flip p = {:.4}", test.p),
+            Verdict::NotSignificant => format!("sign-flip p = {:.4}, not significant", test.p),
+        })
+    }
+
+    /// What the bootstrap over texts says; a p only from as many seeds as any other test needs.
+    fn texts_words(&self) -> Option<String> {
+        let texts = self.texts?;
+        let p = match self.difference.n >= FEWEST_SEEDS {
+            true => format!(", bootstrap p = {:.4}", texts.p),
+            false => String::new(),
+        };
+        Some(format!("over the texts [{}, {}]{p}", points(texts.interval.low), points(texts.interval.high)))
+    }
+}
+
+/// A difference in points, with its sign.
+pub(crate) fn points(value: f64) -> String {
+    format!("{:+.1}", 100.0 * value)
 }
 
 fn rivals(table: &Table) -> impl Iterator<Item = &TableRow> {
@@ -132,15 +161,12 @@ pub(super) fn paired_differences(table: &Table) -> Vec<PairedDifference> {
 }
 
 fn paired(table: &Table, headline: &TableRow, rival: &TableRow) -> Option<PairedDifference> {
-    let differences: Vec<f64> = headline
-        .cells
-        .iter()
-        .filter(|(_, cell)| good(cell))
-        .filter_map(|(seed, cell)| {
-            let other = rival.cells.get(seed).or_else(|| rival.cells.get(&None)).filter(|cell| good(cell))?;
-            Some(cell.value(table.record.metric)? - other.value(table.record.metric)?)
-        })
-        .collect();
+    let cells = headline.cells.iter().filter(|(_, cell)| good(cell));
+    let pairs: Vec<(&CellRecord, &CellRecord)> =
+        cells.filter_map(|(seed, cell)| Some((cell, partner(&rival.cells, *seed)?))).collect();
+    let metric = table.record.metric;
+    let differences: Vec<f64> =
+        pairs.iter().filter_map(|(cell, other)| Some(cell.value(metric)? - other.value(metric)?)).collect();
     if differences.len() < 2 {
         return None;
     }
@@ -149,5 +175,15 @@ fn paired(table: &Table, headline: &TableRow, rival: &TableRow) -> Option<Paired
         rival: rival.row.name.clone(),
         difference: Summary::of(&differences)?,
         test: sign_flip(&differences),
+        texts: over_texts(&pairs),
     })
+}
+
+/// Nothing unless every pair says which texts were right, and of equally many texts.
+fn over_texts(pairs: &[(&CellRecord, &CellRecord)]) -> Option<Bootstrap> {
+    fn right(cell: &CellRecord) -> Option<&[bool]> {
+        Some(cell.details.right.as_ref()?.as_slice())
+    }
+    let right: Option<Vec<_>> = pairs.iter().map(|(cell, other)| Some((right(cell)?, right(other)?))).collect();
+    text_bootstrap(&right?, BOOTSTRAP_DRAWS, Stream::new(1, "bootstrap over texts"))
 }

@@ -5,15 +5,15 @@ use faculty_core::statistics::Summary;
 use faculty_methods::DataAccess;
 
 /// What stands where a figure does not exist.
-pub(super) const NONE: &str = "-";
+pub(crate) const NONE: &str = "-";
 
 /// A share as per cent with one decimal.
-pub(super) fn percent(value: f64) -> String {
+pub(crate) fn percent(value: f64) -> String {
     format!("{:.1}", 100.0 * value)
 }
 
 /// Mean and spread in per cent; one value has no spread.
-pub(super) fn spread(summary: Option<&Summary>) -> String {
+pub(crate) fn spread(summary: Option<&Summary>) -> String {
     match summary {
         None => NONE.to_owned(),
         Some(Summary { mean, sd: Some(sd), .. }) => format!("{} ± {}", percent(*mean), percent(*sd)),
@@ -22,7 +22,7 @@ pub(super) fn spread(summary: Option<&Summary>) -> String {
 }
 
 /// [`spread`] with the number of seeds: `84.3 ± 0.5 (n=5)`, `84.3 (n=1)`, or `77.9 (fixed)` for a row without training.
-pub(super) fn ranked(row: &TableRow, summary: Option<&Summary>) -> String {
+pub(crate) fn ranked(row: &TableRow, summary: Option<&Summary>) -> String {
     match summary {
         None => NONE.to_owned(),
         Some(_) if !row.row.seeded => format!("{} (fixed)", spread(summary)),
@@ -31,12 +31,12 @@ pub(super) fn ranked(row: &TableRow, summary: Option<&Summary>) -> String {
 }
 
 /// Teacher selection without a spread: gates are fixed across student seeds, as teachers and scans are.
-pub(super) fn selection(row: &TableRow) -> String {
+pub(crate) fn selection(row: &TableRow) -> String {
     row.selection.as_ref().map_or_else(|| NONE.to_owned(), |summary| percent(summary.mean))
 }
 
 /// A count of weights in millions.
-pub(super) fn millions(row: &TableRow) -> String {
+pub(crate) fn millions(row: &TableRow) -> String {
     match row.cells.values().find(|cell| cell.parameters > 0) {
         Some(cell) => format!("{:.1} M", cell.parameters as f64 / 1e6),
         None => NONE.to_owned(),
@@ -44,19 +44,43 @@ pub(super) fn millions(row: &TableRow) -> String {
 }
 
 /// Seconds with one decimal.
-pub(super) fn seconds(summary: Option<&Summary>) -> String {
+pub(crate) fn seconds(summary: Option<&Summary>) -> String {
     summary.map_or_else(|| NONE.to_owned(), |summary| format!("{:.1}", summary.mean))
 }
 
 /// What the labels were used for.
-pub(super) fn labels_used(access: DataAccess) -> &'static str {
+pub(crate) fn labels_used(access: DataAccess) -> &'static str {
     if access == DataAccess::Labelled { "training" } else { "none" }
 }
 
 /// The status, with the number of failed seeds.
-pub(super) fn status(row: &TableRow) -> String {
+pub(crate) fn status(row: &TableRow) -> String {
     match row.failures {
         0 => row.status.to_string(),
         failures => format!("{} ({failures} of {})", row.status, row.cells.len()),
     }
+}
+
+/// [`spread`] with the number of values: `93.3 ± 0.6 (n=5)`.
+pub(crate) fn spread_of(summary: Option<&Summary>) -> String {
+    match summary {
+        None => NONE.to_owned(),
+        Some(known) => format!("{} (n={})", spread(summary), known.n),
+    }
+}
+
+/// Bytes in gigabytes.
+pub(crate) fn gigabytes(bytes: u64) -> String {
+    format!("{:.2} GB", bytes as f64 / 1e9)
+}
+
+/// What the whole table cost beside the teachers and their scan, for example "The cells took 712.4 s; the process held
+/// 0.41 GB at most."
+pub(crate) fn whole_cost(rows: &[TableRow]) -> Option<String> {
+    let cells = || rows.iter().flat_map(|row| row.cells.values());
+    cells().next()?;
+    let seconds: f64 = cells().map(|cell| cell.seconds.train + cell.seconds.evaluate).sum();
+    let memory = cells().filter_map(|cell| cell.peak_memory_bytes).max();
+    let held = memory.map_or_else(String::new, |bytes| format!("; the process held {} at most", gigabytes(bytes)));
+    Some(format!("The cells took {seconds:.1} s{held}."))
 }

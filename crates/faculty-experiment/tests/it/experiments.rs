@@ -2,11 +2,13 @@
 
 use crate::support::experiments;
 use faculty_core::{ErrorKind, Event, Observer, Silent};
+use faculty_experiment::logs::{MetricLine, read_metrics};
 use faculty_experiment::{
-    ExperimentOptions, Overrides, Prepared, check_run, load_experiment, missing_data, prepare_experiment, run_experiment,
+    ExperimentOptions, Overrides, Prepared, RawRecord, check_run, load_experiment, missing_data, prepare_experiment,
+    read_raw, run_experiment,
 };
 use faculty_nn::{DeviceName, PrecisionChoice};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 fn shipped() -> Vec<PathBuf> {
@@ -130,7 +132,7 @@ fn the_quickstart_runs_stops_continues_and_then_has_nothing_to_do() {
     let out = root.path().join("run");
     let overrides = Overrides { tier: Some("smoke".to_owned()), ..Overrides::default() };
     let file = experiments().join("quickstart.toml");
-    let options = ExperimentOptions { file, overrides, out: Some(out.clone()), ..ExperimentOptions::default() };
+    let mut options = ExperimentOptions { file, overrides, out: Some(out.clone()), ..ExperimentOptions::default() };
 
     let stopped = run_experiment(&options, &Watch::new(Some("MUKI"))).unwrap_err();
     assert_eq!(stopped.kind(), ErrorKind::Interrupted);
@@ -151,16 +153,22 @@ fn the_quickstart_runs_stops_continues_and_then_has_nothing_to_do() {
     for file in ["config.json", "model.safetensors", "tokenizer.json", "README.md"] {
         assert!(student.join(file).is_file(), "{file}");
     }
-    for file in ["config.resolved.toml", "manifest.json", "raw.jsonl", "table.md", "table.csv", "table.tex"] {
+    for file in ["config.resolved.toml", "manifest.json", "raw.jsonl", "table.md", "table.csv", "table.tex", "table.html"] {
         assert!(out.join(file).is_file(), "{file}");
     }
+    assert!(!out.join("tensorboard").exists(), "event files are written on request alone");
+    check_figures(&out);
     check_run(&out).unwrap();
 
     let watch = Watch::new(None);
+    options.tensorboard = true;
     let again = run_experiment(&options, &watch).unwrap();
     assert!(watch.stages.lock().unwrap().is_empty(), "a finished run is a no-op");
     assert_eq!((again.computed, again.reused), (0, 8));
     assert_eq!(again.table, summary.table);
+    let events = out.join("tensorboard/muki-soft-margin/seed-1/events.out.tfevents.faculty");
+    assert!(std::fs::read(events).unwrap().windows(10).any(|word| word == b"train/loss"));
+    options.tensorboard = false;
 
     let mut changed = options.clone();
     changed.overrides.set = vec!["student.train.epochs=2".to_owned()];
@@ -169,4 +177,32 @@ fn the_quickstart_runs_stops_continues_and_then_has_nothing_to_do() {
 
     std::fs::write(out.join("table.md"), summary.table.replace('|', "!")).unwrap();
     assert!(check_run(&out).is_err());
+}
+
+/// Every trained cell carries what figures are drawn from, and its log has the names that dashboards know.
+fn check_figures(out: &Path) {
+    let records = read_raw(&out.join("raw.jsonl")).unwrap();
+    assert_eq!(records.iter().filter(|record| matches!(record, RawRecord::Run(_))).count(), 1, "one machine, one line");
+    let cells = records.iter().filter_map(|record| match record {
+        RawRecord::Cell(cell) => Some(cell),
+        _ => None,
+    });
+    for cell in cells {
+        let (metrics, details) = (cell.metrics.unwrap(), &cell.details);
+        let right = details.right.as_ref().unwrap();
+        assert_eq!(right.texts(), metrics.texts);
+        assert!((right.count() as f64 / right.texts() as f64 - metrics.accuracy).abs() < 1e-9);
+        assert_eq!(details.reliability.iter().map(|bin| bin.texts).sum::<usize>(), metrics.texts);
+        assert_eq!(details.loss.is_empty(), cell.seed.is_none());
+        assert_eq!(details.selection.is_some(), cell.selection.is_some());
+        if cell.row == "MUKI soft+margin" {
+            let scores = details.scores.as_ref().unwrap();
+            let counted: u64 = scores.teachers.iter().flat_map(|teacher| teacher.own.iter().chain(&teacher.foreign)).sum();
+            assert_eq!(counted as usize, 3 * cell.selection.as_ref().unwrap().texts);
+        }
+    }
+    let lines = read_metrics(&out.join("cells/muki-soft-margin/seed-1/metrics.jsonl")).unwrap();
+    let names = |line: &MetricLine| line.values.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
+    assert_eq!(names(&lines[0])[..2], ["train/loss", "train/lr"]);
+    assert_eq!(names(lines.last().unwrap())[0], "eval/accuracy");
 }

@@ -1,6 +1,6 @@
 use crate::support::{SMALL, parse};
 use faculty_experiment::{
-    Cell, CellRecord, CellStatus, DataAccess, RawRecord, Resolved, RunDir, RunSettings, Seconds, append_raw, exact,
+    Cell, CellDetails, CellRecord, CellStatus, DataAccess, RawRecord, Resolved, RunDir, RunSettings, Seconds, append_raw, exact,
     read_raw,
 };
 use std::path::Path;
@@ -44,6 +44,7 @@ fn record(hash: &str, status: CellStatus) -> CellRecord {
         seconds: Seconds::default(),
         peak_memory_bytes: None,
         config_hash: hash.to_owned(),
+        details: CellDetails::default(),
     }
 }
 

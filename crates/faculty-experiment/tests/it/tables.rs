@@ -3,13 +3,13 @@ use faculty_core::metrics::{Classification, Selection};
 use faculty_experiment::schema::{Metric, Published, Reference, Role, Unknown};
 use faculty_experiment::table::{Status, Table, TableFormat};
 use faculty_experiment::{
-    CellRecord, CellStatus, Precisions, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord,
+    CellDetails, CellRecord, CellStatus, Precisions, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord,
 };
 use faculty_methods::{MethodSpec, MukiSpec};
 use faculty_model::PrecisionCheck;
 use faculty_nn::Precision;
 
-fn row(name: &str, role: Role, method: MethodSpec) -> RowRecord {
+pub fn row(name: &str, role: Role, method: MethodSpec) -> RowRecord {
     RowRecord {
         name: name.to_owned(),
         role,
@@ -73,6 +73,7 @@ fn cell(row: &str, seed: Option<u64>, accuracy: f64) -> CellRecord {
         seconds: Seconds { train: 12.0, evaluate: 0.5 },
         peak_memory_bytes: Some(1 << 30),
         config_hash: "abcdef0123456789".to_owned(),
+        details: CellDetails::default(),
     }
 }
 

@@ -58,6 +58,9 @@ pub struct Experiment {
     /// Write trainings down every so many updates, too
     #[arg(long, value_name = "N")]
     checkpoint_steps: Option<usize>,
+    /// Write TensorBoard event files too, below tensorboard/ of the run directory
+    #[arg(long)]
+    tensorboard: bool,
     /// Print the plan: no training, nothing written
     #[arg(long)]
     dry_run: bool,
@@ -92,6 +95,7 @@ impl Experiment {
             out: None,
             overwrite: self.overwrite,
             checkpoints: self.checkpoints()?,
+            tensorboard: self.tensorboard,
         };
         let default = options.run_path();
         options.out = Some(default.strip_prefix("runs").map_or(default.clone(), |name| self.runs_dir.join(name)));
@@ -178,6 +182,7 @@ fn describe(summary: &ExperimentSummary) -> String {
         summary.computed, summary.reused, summary.seconds
     );
     let _ = writeln!(text, "report   {}", summary.table_path.display());
+    let _ = writeln!(text, "page     {}", summary.page_path.display());
     if let Some(student) = &summary.student_dir {
         let _ = writeln!(text, "student  {}", student.display());
     }
@@ -197,6 +202,7 @@ fn as_json(summary: &ExperimentSummary) -> serde_json::Value {
     json!({
         "run_dir": summary.run_dir,
         "table": summary.table_path,
+        "page": summary.page_path,
         "raw": summary.raw_path,
         "student": summary.student_dir,
         "beats_all": summary.verdict.as_ref().map(|verdict| verdict.beats_all),

@@ -12,18 +12,23 @@ const EXAMPLES: &str = "\
 Examples:
   faculty table quickstart
   faculty table runs/quickstart-smoke --format latex
+  faculty table quickstart --format html > report.html
   faculty table quickstart --check
 
-Tables are rendered from raw.jsonl and from nothing else; --check fails if a written table differs in a byte.";
+Tables are rendered from raw.jsonl and from nothing else; every run writes all four formats beside it. The page (html) has the
+figures and needs no network. --check fails if a written table differs in a byte.";
+
+/// Published runs: a folder an experiment, and in it a folder a date.
+const RESULTS: &str = "results";
 
 /// Render the table of a finished run anew, or check it.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Table {
-    /// A name below the runs folder, or a run directory
+    /// A name below the runs folder (or below results/, the last one), or a directory with raw lines
     #[arg(value_name = "NAME|DIR")]
     run: String,
-    /// markdown, csv or latex
+    /// markdown, csv, latex or html
     #[arg(long, value_name = "FORMAT", default_value = "markdown")]
     format: TableFormat,
     /// Compare the written tables with what the raw lines give
@@ -37,18 +42,24 @@ pub struct Table {
 impl Table {
     /// Renders or checks.
     pub fn run(&self, _: &Session) -> Result<()> {
-        let named = self.runs_dir.join(&self.run);
-        let dir = if named.is_dir() { named } else { Path::new(&self.run).to_path_buf() };
-        if !dir.join("raw.jsonl").is_file() {
-            return Err(Error::input("holds no raw.jsonl")
-                .file(&dir)
+        let places = [self.runs_dir.join(&self.run), PathBuf::from(&self.run), Path::new(RESULTS).join(&self.run)];
+        let dir = places.iter().find_map(|place| with_raw_lines(place)).ok_or_else(|| {
+            Error::input("holds no raw.jsonl")
+                .file(&places[usize::from(!places[0].is_dir())])
                 .expected("the directory of a run")
-                .help("`faculty experiment NAME` makes one"));
-        }
+                .help("`faculty experiment NAME` makes one")
+        })?;
         if self.check {
             check_run(&dir)?;
             return output::print(&format!("{}: the tables are what raw.jsonl gives", dir.display()));
         }
         output::print(render_run(&dir, self.format)?.trim_end())
     }
+}
+
+/// The directory itself if it holds raw lines, or the last of its folders that does.
+fn with_raw_lines(dir: &Path) -> Option<PathBuf> {
+    let holds = |dir: &PathBuf| dir.join("raw.jsonl").is_file();
+    let folders = dir.read_dir().map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>());
+    Some(dir.to_path_buf()).filter(holds).or_else(|| folders.unwrap_or_default().into_iter().filter(holds).max())
 }

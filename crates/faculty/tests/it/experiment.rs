@@ -51,6 +51,7 @@ fn a_run_prints_its_table_and_the_same_command_again_reuses_it() {
 
     let first = place.faculty("experiment tiny").good();
     assert!(first.stdout.contains("Two tiny teams") && first.stdout.contains("1 cells computed"), "{}", first.stdout);
+    assert!(first.stdout.contains("page     runs/tiny/table.html"), "{}", first.stdout);
     assert!(
         first.stdout.contains("report   runs/tiny/table.md") && first.stdout.contains("next  "),
         "{}",
@@ -62,6 +63,8 @@ fn a_run_prints_its_table_and_the_same_command_again_reuses_it() {
     place.faculty("experiment tiny --set student.train.epochs=9").refused(2, &["student.train.epochs"]);
     assert!(place.faculty("table tiny").good().stdout.contains("| UHC"));
     place.faculty("table tiny --check").good();
+    let page = place.faculty("table tiny --format html").good().stdout;
+    assert_eq!(page, std::fs::read_to_string(place.path("runs/tiny/table.html")).unwrap());
     place.write("runs/tiny/table.md", "better numbers\n");
     place.faculty("table tiny --check").refused(1, &["table.md:1"]);
 }
@@ -98,4 +101,21 @@ fn a_mistyped_key_is_named_with_its_line() {
     let place = place();
     place.write("experiments/tiny.toml", FILE.replace("epochs = 2", "epoch = 2"));
     place.faculty("experiment tiny --dry-run").refused(2, &["tiny.toml:", "epoch", "did you mean `epochs`?"]);
+}
+
+#[test]
+fn published_raw_lines_are_found_by_name_and_the_last_ones_count() {
+    let place = place();
+    place.faculty("experiment tiny").good();
+    let raw = std::fs::read_to_string(place.path("runs/tiny/raw.jsonl")).unwrap();
+    place.write("results/tiny/2026-01-01-host/raw.jsonl", "no raw line\n");
+    place.write("results/tiny/2026-01-02-host/raw.jsonl", &raw);
+    place.write("results/tiny/2026-01-02-host/table.md", "better numbers\n");
+    place.faculty("table results/tiny").good();
+    std::fs::remove_dir_all(place.path("runs")).unwrap();
+    let table = place.faculty("table tiny").good().stdout;
+    assert!(table.contains("| UHC"), "{table}");
+    place.faculty("table tiny --check").refused(1, &["2026-01-02-host/table.md:1"]);
+    place.write("results/tiny/2026-01-02-host/table.md", &table);
+    place.faculty("table tiny --check").good();
 }

@@ -1,0 +1,21 @@
+//! The sections of the page, a file each. A section without anything to show is left out.
+
+mod calibration;
+mod cost;
+mod differences;
+mod gates;
+mod opening;
+mod provenance;
+mod results;
+mod slices;
+mod training;
+
+pub(super) use calibration::calibration;
+pub(super) use cost::cost;
+pub(super) use differences::differences;
+pub(super) use gates::gates;
+pub(super) use opening::{failures, opening};
+pub(super) use provenance::provenance;
+pub(super) use results::results;
+pub(super) use slices::slices;
+pub(super) use training::training;

@@ -72,4 +72,23 @@ impl LossSpec {
             Self::SmoothedTop1(loss) => loss.temperature,
         }
     }
+
+    /// The loss's name, as configuration has it.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::GatedKl(_) => "gated-kl",
+            Self::VanillaKd(_) => "vanilla-kd",
+            Self::Uhc(_) => "uhc",
+            Self::Relation(_) => "relation",
+            Self::MeanLogits(_) => "mean-logits",
+            Self::Voting(_) => "voting",
+            Self::SelfWeighting(_) => "self-weighting",
+            Self::SmoothedTop1(_) => "smoothed-top1",
+        }
+    }
+
+    /// True if the loss reads the gate.
+    pub const fn reads_gate(&self) -> bool {
+        !matches!(self, Self::VanillaKd(_) | Self::Uhc(_) | Self::MeanLogits(_))
+    }
 }

@@ -2,9 +2,9 @@
 
 mod merged;
 
-use super::{Work, rows};
 use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
+use super::{Work, rows};
 use crate::access::{GuardedTexts, access_words};
 use crate::data::TestSet;
 use crate::logs::training_lines;
@@ -21,7 +21,8 @@ use faculty_methods::{
 };
 use faculty_model::{Classifier, Tokens};
 use faculty_student::{
-    Checkpoints, ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student, resolve_model,
+    Checkpoints, ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student,
+    resolve_model,
 };
 use std::borrow::Cow;
 use std::time::Instant;

@@ -153,7 +153,9 @@ fn the_quickstart_runs_stops_continues_and_then_has_nothing_to_do() {
     for file in ["config.json", "model.safetensors", "tokenizer.json", "README.md"] {
         assert!(student.join(file).is_file(), "{file}");
     }
-    for file in ["config.resolved.toml", "manifest.json", "raw.jsonl", "table.md", "table.csv", "table.tex", "table.html"] {
+    for file in
+        ["config.resolved.toml", "manifest.json", "raw.jsonl", "table.md", "table.csv", "table.tex", "table.html"]
+    {
         assert!(out.join(file).is_file(), "{file}");
     }
     assert!(!out.join("tensorboard").exists(), "event files are written on request alone");
@@ -197,7 +199,8 @@ fn check_figures(out: &Path) {
         assert_eq!(details.selection.is_some(), cell.selection.is_some());
         if cell.row == "MUKI soft+margin" {
             let scores = details.scores.as_ref().unwrap();
-            let counted: u64 = scores.teachers.iter().flat_map(|teacher| teacher.own.iter().chain(&teacher.foreign)).sum();
+            let counted: u64 =
+                scores.teachers.iter().flat_map(|teacher| teacher.own.iter().chain(&teacher.foreign)).sum();
             assert_eq!(counted as usize, 3 * cell.selection.as_ref().unwrap().texts);
         }
     }

@@ -102,8 +102,7 @@ fn world() -> World {
         let labels: Vec<usize> = labels.iter().map(|label| label - classes.start).collect();
         let names = faculty_core::LabelSpace::new(classes.map(crate::toy::class_name)).unwrap();
         let stream = faculty_core::Stream::new(index as u64, "head");
-        let (mut teacher, _) =
-            Classifier::start_from(&base_dir, &Parts::default(), names, stream, &device).unwrap();
+        let (mut teacher, _) = Classifier::start_from(&base_dir, &Parts::default(), names, stream, &device).unwrap();
         let tokens = teacher.tokenize(&texts, None).unwrap();
         let settings = TrainSettings { learning_rate: 5e-4, batch_size: 16, epochs: 12, ..TrainSettings::default() };
         fine_tune(&mut teacher, &tokens, &labels, &settings, index as u64, &Silent).unwrap();

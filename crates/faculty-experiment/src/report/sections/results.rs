@@ -1,10 +1,10 @@
 //! The table itself, with every row's interval on one axis.
 
 use crate::raw::CellRecord;
+use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{column, columns, data_table, number, row_name, section, words as left};
 use crate::report::plot::{Range, Tone, range_axis, range_cell};
-use crate::report::Page;
 use crate::schema::{Metric, Role};
 use crate::table::{Status, TableRow, words};
 use faculty_core::statistics::Summary;
@@ -50,9 +50,11 @@ pub(in crate::report) fn results(page: &Page<'_>) -> Option<Element> {
 
 fn line(page: &Page<'_>, row: &TableRow, tone: Tone, focus: &[f64]) -> Element {
     let is_headline = Some(&row.row.name) == page.table.record.headline.as_ref();
-    let name = row_name(&row.row.name).child(
-        Element::new("span").class("role").text(format!("{}, {}", role(row.row.role), row.row.method.kind())),
-    );
+    let name = row_name(&row.row.name).child(Element::new("span").class("role").text(format!(
+        "{}, {}",
+        role(row.row.role),
+        row.row.method.kind()
+    )));
     let other = match page.table.record.metric {
         Metric::Accuracy => row.macro_f1,
         Metric::MacroF1 => row.accuracy,
@@ -135,9 +137,8 @@ fn focus(page: &Page<'_>) -> Vec<f64> {
     if focus.is_empty() {
         return of(&|_| true);
     }
-    let (low, high) = focus.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| {
-        (low.min(value), high.max(value))
-    });
+    let (low, high) =
+        focus.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
     let reach = (high - low).max(2.0);
     let near = of(&|row| !row.row.seeded).into_iter().filter(|value| *value >= low - reach && *value <= high + reach);
     focus.extend(near);

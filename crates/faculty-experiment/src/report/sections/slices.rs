@@ -1,9 +1,9 @@
 //! What a row keeps on the labels of each teacher.
 
+use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{columns, data_table, figure, number, paragraph, row_name, section, words as left};
 use crate::report::plot::{Canvas, MatrixCell, matrix};
-use crate::report::Page;
 use crate::table::{SliceSummary, TableRow, words};
 
 /// Accuracy and retained share by teacher.
@@ -27,8 +27,15 @@ pub(in crate::report) fn slices(page: &Page<'_>) -> Option<Element> {
         height: 0.0,
     };
     let drawn = matrix(&canvas, ("row", "labels of"), &names, &columns_of, &cells);
-    let heads =
-        ["row", "labels of", "accuracy %", "among the teacher's labels %", "lost %", "kept of ceiling %", "of teacher %"];
+    let heads = [
+        "row",
+        "labels of",
+        "accuracy %",
+        "among the teacher's labels %",
+        "lost %",
+        "kept of ceiling %",
+        "of teacher %",
+    ];
     let heads = columns(&heads, &["row", "labels of"]);
     let lines = rows.iter().flat_map(|row| {
         row.slices.iter().zip(&teachers).map(move |(slice, teacher)| line(&row.row.name, teacher, slice))

@@ -1,0 +1,220 @@
+//! A label-free method as its parts: who is trusted, what is minimised, what is trained beside the student, and whether
+//! the student has a say later on. Every named method is such a recipe; `kind = "recipe"` composes one by hand.
+
+use faculty_core::{Error, Result};
+use faculty_losses::{AlignSpec, GatedKl, LossSpec};
+use faculty_nn::{FeatureSite, PassSites};
+use faculty_teacher::Passes;
+use faculty_uncertainty::GateRecipe;
+use serde::{Deserialize, Serialize};
+
+/// A label-free method. The default is MUKI's target without margin: a soft gate over Monte-Carlo entropy and the gated
+/// KL divergence.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Recipe {
+    /// How teachers are weighted. A recipe whose losses read no gate may leave it out by `gate = "none"`.
+    pub gate: GateChoice,
+    /// The Monte-Carlo passes of a gate that reads them.
+    pub passes: PassSettings,
+    /// Losses over the union of labels, and their factors.
+    pub losses: Vec<WeightedLoss>,
+    /// A loss between hidden states, with maps of its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub align: Option<AlignSpec>,
+    /// The factor of `align` in the total: 1.
+    pub align_weight: f64,
+    /// The hidden states of teachers that gates over densities and `align` read; the student's are pooled alike.
+    pub features: FeatureSite,
+    /// Rounds in which the student re-weights the teachers.
+    pub rounds: SelfTraining,
+}
+
+/// A gate, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum GateChoice {
+    /// No gate: the losses read none.
+    None(NoGate),
+    /// A gate.
+    Gate(GateRecipe),
+}
+
+/// The word for no gate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NoGate {
+    /// `gate = "none"`.
+    None,
+}
+
+/// A loss and its factor.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct WeightedLoss {
+    /// The loss.
+    pub loss: LossSpec,
+    /// Its factor in the total.
+    #[serde(default = "one")]
+    pub weight: f64,
+}
+
+/// Monte-Carlo passes as lancopku/MUKI's `models/monte_carlo.py` takes them, with dropout that is on.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PassSettings {
+    /// How many: 16.
+    pub count: u32,
+    /// Hidden dropout rate: 0.1.
+    pub dropout: f32,
+    /// Where they drop: everywhere.
+    #[serde(skip_serializing_if = "PassSites::is_all")]
+    pub sites: PassSites,
+}
+
+/// Self-training: after each round but the last the weights become w^(1 - share) r^share, normalised, where r is the
+/// student's own mass on each teacher's labels. A student that has seen the texts of all teachers knows better whose a
+/// text is than teachers that have each seen their own (Faculty's choice; the probe of lancopku/MUKI's `uka.py` weighs by
+/// r alone).
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct SelfTraining {
+    /// Rounds, which share the passes over the text; 1 is none.
+    pub count: usize,
+    /// The student's share in the weights of the next round, 0 to 1: 0.5.
+    pub student_share: f64,
+}
+
+impl Default for Recipe {
+    fn default() -> Self {
+        Self {
+            gate: GateChoice::Gate(GateRecipe::default()),
+            passes: PassSettings::default(),
+            losses: vec![WeightedLoss { loss: LossSpec::GatedKl(GatedKl::default()), weight: 1.0 }],
+            align: None,
+            align_weight: 1.0,
+            features: FeatureSite::default(),
+            rounds: SelfTraining::default(),
+        }
+    }
+}
+
+impl Default for PassSettings {
+    fn default() -> Self {
+        Self { count: 16, dropout: 0.1, sites: PassSites::All }
+    }
+}
+
+impl Default for SelfTraining {
+    fn default() -> Self {
+        Self { count: 1, student_share: 0.5 }
+    }
+}
+
+impl From<LossSpec> for WeightedLoss {
+    fn from(loss: LossSpec) -> Self {
+        Self { loss, weight: 1.0 }
+    }
+}
+
+impl PassSettings {
+    /// The passes as a teacher is asked for them.
+    pub fn passes(&self, seed: u64) -> Passes {
+        Passes { count: self.count, hidden_rate: Some(self.dropout), seed, sites: self.sites }
+    }
+
+    /// True if the passes of one text can differ.
+    pub(crate) fn differ(&self) -> bool {
+        self.count > 1 && self.dropout > 0.0
+    }
+}
+
+impl Recipe {
+    /// A recipe of one loss under a gate.
+    pub(crate) fn gated(gate: GateRecipe, loss: LossSpec) -> Self {
+        Self { gate: GateChoice::Gate(gate), losses: vec![loss.into()], ..Self::default() }
+    }
+
+    /// A recipe of one loss that reads no gate.
+    pub(crate) fn ungated(loss: LossSpec) -> Self {
+        Self { gate: GateChoice::None(NoGate::None), losses: vec![loss.into()], ..Self::default() }
+    }
+
+    /// The gate, if there is one.
+    pub const fn gate(&self) -> Option<GateRecipe> {
+        match self.gate {
+            GateChoice::None(_) => None,
+            GateChoice::Gate(gate) => Some(gate),
+        }
+    }
+
+    /// True if teachers are asked for Monte-Carlo passes.
+    pub fn needs_passes(&self) -> bool {
+        self.gate().is_some_and(|gate| gate.needs_passes())
+    }
+
+    /// True if teachers are asked for pooled features.
+    pub fn needs_features(&self) -> bool {
+        self.align.is_some() || self.gate().is_some_and(|gate| gate.needs_features())
+    }
+
+    /// True if the gate reads what owners ship.
+    pub fn needs_owners(&self) -> bool {
+        self.gate().is_some_and(|gate| gate.needs_features())
+    }
+
+    /// The temperature of the first loss.
+    pub(crate) fn temperature(&self) -> f64 {
+        self.losses.first().map_or(1.0, |loss| loss.loss.temperature())
+    }
+
+    /// # Errors
+    /// Fails if a setting is out of range or parts do not fit each other; the error names the key.
+    pub fn check(&self, teachers: usize) -> Result<()> {
+        if let Some(gate) = self.gate() {
+            gate.check(teachers).map_err(|error| error.help("in the method's gate"))?;
+        }
+        if self.needs_passes() && self.passes.count == 0 {
+            return Err(Error::input("is 0").key("passes.count").expected("at least 1, or a score that needs no passes"));
+        }
+        if !(0.0..1.0).contains(&self.passes.dropout) {
+            return Err(Error::input(format!("is {}", self.passes.dropout)).key("passes.dropout").expected("0 to below 1"));
+        }
+        if self.losses.is_empty() {
+            return Err(Error::input("is empty").key("losses").expected("at least one loss over the union"));
+        }
+        for weighted in &self.losses {
+            weighted.loss.build()?;
+            check_factor("losses.weight", weighted.weight)?;
+            if self.gate().is_none() && weighted.loss.reads_gate() {
+                return Err(Error::input(format!("the loss `{}` reads a gate", weighted.loss.name()))
+                    .key("gate")
+                    .expected("a gate, not \"none\""));
+            }
+        }
+        check_factor("align_weight", self.align_weight)?;
+        let rounds = &self.rounds;
+        if rounds.count == 0 {
+            return Err(Error::input("is 0").key("rounds.count").expected("at least 1"));
+        }
+        if !(0.0..=1.0).contains(&rounds.student_share) {
+            let error = Error::input(format!("is {}", rounds.student_share)).key("rounds.student_share");
+            return Err(error.expected("0 to 1"));
+        }
+        if rounds.count > 1 && self.gate().is_none() {
+            return Err(Error::input("there is no gate to re-weight").key("rounds.count").expected("1, or a gate"));
+        }
+        Ok(())
+    }
+}
+
+fn check_factor(key: &str, value: f64) -> Result<()> {
+    if value.is_finite() && value >= 0.0 {
+        return Ok(());
+    }
+    Err(Error::input(format!("is {value}")).key(key).expected("0 or a positive number"))
+}
+
+const fn one() -> f64 {
+    1.0
+}

@@ -1,6 +1,9 @@
 //! Integration tests of faculty-methods.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod curriculum;
 mod gates;
+mod rounds;
 mod specs;
+mod stage;
 mod toy;

@@ -228,3 +228,17 @@ fn every_key_of_the_data_section_survives_writing_and_reading() {
     let changed = parse_experiment(Path::new("small.toml"), &text, &random).unwrap();
     assert_eq!(changed.data.split, Some(LabelSplit::Random(9)));
 }
+
+#[test]
+fn a_row_may_have_a_curriculum_and_one_that_does_not_fit_is_refused() {
+    let with = |lines: &str| SMALL.replace("name = \"MUKI\"\n", &format!("name = \"MUKI\"\n{lines}\n"));
+    let rows = parse(&with("curriculum = { unix = { keep = 0.5 }, student_noise = { mask = 0.1 } }")).unwrap().rows;
+    assert_eq!(rows[1].curriculum.unix.as_ref().unwrap().keep, 0.5);
+    assert!(rows[0].curriculum.is_off());
+    let error = error_of(&with("curriculum = { unix = { kep = 0.5 } }"));
+    assert!(error.contains("kep"), "{error}");
+    let error = error_of(&with("curriculum = { unix = { keep = 2.0 } }"));
+    assert!(error.contains("row[1]") && error.contains("curriculum.unix.keep"), "{error}");
+    let error = error_of(&with("curriculum = { margin_weight = \"raw\" }"));
+    assert!(error.contains("a margin weight of its own"), "{error}");
+}

@@ -175,3 +175,21 @@ fn an_exact_record_comes_back_from_its_line_bit_for_bit() {
         assert_eq!(read_raw(&path).unwrap(), [RawRecord::Cell(Box::new(record))]);
     }
 }
+
+#[test]
+fn checkpoints_of_what_is_committed_are_swept_and_others_stay() {
+    let root = tempfile::tempdir().unwrap();
+    let dir = open(root.path(), SMALL).unwrap();
+    let other = Cell { seed: Some(2), ..cell("b") };
+    let (done, going) = (dir.checkpoint_path(&cell("a")), dir.checkpoint_path(&other));
+    assert!(done.starts_with(root.path().join("checkpoints")) && done != going);
+    let (trained, training) = (dir.teacher_checkpoint_path("bank", "k1"), dir.teacher_checkpoint_path("bank", "k2"));
+    for path in [&done, &going, &trained, &training] {
+        std::fs::create_dir_all(path.join("step-000000003")).unwrap();
+    }
+    dir.stage(&cell("a")).unwrap().commit(&record("a", CellStatus::Ok)).unwrap();
+    std::fs::create_dir_all(dir.teacher_path("bank", "k1")).unwrap();
+    drop(dir);
+    open(root.path(), SMALL).unwrap();
+    assert_eq!([&done, &going, &trained, &training].map(|path| path.exists()), [false, true, false, true]);
+}

@@ -150,3 +150,181 @@ fn ranked(unix: &Unix, alive: &[usize], scores: &[f64], draws: Stream) -> (Vec<u
     let mixes = if unix.mix { kept.iter().map(|(_, mix)| *mix).collect() } else { Vec::new() };
     (kept.into_iter().map(|(position, _)| position).collect(), mixes)
 }
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::super::{Kd3, Rdd, Uncertainty};
+    use super::*;
+
+    const CLASSES: usize = 3;
+
+    fn names() -> Vec<String> {
+        ["a", "b", "c"].map(str::to_owned).to_vec()
+    }
+
+    fn active(settings: Curriculum, texts: usize) -> Active {
+        Active::new(settings, texts, &names(), 1)
+    }
+
+    /// A distribution with `top` on a class and the rest in equal parts.
+    fn peaked(class: usize, top: f32) -> Vec<f32> {
+        (0..CLASSES).map(|other| if other == class { top } else { (1.0 - top) / (CLASSES - 1) as f32 }).collect()
+    }
+
+    /// Texts by (class and confidence of the teachers, class and confidence of the student).
+    fn sight(texts: &[((usize, f32), (usize, f32))]) -> Sight {
+        Sight {
+            rows: (0..texts.len()).collect(),
+            target: texts.iter().flat_map(|((class, top), _)| peaked(*class, *top)).collect(),
+            student: texts.iter().flat_map(|(_, (class, top))| peaked(*class, *top)).collect(),
+            claimed: vec![true; texts.len()],
+            teacher_entropy: texts.iter().map(|((class, top), _)| normalised_entropy(&peaked(*class, *top))).collect(),
+            agreement: texts.iter().map(|((_, top), _)| f64::from(*top)).collect(),
+        }
+    }
+
+    fn only(kd3: Kd3) -> Curriculum {
+        Curriculum { kd3: Some(kd3), ..Curriculum::default() }
+    }
+
+    #[test]
+    fn kd3_listens_to_whom_lambda_names() {
+        let texts = [((0, 0.9), (1, 0.4)), ((1, 0.4), (2, 0.9)), ((2, 0.9), (2, 0.9)), ((0, 0.5), (0, 0.5))];
+        let kept = |share: f64| {
+            let kd3 = Kd3 { quota: 0.0, teacher_share_start: share, teacher_share_end: share, ..Kd3::default() };
+            active(only(kd3), 4).select(&sight(&texts), 0, 10).kept
+        };
+        assert_eq!(kept(1.0), [0, 2], "the teachers alone");
+        assert_eq!(kept(0.0), [1, 2], "the student alone");
+        assert_eq!(kept(0.5), [2], "both");
+        let schedule = Kd3::default();
+        assert_eq!([0.0, 0.5, 1.0].map(|progress| schedule.teacher_share(progress)), [1.0, 0.75, 0.5]);
+    }
+
+    #[test]
+    fn kd3_quotas_keep_the_classes_level_over_a_pass() {
+        let greedy: Vec<_> = (0..12).map(|text| ((usize::from(text % 4 == 3), 0.95), (0, 0.5))).collect();
+        let mut kd3 = active(only(Kd3 { quota: 1.0, ..Kd3::default() }), 12);
+        let mut kept = [0; CLASSES];
+        for batch in greedy.chunks(5) {
+            let sight = sight(batch);
+            for at in kd3.select(&sight, 0, 10).kept {
+                kept[best(&sight.target[at * CLASSES..(at + 1) * CLASSES]).0] += 1;
+            }
+        }
+        assert_eq!(kept, [4, 3, 0], "nine and three came; the even share is 4");
+        assert_eq!(kd3.ledger.quotas.kept(), [4, 3, 0]);
+        let log = kd3.end_pass(0).unwrap();
+        assert_eq!((log.epoch, &log.classes[..]), (0, &[4, 3, 0][..]));
+        assert_eq!(log.values[0], ("dropped_by_kd3".to_owned(), 5.0 / 12.0));
+        assert_eq!(kd3.select(&sight(&greedy[..5]), 5, 10).kept, [0, 1, 2, 3, 4], "a new pass, new quotas");
+
+        let all = Kd3 { threshold: 0.0, quota: 0.0, ..Kd3::default() };
+        assert_eq!(active(only(all), 12).select(&sight(&greedy), 0, 10).kept.len(), 12, "a threshold of 0 keeps all");
+    }
+
+    #[test]
+    fn rdd_weighs_first_and_then_keeps_what_the_teacher_alone_is_sure_of() {
+        let texts = [((0, 0.99), (0, 0.99)), ((1, 0.99), (1, 0.4)), ((2, 0.4), (2, 0.4)), ((2, 0.4), (2, 0.99))];
+        let settings = Curriculum { rdd: Some(Rdd::default()), ..Curriculum::default() };
+        let mut rdd = active(settings, 4);
+        for step in 0..10 {
+            let easy = rdd.select(&sight(&texts), step, 100);
+            assert_eq!(easy.kept, [0, 1, 2, 3]);
+            assert_eq!(easy.weights, Some(vec![0.99, 0.99, 0.4, 0.4]));
+        }
+        let hard = rdd.select(&sight(&texts), 10, 100);
+        assert_eq!((hard.kept, hard.weights), (vec![1], None), "the second stage begins at the stated step");
+        assert_eq!(hard.dropped, [("dropped_by_rdd", 0.75)]);
+        let nothing = rdd.select(&sight(&texts[..1]), 11, 100);
+        assert_eq!(nothing.kept, [0; 0]);
+        let log = rdd.end_pass(0).unwrap();
+        let value = |name: &str| log.values.iter().find(|(found, _)| found == name).unwrap().1;
+        assert!((value("mean_rdd_weight") - 0.695).abs() < 1e-6);
+        assert_eq!(value("empty_batches"), 1.0);
+    }
+
+    #[test]
+    fn unix_keeps_the_least_sure_and_mixes_the_surest_of_them() {
+        // Sure by rank: text t is more certain the larger t is.
+        let texts: Vec<_> = (0..64).map(|text| ((0, 0.9), (0, 0.34 + 0.01 * text as f32))).collect();
+        for uncertainty in [Uncertainty::Entropy, Uncertainty::LeastConfidence, Uncertainty::Margin] {
+            let unix = Unix { uncertainty, mix: true, ..Unix::default() };
+            let mut active = active(Curriculum { unix: Some(unix), ..Curriculum::default() }, 64);
+            let selection = active.select(&sight(&texts), 3, 10);
+            assert_eq!(selection.kept, (0..48).collect::<Vec<_>>(), "{uncertainty:?}");
+            let lambda = Stream::new(1, "curriculum").fork(3).uniform_at(0) as f32;
+            for (rank, mix) in selection.mixes.iter().enumerate() {
+                let share = if rank < 32 { 0.0 } else { lambda };
+                assert!((mix.share - share).abs() < 1e-3, "{rank}: {mix:?}");
+                assert!(mix.partner < 64, "partners come from this very batch: no teacher is asked again");
+            }
+            assert!(selection.mixes.iter().any(|mix| mix.partner >= 48), "also from what is not kept itself");
+        }
+        let random = Unix { uncertainty: Uncertainty::Random, ..Unix::default() };
+        let mut random = active(Curriculum { unix: Some(random), ..Curriculum::default() }, 64);
+        let (first, second) = (random.select(&sight(&texts), 3, 10), random.select(&sight(&texts), 4, 10));
+        assert_eq!(first.kept.len(), 48);
+        assert_ne!(first.kept, second.kept);
+        assert_eq!(first, random.select(&sight(&texts), 3, 10), "a step repeats itself");
+        assert!(first.mixes.is_empty());
+    }
+
+    #[test]
+    fn parts_follow_each_other_and_each_drops_from_what_is_left() {
+        let settings = Curriculum {
+            claimed_only: true,
+            kd3: Some(Kd3 { quota: 0.0, ..Kd3::default() }),
+            rdd: Some(Rdd { switch: 0.0, sure: 0.3 }),
+            unix: Some(Unix { keep: 0.5, ..Unix::default() }),
+            ..Curriculum::default()
+        };
+        // Unclaimed; below KD3's threshold; learnt; and four for UNIX, of which two are less sure.
+        let mut texts = vec![((0, 0.99), (0, 0.4)), ((0, 0.5), (0, 0.4)), ((0, 0.99), (0, 0.99))];
+        texts.extend([((0, 0.99), (0, 0.5)), ((0, 0.99), (0, 0.35)), ((0, 0.99), (0, 0.6)), ((0, 0.99), (0, 0.4))]);
+        let mut sight = sight(&texts);
+        sight.claimed[0] = false;
+        let mut active = active(settings, 7);
+        let selection = active.select(&sight, 0, 10);
+        assert_eq!(selection.kept, [4, 6]);
+        let names = ["dropped_unclaimed", "dropped_by_kd3", "dropped_by_rdd", "dropped_by_unix"];
+        let shares = [1.0, 1.0, 1.0, 2.0].map(|count: f32| count / 7.0);
+        assert_eq!(selection.dropped, names.into_iter().zip(shares).collect::<Vec<_>>());
+        let log = active.end_pass(0).unwrap();
+        assert_eq!(log.classes, [2, 0, 0]);
+        let total: f64 = log.values.iter().map(|(_, share)| share).sum();
+        assert!((total - 1.0).abs() < 1e-9, "what was dropped and what is left is all: {:?}", log.values);
+    }
+
+    #[test]
+    fn a_filter_that_empties_a_class_ends_the_run() {
+        let texts = [((0, 0.9), (0, 0.9)), ((1, 0.6), (1, 0.4))];
+        let mut kd3 = active(only(Kd3::default()), 2);
+        kd3.select(&sight(&texts), 0, 10);
+        let error = kd3.end_pass(0).unwrap_err();
+        assert_eq!(error.kind(), faculty_core::ErrorKind::Check);
+        assert!(error.to_string().contains("no text of class `b` in this pass (pass 1)"), "{error}");
+
+        // UNIX may leave out in a later pass what it took before, but not always.
+        let half = Unix { keep: 0.5, ..Unix::default() };
+        let mut unix = active(Curriculum { unix: Some(half), ..Curriculum::default() }, 2);
+        unix.select(&sight(&[texts[1]]), 0, 10);
+        unix.end_pass(0).unwrap();
+        unix.select(&sight(&[((0, 0.9), (0, 0.4)), ((1, 0.9), (1, 0.9))]), 1, 10);
+        unix.end_pass(1).unwrap();
+        unix.select(&sight(&[((0, 0.9), (0, 0.4)), ((2, 0.9), (2, 0.9))]), 2, 10);
+        let error = unix.end_pass(2).unwrap_err().to_string();
+        assert!(error.contains("class `c` in all passes so far (pass 3)"), "{error}");
+    }
+
+    #[test]
+    fn counters_come_back_from_json() {
+        let texts = [((0, 0.99), (0, 0.9)), ((1, 0.7), (1, 0.4))];
+        let settings = Curriculum { rdd: Some(Rdd::default()), kd3: Some(Kd3::default()), ..Curriculum::default() };
+        let mut active = active(settings, 2);
+        active.select(&sight(&texts), 0, 100);
+        let json = serde_json::to_string(&active.ledger).unwrap();
+        assert_eq!(serde_json::from_str::<Ledger>(&json).unwrap(), active.ledger);
+    }
+}

@@ -1,7 +1,10 @@
 //! Integration tests of faculty-methods.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod curriculum;
 mod gates;
 mod merging;
+mod rounds;
 mod specs;
+mod stage;
 mod toy;

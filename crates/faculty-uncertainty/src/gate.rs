@@ -83,7 +83,7 @@ impl GateSpec {
 }
 
 fn quartiles(own: &[Option<ScoreSummary>], teachers: usize) -> Result<Vec<f64>> {
-    let of = |teacher: usize| {
+    let of = |teacher: usize| -> Result<f64> {
         let summary = own.get(teacher).and_then(Option::as_ref).ok_or_else(|| {
             Error::input(format!("the owner of teacher {teacher} has not measured this score"))
                 .key("threshold")

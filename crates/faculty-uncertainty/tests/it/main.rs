@@ -6,6 +6,7 @@ mod cap;
 mod claims;
 mod density;
 mod density_ratio;
+mod gate_golden;
 mod gates;
 mod golden;
 mod normalise;

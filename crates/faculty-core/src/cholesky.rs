@@ -116,8 +116,8 @@ fn dot(left: &[f64], right: &[f64]) -> f64 {
     let (left, right) = (&left[..left.len().min(right.len())], &right[..left.len().min(right.len())]);
     let (mut parts, whole) = ([0.0; 8], left.len() / 8 * 8);
     for (a, b) in left[..whole].chunks_exact(8).zip(right[..whole].chunks_exact(8)) {
-        for lane in 0..8 {
-            parts[lane] += a[lane] * b[lane];
+        for ((part, a), b) in parts.iter_mut().zip(a).zip(b) {
+            *part += a * b;
         }
     }
     let tail: f64 = left[whole..].iter().zip(&right[whole..]).map(|(a, b)| a * b).sum();

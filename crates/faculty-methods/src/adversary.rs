@@ -99,6 +99,14 @@ struct Batch {
     teacher_words: Vec<Tensor<3>>,
 }
 
+/// Logits of a batch.
+struct Answers {
+    /// Over the union, `[batch, classes]`.
+    student: Tensor<2>,
+    /// Over the kept labels, `[batch, C_i]`.
+    teachers: Vec<Tensor<2>>,
+}
+
 impl EmbeddingAdversary {
     /// Prepares for `teachers`, in the order of `join`, and for students with the vocabulary and the word table of
     /// `student`. The maps are fitted here, once.
@@ -179,7 +187,7 @@ impl EmbeddingAdversary {
         let (mut words, mut before) = (batch.words.clone(), Vec::new());
         for step in 0..self.spec.steps {
             let moving = Tensor::from_inner(words.clone()).require_grad();
-            let divergence = self.divergence(&network, &batch, moving.clone(), &weights);
+            let divergence = self.divergence(&self.answers(&network, &batch, moving.clone()), &weights);
             if step == 0 {
                 before = host_values(divergence.clone().inner())?;
             }
@@ -189,9 +197,9 @@ impl EmbeddingAdversary {
                 .ok_or_else(|| Error::internal("the divergence has no gradient with respect to the words"))?;
             words = words + self.step(gradient * may_move.clone());
         }
-        let moved = Tensor::from_inner(words.clone());
-        let after = host_values(self.divergence(&network, &batch, moved.clone(), &weights).inner())?;
-        let teacher_logits = self.teacher_logits(&batch, &moved).into_iter().map(Tensor::inner).collect();
+        let answers = self.answers(&network, &batch, Tensor::from_inner(words.clone()));
+        let after = host_values(self.divergence(&answers, &weights).inner())?;
+        let teacher_logits = answers.teachers.into_iter().map(Tensor::inner).collect();
         Ok(MovedTexts { words, teacher_logits, before, after })
     }
 
@@ -227,37 +235,29 @@ impl EmbeddingAdversary {
         Tensor::from_data(TensorData::new(mask, [spans.rows(), spans.width(), 1]), device)
     }
 
-    /// Σ_i w_i KL(p_i ‖ p_S on teacher i's labels) of every text, `[batch]`, with a gradient through all of it.
-    fn divergence(
-        &self,
-        student: &SequenceClassifier,
-        batch: &Batch,
-        words: Tensor<3>,
-        weights: &Tensor<2>,
-    ) -> Tensor<1> {
-        let student = logits_of(student, words.clone(), &batch.student);
-        let mut rows = Vec::with_capacity(self.teachers.len());
-        for (index, logits) in self.teacher_logits(batch, &words).into_iter().enumerate() {
-            let teacher = log_softmax(logits, self.spec.temperature).log_probabilities;
-            let slice = log_softmax(self.join.slice(student.clone(), index), self.spec.temperature).log_probabilities;
-            rows.push((teacher.clone().exp() * (teacher - slice)).sum_dim(1));
-        }
-        (Tensor::cat(rows, 1) * weights.clone()).sum_dim(1).squeeze_dim(1)
-    }
-
-    /// The teachers' logits over their kept labels, `[batch, C_i]`, where the student's word embeddings are `words`.
-    fn teacher_logits(&self, batch: &Batch, words: &Tensor<3>) -> Vec<Tensor<2>> {
+    /// What all models say of a batch where the student's word embeddings are `words`, with a gradient through all of it.
+    fn answers(&self, student: &SequenceClassifier, batch: &Batch, words: Tensor<3>) -> Answers {
         let moved = words.clone() - batch.words.clone();
         let sides = self.teachers.iter().zip(&batch.teachers).zip(&batch.teacher_words);
-        sides
-            .map(|((side, input), own)| {
-                let logits = logits_of(&side.network, side.map.apply(moved.clone()) + own.clone(), input);
-                match &side.kept {
-                    Some(kept) => logits.select(1, kept.clone()),
-                    None => logits,
-                }
-            })
-            .collect()
+        let teachers = sides.map(|((side, input), own)| {
+            let logits = logits_of(&side.network, side.map.apply(moved.clone()) + own.clone(), input);
+            match &side.kept {
+                Some(kept) => logits.select(1, kept.clone()),
+                None => logits,
+            }
+        });
+        Answers { teachers: teachers.collect(), student: logits_of(student, words, &batch.student) }
+    }
+
+    /// Σ_i w_i KL(p_i ‖ p_S on teacher i's labels) of every text, `[batch]`.
+    fn divergence(&self, answers: &Answers, weights: &Tensor<2>) -> Tensor<1> {
+        let temperature = self.spec.temperature;
+        let rows = answers.teachers.iter().enumerate().map(|(index, logits)| {
+            let teacher = log_softmax(logits.clone(), temperature).log_probabilities;
+            let slice = log_softmax(self.join.slice(answers.student.clone(), index), temperature).log_probabilities;
+            (teacher.clone().exp() * (teacher - slice)).sum_dim(1)
+        });
+        (Tensor::cat(rows.collect(), 1) * weights.clone()).sum_dim(1).squeeze_dim(1)
     }
 }
 

@@ -18,7 +18,7 @@ use faculty_core::metrics::argmax;
 use faculty_core::{Error, Result};
 
 /// The raised temperature under which distributions are looked at again: 4, the nasty teacher's own on CIFAR-10.
-pub const SOFT_TEMPERATURE: f64 = 4.0;
+const SOFT_TEMPERATURE: f64 = 4.0;
 
 /// Audits the teachers of a transfer set. Monte-Carlo passes are not read; the gate is MUKI's on single-pass entropy.
 ///

@@ -63,7 +63,7 @@ impl Objective for Nasty<'_> {
 }
 
 /// Fine-tunes `classifier` into a nasty teacher against `twin`, an ordinary teacher of the same labels. For fixtures of the
-/// [`audit`](crate::audit) and for robustness rows; never for a model that is to be used.
+/// [`audit`](crate::audit()) and for robustness rows; never for a model that is to be used.
 ///
 /// # Errors
 /// Fails if the twin has other labels, the labels do not fit texts and classes, a setting is out of range, or as [`train`].

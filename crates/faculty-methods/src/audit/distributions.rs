@@ -113,6 +113,7 @@ fn ranks(values: &[f64]) -> Vec<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test")]
 mod tests {
     use super::{Distributions, rank_correlation, ranks};
     use faculty_teacher::TeacherOutputs;

@@ -1,6 +1,8 @@
 //! Integration tests of faculty-methods.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod adversary;
+mod audit;
 mod curriculum;
 mod gates;
 mod merging;

@@ -69,14 +69,14 @@ pub fn merge_deltas(
     let count = models.len();
     let combine: Box<dyn Fn(&[f64]) -> f64> = match rule {
         DeltaRule::Average {} if deltas.dare.is_none() => return Ok(mean(base, models)),
-        DeltaRule::Average {} => Box::new(move |deltas| deltas.iter().sum::<f64>() / count as f64),
+        DeltaRule::Average {} => Box::new(move |row: &[f64]| row.iter().sum::<f64>() / count as f64),
         DeltaRule::TaskArithmetic { scale } => {
             let scale = scale.value(count);
-            Box::new(move |deltas| scale * deltas.iter().sum::<f64>())
+            Box::new(move |row: &[f64]| scale * row.iter().sum::<f64>())
         }
         DeltaRule::Ties { scale, trim } => {
             let (scale, ties) = (scale.value(count), Ties::new(&deltas, trim));
-            Box::new(move |deltas| scale * ties.merge(deltas))
+            Box::new(move |row: &[f64]| scale * ties.merge(row))
         }
     };
     let merged = base.iter().enumerate().map(|(place, tensor)| {

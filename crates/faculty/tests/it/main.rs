@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod amalgamate;
+mod audit;
 mod bad_models;
 mod bad_text;
 mod data;

@@ -2,7 +2,6 @@
 
 use crate::support::{Row, compressed, declare, rows, shared_out};
 use faculty_core::{ErrorKind, Silent, hash_bytes};
-use faculty_experiment::schema::EvaluateOn;
 use faculty_experiment::{
     DataPlaces, Presence, Registry, Source, check_set, get_set, missing_sources, presence, read_data,
 };
@@ -41,8 +40,7 @@ fn every_set_of_the_task_list_is_declared() {
         assert_eq!(set.labels.is_none(), set.split.contains_key("unlabelled"), "{name}");
     }
     let clinc = registry.find("clinc150").unwrap().domain_labels();
-    let embedded = Source::Clinc150;
-    assert!(embedded.is_available(&DataPlaces::default()));
+    assert!(Source::Clinc150.is_available(&DataPlaces::default()));
     assert_eq!((clinc.len(), clinc[1].0.as_str(), clinc[1].1[0].as_str()), (10, "credit_cards", "replacement_card_duration"));
 }
 
@@ -181,7 +179,6 @@ fn sources_that_a_machine_lacks_are_listed() {
     let lines = "out_of_scope = \"clinc150\"\nteacher_count = 2\n[[data.set]]\nsource = \"clinc150\"\n[[data.set]]\n\
                  source = \"banking77\"\n[data.noise]\nother = { source = \"wikitext2_vt\", share = 0.1 }\n";
     let section = crate::support::experiment_on(lines).unwrap().data;
-    assert_eq!(section.evaluate_on, EvaluateOn::Test);
     let missing = missing_sources(&section, &places(root.path())).unwrap();
     assert_eq!(missing, ["banking77", "wikitext2_vt", "clinc150"]);
     let plain = crate::support::experiment_on("source = \"clinc150\"\nteacher_count = 2").unwrap().data;

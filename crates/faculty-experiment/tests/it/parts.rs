@@ -22,7 +22,8 @@ fn check_parts(data: &ExperimentData, what: &str) {
         }
     }
     let owned: HashSet<&String> = data.teachers.iter().flat_map(|teacher| teacher.labels.names()).collect();
-    assert_eq!(owned, data.union.names().iter().collect(), "{what}");
+    let union: HashSet<&String> = data.union.names().iter().collect();
+    assert_eq!(owned, union, "{what}");
     for part in [&data.transfer, &data.test] {
         let classes: HashSet<usize> = part.labels.iter().copied().collect();
         assert_eq!(classes.len(), data.union.len(), "every class is there: {what}");

@@ -23,7 +23,7 @@ fn equal_names_are_one_label_and_every_set_has_its_teacher() {
     assert_eq!(data.name, "north + south");
     assert_eq!(data.union.names(), ["balance", "exchange_rate", "fx_rate", "loan"]);
     let teachers: Vec<_> = data.teachers.iter().map(|t| (t.name.as_str(), t.labels.names().join(" "))).collect();
-    assert_eq!(teachers, [("north", "balance exchange_rate".into()), ("south", "fx_rate balance loan".into())]);
+    assert_eq!(teachers, [("north", "balance exchange_rate".to_owned()), ("south", "fx_rate balance loan".to_owned())]);
     assert!(data.teachers[0].texts.texts.iter().all(|text| text.starts_with("north row")));
     assert!(data.teachers[1].texts.texts.iter().all(|text| text.starts_with("south row")));
     assert_eq!((data.teachers[0].texts.len(), data.teachers[1].texts.len()), (2 * 4, 3 * 4));
@@ -31,7 +31,7 @@ fn equal_names_are_one_label_and_every_set_has_its_teacher() {
     assert_eq!(data.transfer.len(), (2 + 3) * 3);
     assert_eq!(data.transfer.labels.iter().filter(|&&label| label == 0).count(), 2 * 3);
     let sets: Vec<_> = data.test_sets.iter().map(|set| (set.name.as_str(), set.rows.clone())).collect();
-    assert_eq!(sets, [("north", 0..6), ("south", 6..12)]);
+    assert_eq!(sets, [("north", 0..6_usize), ("south", 6..12)]);
     assert!(data.test.texts[..6].iter().all(|text| text.starts_with("north test")));
     assert!(data.test.texts[6..].iter().all(|text| text.starts_with("south test")));
     assert!(data.notes.iter().any(|note| note.contains("1 of them in more than one")), "{:?}", data.notes);

@@ -1,20 +1,21 @@
 //! Training a student from teacher outputs, without labels.
 
 use crate::curriculum::{Active, Ledger, Selection, Sight, normalised_entropy, pass_agreement};
+use crate::aligned::Aligned;
+use crate::self_training::reweigh;
 use crate::{Curriculum, GateTable, MethodSpec, Rounds, TransferSet, gate_table};
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use faculty_core::metrics::argmax;
 use faculty_core::{Error, Event, NamedTensors, Result};
 use faculty_losses::{
-    Amalgamate, GatedKl, JoinTensors, LossTerms, Uhc, VanillaKd, amalgamated_target, batch_mean, concat_logits, kl_rows,
-    log_softmax,
+    Amalgamate, JoinTensors, LossTerms, amalgamated_target, batch_mean, concat_logits, kl_rows, log_softmax,
 };
 use faculty_model::{Classifier, Tokens};
-use faculty_nn::{Gate, StudentView, TeacherView, host_values};
+use faculty_nn::{Gate, Pooling, StudentView, TeacherView, host_values};
 use faculty_student::{
     EpochEnd, EpochLog, Objective, ObjectiveState, StepContext, StepLoss, TrainReport, TrainRun, TrainSettings, train,
 };
-use faculty_uncertainty::MarginSpec;
+use faculty_uncertainty::{MarginSpec, OwnerStatistics};
 use std::borrow::Cow;
 
 /// One run of an amalgamation: a training with what is particular to teachers.
@@ -24,20 +25,28 @@ pub struct AmalgamateRun<'a> {
     pub train: TrainRun<'a>,
     /// Which texts are learnt from, and how much; all alike by default.
     pub curriculum: Option<&'a Curriculum>,
-    /// Self-training rounds; none by default.
+    /// Self-training rounds in place of the method's own.
     pub rounds: Option<Rounds<'a>>,
+    /// What the owners of the teachers ship, for gates that read it; nothing by default.
+    pub owners: OwnerStatistics<'a>,
 }
 
 impl<'a> AmalgamateRun<'a> {
     /// A run without curriculum and rounds.
     pub fn new(train: TrainRun<'a>) -> Self {
-        Self { train, curriculum: None, rounds: None }
+        Self { train, curriculum: None, rounds: None, owners: OwnerStatistics::default() }
     }
 
     /// The same run under a curriculum.
     #[must_use]
     pub fn with_curriculum(self, curriculum: &'a Curriculum) -> Self {
         Self { curriculum: Some(curriculum), ..self }
+    }
+
+    /// The same run with what owners ship.
+    #[must_use]
+    pub fn with_owners(self, owners: OwnerStatistics<'a>) -> Self {
+        Self { owners, ..self }
     }
 
     /// The same run in rounds.
@@ -68,8 +77,11 @@ pub fn amalgamate<'a>(
     settings: &TrainSettings,
     run: impl Into<AmalgamateRun<'a>>,
 ) -> Result<TrainReport> {
-    let AmalgamateRun { mut train: run, curriculum, rounds } = run.into();
+    let AmalgamateRun { train: mut run, curriculum, rounds, owners } = run.into();
     method.check(transfer.outputs.len())?;
+    let Some(recipe) = method.recipe() else {
+        return Err(Error::internal(format!("method `{}` is not trained without labels", method.kind())));
+    };
     if student.labels != *transfer.join.union() {
         return Err(Error::internal("the student's labels are not the union of the label join"));
     }
@@ -78,53 +90,61 @@ pub fn amalgamate<'a>(
     }
     let curriculum = curriculum.cloned().unwrap_or_default();
     curriculum.check(method)?;
-    let gated = method.gate();
-    if let Some(rounds) = &rounds {
-        rounds.check(settings.epochs)?;
-        if gated.is_none() {
-            return Err(Error::input(format!("method `{}` has no gate", method.kind())).key("rounds"));
-        }
-    }
     let device = student.device.clone();
-    let teachers = transfer.outputs.len();
-    // Methods without a gate do not look at its weights.
-    let no_gate = || GateTable {
-        teachers,
-        weights: vec![1.0 / teachers as f32; transfer.len() * teachers],
-        scores: Vec::new(),
-        sample_weights: None,
+    let mut gate = match recipe.gate() {
+        Some(_) => gate_table(&recipe, &transfer, owners, &device)?,
+        None => GateTable::equal(transfer.len(), transfer.outputs.len()),
     };
-    let mut gate = gated.as_ref().map_or_else(|| Ok(no_gate()), |spec| gate_table(spec, &transfer, &device))?;
     if curriculum.margin_weight != MarginSpec::None {
-        let scores = TensorData::new(gate.scores.clone(), [gate.texts(), teachers]);
+        let scores = TensorData::new(gate.scores.clone(), [gate.texts(), gate.teachers]);
         let weights = curriculum.margin_weight.sample_weights(Tensor::from_data(scores, &device));
         gate.sample_weights = weights.map(host_values).transpose()?;
     }
-    let (loss, temperature): (Box<dyn Amalgamate>, f64) = match method {
-        MethodSpec::VanillaKd { temperature } => (Box::new(VanillaKd { temperature: *temperature }), *temperature),
-        MethodSpec::Uhc { temperature } => (Box::new(Uhc { temperature: *temperature }), *temperature),
-        MethodSpec::Uniform { temperature } | MethodSpec::MaxConfidence { temperature, .. } => {
-            (Box::new(GatedKl { temperature: *temperature }), *temperature)
+    let first = gate.clone();
+    let student_reweighs = |round: crate::Round<'_>| reweigh(recipe.rounds, &first, round);
+    let own_rounds = Rounds { count: recipe.rounds.count, between: &student_reweighs };
+    let rounds = rounds.or((recipe.rounds.count > 1).then_some(own_rounds));
+    if let Some(rounds) = &rounds {
+        rounds.check(settings.epochs)?;
+        if recipe.gate().is_none() {
+            return Err(Error::input(format!("method `{}` has no gate", method.kind())).key("rounds"));
         }
-        MethodSpec::Muki(muki) => (Box::new(GatedKl { temperature: muki.temperature }), muki.temperature),
-        MethodSpec::Teacher { .. } | MethodSpec::Concat {} | MethodSpec::Supervised {} | MethodSpec::Merge(_) => {
-            return Err(Error::internal(format!("method `{}` is not trained without labels", method.kind())));
-        }
-    };
+    }
     if !curriculum.student_noise.is_off() {
         run.noise = Some(curriculum.student_noise);
     }
-    let join = JoinTensors::new(transfer.join, &device);
+    let losses = recipe.losses.iter().map(|part| Ok((part.loss.build()?, part.weight))).collect::<Result<_>>()?;
+    let align = match &recipe.align {
+        Some(spec) => Some(Aligned::new(spec, &recipe, student, &transfer, run.seed, &device)?),
+        None => None,
+    };
     let names = transfer.join.union().names();
-    let active = (!curriculum.takes_batches_as_they_are())
-        .then(|| Active::new(curriculum, transfer.len(), names, run.seed));
-    let gated = gated.is_some();
-    let mut objective = Amalgamation { loss, temperature, transfer, gate, gated, join, device, active, rounds };
+    let active =
+        (!curriculum.takes_batches_as_they_are()).then(|| Active::new(curriculum, transfer.len(), names, run.seed));
+    if align.is_some() && active.is_some() {
+        return Err(Error::input("chooses among the texts of a batch")
+            .key("curriculum")
+            .expected("no filter beside a loss between hidden states, which compares whole batches"));
+    }
+    let mut objective = Amalgamation {
+        losses,
+        align,
+        temperature: recipe.temperature(),
+        transfer,
+        gate,
+        gated: recipe.gate().is_some(),
+        join: JoinTensors::new(transfer.join, &device),
+        device,
+        active,
+        rounds,
+    };
     train(student, tokens, &mut objective, settings, run)
 }
 
 struct Amalgamation<'a> {
-    loss: Box<dyn Amalgamate>,
+    /// The losses over the union and their factors.
+    losses: Vec<(Box<dyn Amalgamate>, f64)>,
+    align: Option<Aligned>,
     temperature: f64,
     transfer: TransferSet<'a>,
     gate: GateTable,
@@ -144,7 +164,21 @@ impl Objective for Amalgamation<'_> {
         }
         let teachers = self.transfer.views(step.rows, &self.device);
         let gate = self.gate.batch(step.rows, &self.device);
-        Ok(step_loss(&self.loss.loss(step.student, &teachers, &gate, &self.join)?))
+        let mut terms = self.over_union(step.student, &teachers, &gate)?;
+        if let Some(align) = &mut self.align {
+            let target = amalgamated_target(&teachers, &gate, &self.join, self.temperature)?;
+            let (found, weight) = align.loss(step, &teachers, &gate, &target)?;
+            terms.extend(found, weight);
+        }
+        Ok(step_loss(&terms))
+    }
+
+    fn features(&self) -> Option<Pooling> {
+        self.align.as_ref().map(|align| align.pooling)
+    }
+
+    fn after_backward(&mut self, gradients: &mut Gradients, rate_factor: f64) -> Result<()> {
+        self.align.as_mut().map_or(Ok(()), |align| align.loss.step(gradients, rate_factor))
     }
 
     fn wants_predictions(&self, epoch: usize, epochs: usize) -> bool {
@@ -187,6 +221,19 @@ impl Objective for Amalgamation<'_> {
 }
 
 impl Amalgamation<'_> {
+    /// The losses over the union, weighted.
+    fn over_union(&self, student: &StudentView, teachers: &[TeacherView], gate: &Gate) -> Result<LossTerms> {
+        let mut all: Option<LossTerms> = None;
+        for (loss, weight) in &self.losses {
+            let terms = loss.loss(student, teachers, gate, &self.join)?;
+            match &mut all {
+                Some(all) => all.extend(terms, *weight),
+                None => all = Some(if *weight == 1.0 { terms } else { terms.scaled(*weight) }),
+            }
+        }
+        all.ok_or_else(|| Error::internal("an amalgamation without a loss"))
+    }
+
     /// The loss of what the curriculum chooses.
     fn chosen(&self, step: &StepContext<'_>, active: &mut Active) -> Result<StepLoss> {
         let sight = self.sight(step, &active.settings)?;
@@ -250,7 +297,7 @@ impl Amalgamation<'_> {
             StudentView { features: step.student.features.as_ref().map(pick), ..StudentView::new(pick(&step.student.logits)) }
         };
         let teachers = self.transfer.views(&rows, &self.device);
-        self.loss.loss(&student, &teachers, &self.weighted_gate(&rows, selection), &self.join)
+        self.over_union(&student, &teachers, &self.weighted_gate(&rows, selection))
     }
 
     /// KL of the mixed targets to the student's prediction from mixed features. The output layer is affine, so that its

@@ -13,10 +13,10 @@ pub(crate) use ledger::Ledger;
 pub use rdd::{Rdd, Stage, pass_agreement};
 pub use unix::{Uncertainty, Unix, rank};
 
-use crate::{MethodGate, MethodSpec};
+use crate::MethodSpec;
 use faculty_core::{Error, Result};
 use faculty_student::StudentNoise;
-use faculty_uncertainty::MarginSpec;
+use faculty_uncertainty::{GateRecipe, GateSpec, MarginSpec};
 use serde::{Deserialize, Serialize};
 
 /// What is on of the curriculum; by default nothing.
@@ -100,8 +100,8 @@ impl Curriculum {
         }
         match (self.margin_weight, &gate) {
             (MarginSpec::None, _) => Ok(()),
-            (_, None | Some(MethodGate::Uniform)) => refuse("margin_weight", "no gate scores"),
-            (_, Some(MethodGate::Muki(muki))) if muki.margin => refuse("margin_weight", "a margin weight of its own"),
+            (_, None | Some(GateRecipe { gate: GateSpec::Uniform {}, .. })) => refuse("margin_weight", "no gate scores"),
+            (_, Some(gate)) if gate.margin => refuse("margin_weight", "a margin weight of its own"),
             _ => Ok(()),
         }
     }

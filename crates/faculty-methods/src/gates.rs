@@ -1,14 +1,11 @@
 //! From teacher outputs to gate weights, over the whole transfer text at once.
 
-use crate::{MethodGate, TransferSet, Vote};
+use crate::{Recipe, TransferSet};
 use burn::tensor::{Device, Tensor, TensorData};
-use faculty_core::Result;
+use faculty_core::{Error, Result};
 use faculty_losses::{JoinTensors, amalgamated_target};
 use faculty_nn::{Gate, host_values};
-use faculty_uncertainty::{
-    ClaimSpec, ConfidenceSpec, GateRecipe, GateSpec, MaxSoftmax, McEntropy, OwnerStatistics, SinglePassEntropy,
-    server_selector,
-};
+use faculty_uncertainty::{ClaimSpec, GateRecipe, GateSpec, OwnerStatistics, server_selector};
 
 /// Gate weights of every text, on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +21,12 @@ pub struct GateTable {
 }
 
 impl GateTable {
+    /// Equal weights for all teachers on so many texts, and no scores.
+    pub(crate) fn equal(texts: usize, teachers: usize) -> Self {
+        let weights = vec![1.0 / teachers.max(1) as f32; texts * teachers];
+        Self { teachers, weights, scores: Vec::new(), sample_weights: None }
+    }
+
     /// Number of texts.
     pub fn texts(&self) -> usize {
         self.weights.len() / self.teachers.max(1)
@@ -52,14 +55,19 @@ impl GateTable {
     }
 }
 
-/// The gate that `spec` describes.
+/// The gate of a method, from teacher outputs and from what the owners of the teachers ship.
 ///
 /// # Errors
-/// Fails if the gate needs Monte-Carlo passes that were not asked for, or if these passes do not differ.
-pub fn gate_table(spec: &MethodGate, transfer: &TransferSet<'_>, device: &Device) -> Result<GateTable> {
-    // Passes without dropout, or one pass, cannot differ and need not.
-    let sampled = !matches!(spec, MethodGate::Muki(muki) if muki.dropout <= 0.0 || muki.passes <= 1);
-    table(&spec.recipe(), transfer, OwnerStatistics::default(), sampled, device)
+/// Fails if the method has no gate, or as [`recipe_table`]. Passes without dropout, or a single one, cannot differ and need
+/// not.
+pub fn gate_table(
+    recipe: &Recipe,
+    transfer: &TransferSet<'_>,
+    owners: OwnerStatistics<'_>,
+    device: &Device,
+) -> Result<GateTable> {
+    let gate = recipe.gate().ok_or_else(|| Error::internal("the gate of a method that has none"))?;
+    table(&gate, transfer, owners, recipe.passes.differ(), device)
 }
 
 /// The gate that `recipe` describes, from teacher outputs and from what the owners of the teachers ship.
@@ -77,34 +85,6 @@ pub fn recipe_table(
     device: &Device,
 ) -> Result<GateTable> {
     table(recipe, transfer, owners, true, device)
-}
-
-impl MethodGate {
-    /// The same gate as a recipe.
-    pub fn recipe(&self) -> GateRecipe {
-        match self {
-            Self::Uniform => GateRecipe { gate: GateSpec::Uniform {}, ..GateRecipe::default() },
-            Self::MaxConfidence { z_normalise } => GateRecipe {
-                score: ConfidenceSpec::MaxSoftmax(MaxSoftmax {}),
-                z_normalise: *z_normalise,
-                gate: GateSpec::Hard {},
-                ..GateRecipe::default()
-            },
-            Self::Muki(muki) => GateRecipe {
-                score: match muki.single_pass {
-                    true => ConfidenceSpec::SinglePassEntropy(SinglePassEntropy::default()),
-                    false => ConfidenceSpec::McEntropy(McEntropy::default()),
-                },
-                gate: match muki.vote {
-                    Vote::Soft => GateSpec::Soft { temperature: muki.gate_temperature },
-                    Vote::Hard => GateSpec::Hard {},
-                },
-                margin: muki.margin,
-                normalise_margin: muki.margin && muki.normalise_margin,
-                ..GateRecipe::default()
-            },
-        }
-    }
 }
 
 fn table(

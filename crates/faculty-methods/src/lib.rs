@@ -5,6 +5,7 @@
 //! base. A [`Curriculum`] chooses and weighs the texts.
 
 mod adversary;
+mod aligned;
 mod amalgamate;
 mod audit;
 mod curriculum;
@@ -12,8 +13,11 @@ mod ensemble;
 mod fine_tune;
 mod gates;
 mod merge;
+mod named;
 mod nasty;
+mod recipe;
 mod rounds;
+mod self_training;
 mod spec;
 mod transfer;
 
@@ -25,7 +29,9 @@ pub use ensemble::{ensemble_scores, gated_scores};
 pub use fine_tune::{fine_tune, fine_tune_batches};
 pub use gates::{GateTable, gate_table, recipe_table};
 pub use merge::{MergeSpec, check_recorded_base, merge_teachers, recorded_base};
+pub use named::{ClaimMethod, ContrastiveMethod, FacultySpec, SelfWeightingMethod, VotingMethod};
 pub use nasty::{NastySpec, nasty_teacher};
+pub use recipe::{GateChoice, NoGate, PassSettings, Recipe, SelfTraining, WeightedLoss};
 pub use rounds::{BetweenRounds, Round, Rounds};
-pub use spec::{DataAccess, MethodGate, MethodSpec, MukiSpec, Vote};
+pub use spec::{DataAccess, MethodSpec, MukiSpec, Vote};
 pub use transfer::TransferSet;

@@ -1,10 +1,8 @@
 //! Named methods as recipes.
 
 use crate::{GateChoice, MethodSpec, MukiSpec, PassSettings, Recipe, SelfTraining, Vote, WeightedLoss};
-use faculty_losses::{
-    AlignSpec, CflSettings, ContrastiveSettings, DfaSettings, GatedKl, LossSpec, MeanLogits, Relation, SelfWeighting, Uhc,
-    VanillaKd, Voting,
-};
+use faculty_losses::features::{AlignSpec, CflSettings, ContrastiveSettings, DfaSettings};
+use faculty_losses::{GatedKl, LossSpec, MeanLogits, Relation, SelfWeighting, Uhc, VanillaKd, Voting};
 use faculty_uncertainty::{
     CalibratedGate, ClaimSpec, ConfidenceSpec, Energy, GateRecipe, GateSpec, MaxSoftmax, McEntropy, SinglePassEntropy,
 };

@@ -2,7 +2,8 @@
 //! the student has a say later on. Every named method is such a recipe; `kind = "recipe"` composes one by hand.
 
 use faculty_core::{Error, Result};
-use faculty_losses::{AlignSpec, GatedKl, LossSpec};
+use faculty_losses::features::AlignSpec;
+use faculty_losses::{GatedKl, LossSpec};
 use faculty_nn::{FeatureSite, PassSites};
 use faculty_teacher::Passes;
 use faculty_uncertainty::GateRecipe;
@@ -163,6 +164,28 @@ impl Recipe {
         self.gate().is_some_and(|gate| gate.needs_features())
     }
 
+    /// The parts in words: "energy, calibrated gate; gated-kl + 2 relation; 2 rounds".
+    pub fn describe(&self) -> String {
+        let named = |value: serde_json::Result<serde_json::Value>| -> String {
+            value.ok().and_then(|value| Some(value.get("kind")?.as_str()?.to_owned())).unwrap_or_default()
+        };
+        let mut parts = Vec::new();
+        if let Some(gate) = self.gate() {
+            let scaled = if gate.z_normalise { ", z-normalised" } else { "" };
+            let score = named(serde_json::to_value(gate.score));
+            parts.push(format!("{score}{scaled}, {} gate", named(serde_json::to_value(gate.gate))));
+        }
+        let mut losses: Vec<String> = self.losses.iter().map(|loss| term(loss.weight, loss.loss.name())).collect();
+        if let Some(align) = &self.align {
+            losses.push(term(self.align_weight, &named(serde_json::to_value(align))));
+        }
+        parts.push(losses.join(" + "));
+        if self.rounds.count > 1 {
+            parts.push(format!("{} rounds, student's share {}", self.rounds.count, self.rounds.student_share));
+        }
+        parts.join("; ")
+    }
+
     /// The temperature of the first loss.
     pub(crate) fn temperature(&self) -> f64 {
         self.losses.first().map_or(1.0, |loss| loss.loss.temperature())
@@ -206,6 +229,10 @@ impl Recipe {
         }
         Ok(())
     }
+}
+
+fn term(weight: f64, name: &str) -> String {
+    if weight == 1.0 { name.to_owned() } else { format!("{weight} {name}") }
 }
 
 fn check_factor(key: &str, value: f64) -> Result<()> {

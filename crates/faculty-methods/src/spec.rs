@@ -1,9 +1,13 @@
 //! The methods, as configuration. Every default names its source.
 
-use crate::MergeSpec;
+use crate::{
+    ClaimMethod, ContrastiveMethod, FacultySpec, MergeSpec, Recipe, SelfWeightingMethod, VotingMethod,
+};
 use faculty_core::{Error, Result};
+use faculty_losses::features::{AlignTraining, CflSettings, DfaSettings};
 use faculty_nn::PassSites;
 use faculty_teacher::Passes;
+use faculty_uncertainty::GateRecipe;
 use serde::{Deserialize, Serialize};
 
 /// What data a method may read.
@@ -128,20 +132,28 @@ pub enum MethodSpec {
     Muki(MukiSpec),
     /// Static merging of teachers that share architecture and base; no training.
     Merge(MergeSpec),
-}
-
-/// The gate of a method.
-#[derive(Debug, Clone, PartialEq)]
-pub enum MethodGate {
-    /// Equal weights.
-    Uniform,
-    /// The highest maximal probability wins; optionally z-normalised.
-    MaxConfidence {
-        /// Standardises each teacher's confidences first.
-        z_normalise: bool,
+    /// Soft cross-entropy to the mean of the teachers' logits, over the teachers that know a class (airaria/TextBrewer).
+    MeanLogits {
+        /// Temperature: 4, TextBrewer's default.
+        #[serde(default = "four")]
+        temperature: f64,
     },
-    /// MUKI's entropy gate.
-    Muki(MukiSpec),
+    /// Claim-and-normalise.
+    ClaimAndNormalise(ClaimMethod),
+    /// Voting.
+    Voting(VotingMethod),
+    /// Student self-weighting.
+    SelfWeighting(SelfWeightingMethod),
+    /// Layer-wise amalgamation (DFA) on pooled features, beside vanilla KD.
+    Dfa(DfaSettings),
+    /// Common feature learning (CFL) on pooled features, beside vanilla KD.
+    Cfl(CflSettings),
+    /// Contrastive amalgamation.
+    Contrastive(ContrastiveMethod),
+    /// Any combination of the parts.
+    Recipe(Box<Recipe>),
+    /// Faculty's own recipe.
+    Faculty(FacultySpec),
 }
 
 impl MethodSpec {
@@ -157,6 +169,15 @@ impl MethodSpec {
             Self::MaxConfidence { .. } => "max-confidence",
             Self::Muki(_) => "muki",
             Self::Merge(_) => "merge",
+            Self::MeanLogits { .. } => "mean-logits",
+            Self::ClaimAndNormalise(_) => "claim-and-normalise",
+            Self::Voting(_) => "voting",
+            Self::SelfWeighting(_) => "self-weighting",
+            Self::Dfa(_) => "dfa",
+            Self::Cfl(_) => "cfl",
+            Self::Contrastive(_) => "contrastive",
+            Self::Recipe(_) => "recipe",
+            Self::Faculty(_) => "faculty",
         }
     }
 
@@ -184,6 +205,15 @@ impl MethodSpec {
                 }
             }
             Self::Merge(merge) => merge.describe(),
+            Self::MeanLogits { .. } => "mean of the teachers' logits (TextBrewer-style)".to_owned(),
+            Self::ClaimAndNormalise(_) => "claim-and-normalise (Selective-FD rule)".to_owned(),
+            Self::Voting(_) => "voting (UNIFORM-style)".to_owned(),
+            Self::SelfWeighting(_) => "student self-weighting".to_owned(),
+            Self::Dfa(settings) => format!("vanilla KD + DFA on pooled features{}", as_released(settings.training)),
+            Self::Cfl(settings) => format!("vanilla KD + CFL on pooled features{}", as_released(settings.training)),
+            Self::Contrastive(_) => "contrastive KA-style".to_owned(),
+            Self::Recipe(recipe) => recipe.describe(),
+            Self::Faculty(_) => "Faculty's recipe".to_owned(),
         }
     }
 
@@ -204,20 +234,13 @@ impl MethodSpec {
 
     /// Monte-Carlo passes the method needs, their streams seeded by `seed`.
     pub fn passes(&self, seed: u64) -> Option<Passes> {
-        match self {
-            Self::Muki(muki) if !muki.single_pass => Some(muki.passes(seed)),
-            _ => None,
-        }
+        let recipe = self.recipe().filter(Recipe::needs_passes)?;
+        Some(recipe.passes.passes(seed))
     }
 
     /// The gate, if the method has one.
-    pub fn gate(&self) -> Option<MethodGate> {
-        match self {
-            Self::Uniform { .. } => Some(MethodGate::Uniform),
-            Self::MaxConfidence { z_normalise, .. } => Some(MethodGate::MaxConfidence { z_normalise: *z_normalise }),
-            Self::Muki(muki) => Some(MethodGate::Muki(muki.clone())),
-            _ => None,
-        }
+    pub fn gate(&self) -> Option<GateRecipe> {
+        self.recipe()?.gate()
     }
 
     /// # Errors
@@ -235,10 +258,6 @@ impl MethodSpec {
                 .expected(format!("0 to {}", teachers.saturating_sub(1)))),
             Self::Teacher { .. } | Self::Concat {} | Self::Supervised {} => Ok(()),
             Self::Merge(merge) => merge.check(),
-            Self::VanillaKd { temperature }
-            | Self::Uhc { temperature }
-            | Self::Uniform { temperature }
-            | Self::MaxConfidence { temperature, .. } => positive("temperature", *temperature),
             Self::Muki(muki) => {
                 positive("temperature", muki.temperature)?;
                 positive("gate_temperature", muki.gate_temperature)?;
@@ -250,6 +269,15 @@ impl MethodSpec {
                 }
                 Ok(())
             }
+            other => other.recipe().map_or(Ok(()), |recipe| recipe.check(teachers)),
         }
     }
+}
+
+const fn four() -> f64 {
+    4.0
+}
+
+const fn as_released(training: AlignTraining) -> &'static str {
+    if training.as_released { ", maps as released (biases alone)" } else { "" }
 }

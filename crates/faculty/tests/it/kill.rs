@@ -2,42 +2,25 @@
 //! nothing happened to.
 #![cfg(unix)]
 
-use crate::workplace::{Workplace, bank_rows, read_json, run, travel_rows};
+use crate::experiment::{FILE, place_with};
+use crate::workplace::{Workplace, read_json, run};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const FILE: &str = "
-schema = 1
-[table]
-title = \"Two tiny teams\"
-seeds = [1]
-keep_students = \"all\"
-[data]
-source = \"files\"
-train_file = \"../all.jsonl\"
-test_file = \"../test.jsonl\"
-teacher_texts_per_class = 8
-transfer_texts_per_class = 5
-[[data.teacher]]
-name = \"bank\"
-labels = [\"balance\", \"pay_bill\"]
-[[data.teacher]]
-name = \"travel\"
-labels = [\"flight\", \"hotel\"]
-[teacher]
-init = \"encoder\"
-[teacher.train]
-epochs = 5
-batch_size = 4
-[student]
-init = \"encoder\"
-[student.train]
-epochs = 12
-batch_size = 4
-[[row]]
-name = \"UHC\"
-method = { kind = \"uhc\" }
+/// Updates of a cell: 12 passes of 5 batches.
+const UPDATES: usize = 60;
+
+/// Two rows whose students are kept, the second one under a curriculum.
+fn place() -> Workplace {
+    let file = FILE
+        .replace("seeds = [1]\n", "seeds = [1]\nkeep_students = \"all\"\n")
+        .replace("epochs = 2\n", "epochs = 5\nbatch_size = 4\n")
+        .replace("[[row]]", "[student.train]\nepochs = 12\nbatch_size = 4\n[[row]]");
+    place_with(&(file + MUKI))
+}
+
+const MUKI: &str = "
 [[row]]
 name = \"MUKI\"
 method = { kind = \"muki\", passes = 4 }
@@ -46,21 +29,6 @@ unix = { keep = 0.9, mix = true }
 kd3 = { threshold = 0.0, quota = 0.0 }
 student_noise = { drop = 0.1, mask = 0.1 }
 ";
-
-/// Updates of a cell: 12 passes of 5 batches.
-const UPDATES: usize = 60;
-
-fn place() -> Workplace {
-    let place = Workplace::new();
-    place.tiny("encoder", ["a", "b"]);
-    let all: Vec<_> = bank_rows().into_iter().chain(travel_rows()).collect();
-    place.labelled("all.jsonl", &all);
-    // Texts that measure must not be among those that train.
-    let others: Vec<(String, &str)> = all.iter().map(|(text, label)| (format!("{text} at home"), *label)).collect();
-    place.labelled("test.jsonl", &others.iter().map(|(text, label)| (text.as_str(), *label)).collect::<Vec<_>>());
-    place.write("experiments/tiny.toml", FILE);
-    place
-}
 
 fn names(dir: &Path) -> Vec<String> {
     let entries = dir.read_dir().map(|all| all.map(|e| e.unwrap().file_name().into_string().unwrap()).collect());
@@ -145,7 +113,7 @@ fn twenty_kills_at_random_steps_change_no_byte() {
             std::thread::sleep(Duration::from_micros(300 * draws.below(40) as u64));
             kills += usize::from(child.try_wait().unwrap().is_none());
             // SIGKILL: no handler, no destructor.
-            child.kill().unwrap();
+            let _ = child.kill();
             child.wait().unwrap();
         }
     }
@@ -166,8 +134,8 @@ fn a_disk_that_fills_up_costs_checkpoints_and_no_correctness() {
     place.faculty("experiment tiny --only UHC").good();
     let mut warned = 0;
     // A limit on the size of files, in blocks of 512 or 1024 bytes as the shell counts, stands in for a full disk: the
-    // first leaves no room for any tensor file, the next for some of them.
-    for blocks in [8, 100, 300] {
+    // first leave no room for any tensor file, the next for some of them.
+    for blocks in [8, 60, 100, 150, 200, 300] {
         let shell = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let faculty = place.command();
         let mut limited = Command::new("sh");

@@ -68,7 +68,7 @@ pub fn amalgamate<'a>(
     settings: &TrainSettings,
     run: impl Into<AmalgamateRun<'a>>,
 ) -> Result<TrainReport> {
-    let AmalgamateRun { mut train: run, curriculum, rounds } = run.into();
+    let AmalgamateRun { train: mut run, curriculum, rounds } = run.into();
     method.check(transfer.outputs.len())?;
     if student.labels != *transfer.join.union() {
         return Err(Error::internal("the student's labels are not the union of the label join"));

@@ -37,10 +37,32 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// The last update of a row that is written down.
-fn written(place: &Workplace, row: &str) -> usize {
-    let sets = names(&place.path(&format!("runs/tiny/checkpoints/cells/{row}/seed-1")));
-    sets.iter().filter_map(|name| name.strip_prefix("step-")?.parse().ok()).max().unwrap_or(0)
+/// The last update that is written down of a training in one of the folders below `trainings`.
+fn written(place: &Workplace, trainings: &str) -> usize {
+    let trainings = place.path(&format!("runs/tiny/checkpoints/{trainings}"));
+    let sets = names(&trainings).into_iter().flat_map(|training| names(&trainings.join(training)));
+    sets.filter_map(|name| name.strip_prefix("step-")?.parse().ok()).max().unwrap_or(0)
+}
+
+/// Starts the experiment with a checkpoint every update, waits until update `target` of a training is written or all of
+/// them are over, and a moment more, and kills it: no handler runs, no destructor. True if it was still alive.
+fn kill_at(place: &Workplace, trainings: &str, target: usize, over: impl Fn() -> bool, draws: &mut Draws) -> bool {
+    let threads = (1 + draws.below(2)).to_string();
+    let mut child = place
+        .command()
+        .args(["experiment", "tiny", "--checkpoint-steps", "1", "--threads", &threads])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while child.try_wait().unwrap().is_none() && written(place, trainings) < target && !over() {
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    std::thread::sleep(Duration::from_micros(300 * draws.below(40) as u64));
+    let alive = child.try_wait().unwrap().is_none();
+    let _ = child.kill();
+    child.wait().unwrap();
+    alive
 }
 
 /// Every file of a cell must be what it is in `expected`; of the result all but times and memory.
@@ -91,30 +113,19 @@ fn twenty_kills_at_random_steps_change_no_byte() {
     let (place, expected) = (place(), reference());
     let mut draws = Draws(7);
     let mut kills = 0;
+    for _ in 0..4 {
+        let target = 1 + draws.below(15);
+        let trained = || names(&place.path("runs/tiny/teachers")).iter().filter(|name| !name.starts_with('.')).count() == 2;
+        kills += usize::from(kill_at(&place, "teachers", target, trained, &mut draws));
+    }
     for row in ["uhc", "muki"] {
-        let mut steps: Vec<usize> = (0..10).map(|_| 1 + draws.below(UPDATES - 2)).collect();
+        let trainings = format!("cells/{row}");
+        let mut steps: Vec<usize> = (0..8).map(|_| 1 + draws.below(UPDATES - 2)).collect();
         steps.sort_unstable();
         for step in steps {
-            let target = step.max(written(&place, row) + 1);
-            let threads = 1 + draws.below(2);
-            let mut child = place
-                .command()
-                .args(["experiment", "tiny", "--checkpoint-steps", "1", "--threads", &threads.to_string()])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let committed = place.path(&format!("runs/tiny/cells/{row}/seed-1/commit.json"));
-            let mut running = true;
-            while running && written(&place, row) < target && !committed.exists() {
-                running = child.try_wait().unwrap().is_none();
-                std::thread::sleep(Duration::from_micros(300));
-            }
-            std::thread::sleep(Duration::from_micros(300 * draws.below(40) as u64));
-            kills += usize::from(child.try_wait().unwrap().is_none());
-            // SIGKILL: no handler, no destructor.
-            let _ = child.kill();
-            child.wait().unwrap();
+            let target = step.max(written(&place, &trainings) + 1);
+            let committed = || place.path(&format!("runs/tiny/cells/{row}/seed-1/commit.json")).exists();
+            kills += usize::from(kill_at(&place, &trainings, target, committed, &mut draws));
         }
     }
     assert!(kills >= 15, "only {kills} of 20 met a living process");
@@ -123,6 +134,12 @@ fn twenty_kills_at_random_steps_change_no_byte() {
     for row in ["uhc", "muki"] {
         assert_same_cell(&place, &expected, row);
         assert!(!place.path(&format!("runs/tiny/checkpoints/cells/{row}/seed-1")).exists(), "a finished cell has none");
+    }
+    let teachers = names(&expected.path("runs/tiny/teachers"));
+    assert_eq!(names(&place.path("runs/tiny/teachers")), teachers);
+    for teacher in teachers {
+        let weights = |of: &Workplace| std::fs::read(of.path(&format!("runs/tiny/teachers/{teacher}/model.safetensors"))).unwrap();
+        assert!(weights(&place) == weights(&expected), "{teacher}");
     }
     let again = place.faculty("experiment tiny --json").good().json();
     assert_eq!(again["computed"].as_u64(), Some(0));

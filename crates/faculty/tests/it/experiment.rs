@@ -2,7 +2,8 @@
 
 use crate::workplace::{Workplace, bank_rows, travel_rows};
 
-const FILE: &str = "
+/// Two teachers of two labels each, and one student.
+pub const FILE: &str = "
 schema = 1
 [table]
 title = \"Two tiny teams\"
@@ -32,6 +33,11 @@ method = { kind = \"uhc\" }
 ";
 
 fn place() -> Workplace {
+    place_with(FILE)
+}
+
+/// A place with texts of four labels, an encoder, and `experiments/tiny.toml`.
+pub fn place_with(file: &str) -> Workplace {
     let place = Workplace::new();
     place.tiny("encoder", ["a", "b"]);
     let all: Vec<_> = bank_rows().into_iter().chain(travel_rows()).collect();
@@ -39,7 +45,7 @@ fn place() -> Workplace {
     // Texts that measure must not be among those that train.
     let others: Vec<(String, &str)> = all.iter().map(|(text, label)| (format!("{text} at home"), *label)).collect();
     place.labelled("test.jsonl", &others.iter().map(|(text, label)| (text.as_str(), *label)).collect::<Vec<_>>());
-    place.write("experiments/tiny.toml", FILE);
+    place.write("experiments/tiny.toml", file);
     place
 }
 

@@ -2,42 +2,25 @@
 //! nothing happened to.
 #![cfg(unix)]
 
-use crate::workplace::{Workplace, bank_rows, read_json, run, travel_rows};
+use crate::experiment::{FILE, place_with};
+use crate::workplace::{Workplace, read_json, run};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-const FILE: &str = "
-schema = 1
-[table]
-title = \"Two tiny teams\"
-seeds = [1]
-keep_students = \"all\"
-[data]
-source = \"files\"
-train_file = \"../all.jsonl\"
-test_file = \"../test.jsonl\"
-teacher_texts_per_class = 8
-transfer_texts_per_class = 5
-[[data.teacher]]
-name = \"bank\"
-labels = [\"balance\", \"pay_bill\"]
-[[data.teacher]]
-name = \"travel\"
-labels = [\"flight\", \"hotel\"]
-[teacher]
-init = \"encoder\"
-[teacher.train]
-epochs = 5
-batch_size = 4
-[student]
-init = \"encoder\"
-[student.train]
-epochs = 12
-batch_size = 4
-[[row]]
-name = \"UHC\"
-method = { kind = \"uhc\" }
+/// Updates of a cell: 12 passes of 5 batches.
+const UPDATES: usize = 60;
+
+/// Two rows whose students are kept, the second one under a curriculum.
+fn place() -> Workplace {
+    let file = FILE
+        .replace("seeds = [1]\n", "seeds = [1]\nkeep_students = \"all\"\n")
+        .replace("epochs = 2\n", "epochs = 5\nbatch_size = 4\n")
+        .replace("[[row]]", "[student.train]\nepochs = 12\nbatch_size = 4\n[[row]]");
+    place_with(&(file + MUKI))
+}
+
+const MUKI: &str = "
 [[row]]
 name = \"MUKI\"
 method = { kind = \"muki\", passes = 4 }
@@ -47,21 +30,6 @@ kd3 = { threshold = 0.0, quota = 0.0 }
 student_noise = { drop = 0.1, mask = 0.1 }
 ";
 
-/// Updates of a cell: 12 passes of 5 batches.
-const UPDATES: usize = 60;
-
-fn place() -> Workplace {
-    let place = Workplace::new();
-    place.tiny("encoder", ["a", "b"]);
-    let all: Vec<_> = bank_rows().into_iter().chain(travel_rows()).collect();
-    place.labelled("all.jsonl", &all);
-    // Texts that measure must not be among those that train.
-    let others: Vec<(String, &str)> = all.iter().map(|(text, label)| (format!("{text} at home"), *label)).collect();
-    place.labelled("test.jsonl", &others.iter().map(|(text, label)| (text.as_str(), *label)).collect::<Vec<_>>());
-    place.write("experiments/tiny.toml", FILE);
-    place
-}
-
 fn names(dir: &Path) -> Vec<String> {
     let entries = dir.read_dir().map(|all| all.map(|e| e.unwrap().file_name().into_string().unwrap()).collect());
     let mut names: Vec<String> = entries.unwrap_or_default();
@@ -69,10 +37,32 @@ fn names(dir: &Path) -> Vec<String> {
     names
 }
 
-/// The last update of a row that is written down.
-fn written(place: &Workplace, row: &str) -> usize {
-    let sets = names(&place.path(&format!("runs/tiny/checkpoints/cells/{row}/seed-1")));
-    sets.iter().filter_map(|name| name.strip_prefix("step-")?.parse().ok()).max().unwrap_or(0)
+/// The last update that is written down of a training in one of the folders below `trainings`.
+fn written(place: &Workplace, trainings: &str) -> usize {
+    let trainings = place.path(&format!("runs/tiny/checkpoints/{trainings}"));
+    let sets = names(&trainings).into_iter().flat_map(|training| names(&trainings.join(training)));
+    sets.filter_map(|name| name.strip_prefix("step-")?.parse().ok()).max().unwrap_or(0)
+}
+
+/// Starts the experiment with a checkpoint every update, waits until update `target` of a training is written or all of
+/// them are over, and a moment more, and kills it: no handler runs, no destructor. True if it was still alive.
+fn kill_at(place: &Workplace, trainings: &str, target: usize, over: impl Fn() -> bool, draws: &mut Draws) -> bool {
+    let threads = (1 + draws.below(2)).to_string();
+    let mut child = place
+        .command()
+        .args(["experiment", "tiny", "--checkpoint-steps", "1", "--threads", &threads])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while child.try_wait().unwrap().is_none() && written(place, trainings) < target && !over() {
+        std::thread::sleep(Duration::from_micros(300));
+    }
+    std::thread::sleep(Duration::from_micros(300 * draws.below(40) as u64));
+    let alive = child.try_wait().unwrap().is_none();
+    let _ = child.kill();
+    child.wait().unwrap();
+    alive
 }
 
 /// Every file of a cell must be what it is in `expected`; of the result all but times and memory.
@@ -123,30 +113,19 @@ fn twenty_kills_at_random_steps_change_no_byte() {
     let (place, expected) = (place(), reference());
     let mut draws = Draws(7);
     let mut kills = 0;
+    for _ in 0..4 {
+        let target = 1 + draws.below(15);
+        let trained = || names(&place.path("runs/tiny/teachers")).iter().filter(|name| !name.starts_with('.')).count() == 2;
+        kills += usize::from(kill_at(&place, "teachers", target, trained, &mut draws));
+    }
     for row in ["uhc", "muki"] {
-        let mut steps: Vec<usize> = (0..10).map(|_| 1 + draws.below(UPDATES - 2)).collect();
+        let trainings = format!("cells/{row}");
+        let mut steps: Vec<usize> = (0..8).map(|_| 1 + draws.below(UPDATES - 2)).collect();
         steps.sort_unstable();
         for step in steps {
-            let target = step.max(written(&place, row) + 1);
-            let threads = 1 + draws.below(2);
-            let mut child = place
-                .command()
-                .args(["experiment", "tiny", "--checkpoint-steps", "1", "--threads", &threads.to_string()])
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            let committed = place.path(&format!("runs/tiny/cells/{row}/seed-1/commit.json"));
-            let mut running = true;
-            while running && written(&place, row) < target && !committed.exists() {
-                running = child.try_wait().unwrap().is_none();
-                std::thread::sleep(Duration::from_micros(300));
-            }
-            std::thread::sleep(Duration::from_micros(300 * draws.below(40) as u64));
-            kills += usize::from(child.try_wait().unwrap().is_none());
-            // SIGKILL: no handler, no destructor.
-            child.kill().unwrap();
-            child.wait().unwrap();
+            let target = step.max(written(&place, &trainings) + 1);
+            let committed = || place.path(&format!("runs/tiny/cells/{row}/seed-1/commit.json")).exists();
+            kills += usize::from(kill_at(&place, &trainings, target, committed, &mut draws));
         }
     }
     assert!(kills >= 15, "only {kills} of 20 met a living process");
@@ -155,6 +134,12 @@ fn twenty_kills_at_random_steps_change_no_byte() {
     for row in ["uhc", "muki"] {
         assert_same_cell(&place, &expected, row);
         assert!(!place.path(&format!("runs/tiny/checkpoints/cells/{row}/seed-1")).exists(), "a finished cell has none");
+    }
+    let teachers = names(&expected.path("runs/tiny/teachers"));
+    assert_eq!(names(&place.path("runs/tiny/teachers")), teachers);
+    for teacher in teachers {
+        let weights = |of: &Workplace| std::fs::read(of.path(&format!("runs/tiny/teachers/{teacher}/model.safetensors"))).unwrap();
+        assert!(weights(&place) == weights(&expected), "{teacher}");
     }
     let again = place.faculty("experiment tiny --json").good().json();
     assert_eq!(again["computed"].as_u64(), Some(0));
@@ -166,8 +151,8 @@ fn a_disk_that_fills_up_costs_checkpoints_and_no_correctness() {
     place.faculty("experiment tiny --only UHC").good();
     let mut warned = 0;
     // A limit on the size of files, in blocks of 512 or 1024 bytes as the shell counts, stands in for a full disk: the
-    // first leaves no room for any tensor file, the next for some of them.
-    for blocks in [8, 100, 300] {
+    // first leave no room for any tensor file, the next for some of them.
+    for blocks in [8, 60, 100, 150, 200, 300] {
         let shell = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
         let faculty = place.command();
         let mut limited = Command::new("sh");

@@ -11,11 +11,12 @@ mod report;
 
 pub use report::{AuditFlag, AuditReport, AuditThresholds, SharedLabels, TeacherAudit};
 
-use crate::{GateTable, MethodGate, MukiSpec, TransferSet, gate_table};
+use crate::{GateTable, MukiSpec, TransferSet, gate_table};
 use burn::tensor::Device;
 use distributions::{Distributions, rank_correlation};
 use faculty_core::metrics::argmax;
 use faculty_core::{Error, Result};
+use faculty_uncertainty::OwnerStatistics;
 
 /// The raised temperature under which distributions are looked at again: 4, the nasty teacher's own on CIFAR-10.
 const SOFT_TEMPERATURE: f64 = 4.0;
@@ -36,11 +37,8 @@ pub fn audit(transfer: &TransferSet<'_>, thresholds: &AuditThresholds, device: &
             return Err(Error::check(format!("teacher `{name}` has a logit of {} on text {text}", outputs.logits[place])));
         }
     }
-    let gate = gate_table(
-        &MethodGate::Muki(MukiSpec { single_pass: true, margin: false, ..MukiSpec::default() }),
-        transfer,
-        device,
-    )?;
+    let muki = MukiSpec { single_pass: true, margin: false, ..MukiSpec::default() };
+    let gate = gate_table(&muki.recipe(), transfer, OwnerStatistics::default(), device)?;
     let everyone = chosen(&gate, None);
     let mut teachers = Vec::with_capacity(names.len());
     for (index, (part, outputs)) in join.teachers().iter().zip(transfer.outputs).enumerate() {

@@ -1,10 +1,10 @@
 //! The nasty teacher: accurate on its own task, and made to mislead whoever learns from its distributions.
 
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use faculty_core::{Error, Observer, Result, Unseen};
+use faculty_core::{Error, Result, Unseen};
 use faculty_losses::{batch_mean, check_temperature, cross_entropy, log_softmax};
 use faculty_model::{Classifier, Tokens};
-use faculty_student::{Objective, StepLoss, TrainReport, TrainSettings, train};
+use faculty_student::{Objective, StepContext, StepLoss, TrainReport, TrainRun, TrainSettings, train};
 use serde::{Deserialize, Serialize};
 
 /// How nasty. Ma et al., "Undistillable: Making a Nasty Teacher that Cannot Teach Students", ICLR 2021, arXiv 2105.07381.
@@ -46,7 +46,8 @@ struct Nasty<'a> {
 }
 
 impl Objective for Nasty<'_> {
-    fn loss(&self, logits: Tensor<2>, rows: &[usize]) -> Result<StepLoss> {
+    fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
+        let (logits, rows) = (step.student.logits.clone(), step.rows);
         let NastySpec { omega, temperature } = self.spec;
         let targets: Vec<i32> = rows.iter().map(|&row| self.labels[row] as i32).collect();
         let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [rows.len()]), &self.device);
@@ -67,7 +68,6 @@ impl Objective for Nasty<'_> {
 ///
 /// # Errors
 /// Fails if the twin has other labels, the labels do not fit texts and classes, a setting is out of range, or as [`train`].
-#[allow(clippy::too_many_arguments, reason = "the arguments of `fine_tune`, the twin and how nasty")]
 pub fn nasty_teacher(
     classifier: &mut Classifier,
     twin: &Classifier,
@@ -75,8 +75,7 @@ pub fn nasty_teacher(
     labels: &[usize],
     spec: NastySpec,
     settings: &TrainSettings,
-    seed: u64,
-    observer: &dyn Observer,
+    run: TrainRun<'_>,
 ) -> Result<TrainReport> {
     spec.check()?;
     if twin.labels != classifier.labels {
@@ -85,12 +84,12 @@ pub fn nasty_teacher(
     if labels.len() != tokens.len() || labels.iter().any(|&label| label >= classifier.labels.len()) {
         return Err(Error::internal(format!("{} labels for {} texts do not fit", labels.len(), tokens.len())));
     }
-    let objective = Nasty {
+    let mut objective = Nasty {
         labels,
-        twin: twin.logits(tokens, &Unseen(observer))?,
+        twin: twin.logits(tokens, &Unseen(run.observer))?,
         classes: classifier.labels.len(),
         spec,
         device: classifier.device.clone(),
     };
-    train(classifier, tokens, &objective, settings, seed, observer)
+    train(classifier, tokens, &mut objective, settings, run)
 }

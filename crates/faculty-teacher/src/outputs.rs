@@ -71,17 +71,21 @@ impl TeacherOutputs {
     /// Panics if there is no such text.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
-        let matrix = |values: &[f32]| -> Vec<f32> {
-            rows.iter().flat_map(|&row| &values[row * self.classes..(row + 1) * self.classes]).copied().collect()
+        let matrix = |values: &[f32], width: usize| -> Vec<f32> {
+            rows.iter().flat_map(|&row| &values[row * width..(row + 1) * width]).copied().collect()
         };
         let vector = |values: &[f32]| -> Vec<f32> { rows.iter().map(|&row| values[row]).collect() };
         Self {
             classes: self.classes,
-            logits: matrix(&self.logits),
+            logits: matrix(&self.logits, self.classes),
             passes: self.passes.as_ref().map(|passes| PassArrays {
-                mean_probabilities: matrix(&passes.mean_probabilities),
+                mean_probabilities: matrix(&passes.mean_probabilities, self.classes),
                 mean_entropy: vector(&passes.mean_entropy),
                 variance: vector(&passes.variance),
+            }),
+            features: self.features.as_ref().map(|features| FeatureArray {
+                width: features.width,
+                values: matrix(&features.values, features.width),
             }),
             truncated: self.truncated,
         }

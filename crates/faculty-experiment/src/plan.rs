@@ -4,7 +4,8 @@ use crate::data::{Amounts, ExperimentData};
 use crate::schema::{ExperimentFile, SelectionOn};
 use faculty_core::{Error, Result, hash_bytes};
 use faculty_methods::DataAccess;
-use faculty_teacher::{Ask, Passes};
+use faculty_nn::FeatureSite;
+use faculty_teacher::Ask;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -75,6 +76,8 @@ pub struct Plan {
     pub teachers: Vec<PlannedTeacher>,
     /// What teachers are asked for every transfer text; rows share it.
     pub asks: Vec<Ask>,
+    /// True if a row's gate reads what owners ship.
+    pub needs_owners: bool,
     /// Texts of the transfer set, noise rows included.
     pub transfer_texts: usize,
     /// Texts that measure.
@@ -119,7 +122,7 @@ impl Plan {
             })
             .collect();
         let chosen = |row: usize| only.is_none_or(|only| only == row);
-        let asks = asks(experiment, &chosen);
+        let asks = asks(experiment, &chosen)?;
         let cells = cells(experiment, run, data, &chosen)?;
         let transfer_texts = data.transfer.len() + data.noise.len();
         let passes_of = |ask: &Ask| 1 + ask.passes.as_ref().map_or(0, |passes| passes.count as usize);
@@ -133,6 +136,8 @@ impl Plan {
             title: experiment.table.title.clone(),
             data: data.name.clone(),
             teacher_passes: teachers.len() * (transfer + test),
+            needs_owners: (0..experiment.rows.len())
+                .any(|row| chosen(row) && experiment.rows[row].method.recipe().is_some_and(|recipe| recipe.needs_owners())),
             teachers,
             asks,
             transfer_texts,
@@ -199,13 +204,14 @@ impl Plan {
 }
 
 /// One ask for every distinct setting of Monte-Carlo passes; plain logits if no row wants passes. Every ask brings the
-/// deterministic logits along, so rows without passes use the first.
-fn asks(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Vec<Ask> {
-    let plain = Ask { max_length: experiment.scan.max_length, ..Ask::default() };
+/// deterministic logits along, and the features if any row reads them, so that rows without passes use the first.
+fn asks(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Result<Vec<Ask>> {
+    let features = feature_site(experiment, chosen)?;
+    let plain = Ask { max_length: experiment.scan.max_length, features, ..Ask::default() };
     let mut asks: Vec<Ask> = Vec::new();
     for (index, row) in experiment.rows.iter().enumerate() {
         if let (true, Some(passes)) = (chosen(index), row.method.passes(experiment.scan.seed)) {
-            let ask = ask_for(experiment, passes);
+            let ask = Ask { passes: Some(passes), ..plain.clone() };
             if !asks.contains(&ask) {
                 asks.push(ask);
             }
@@ -214,12 +220,24 @@ fn asks(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Vec<Ask>
     if asks.is_empty() {
         asks.push(plain);
     }
-    asks
+    Ok(asks)
 }
 
-/// The ask of a row that wants these passes.
-pub(crate) fn ask_for(experiment: &ExperimentFile, passes: Passes) -> Ask {
-    Ask { max_length: experiment.scan.max_length, passes: Some(passes), ..Ask::default() }
+/// The hidden states that rows read: the same for all rows that do.
+fn feature_site(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Result<Option<FeatureSite>> {
+    let mut found: Option<(&str, FeatureSite)> = None;
+    for (index, row) in experiment.rows.iter().enumerate() {
+        let Some(recipe) = row.method.recipe().filter(|recipe| chosen(index) && recipe.needs_features()) else { continue };
+        match found {
+            Some((other, site)) if site != recipe.features => {
+                return Err(Error::input(format!("rows `{other}` and `{}` read different hidden states", row.name))
+                    .key(format!("row[{index}].method.features"))
+                    .expected("the same layer and pooling in all rows of an experiment"));
+            }
+            _ => found = Some((&row.name, recipe.features)),
+        }
+    }
+    Ok(found.map(|(_, site)| site))
 }
 
 /// Rows without training first; then seed by seed, so that an interrupted run has whole seeds to compare.

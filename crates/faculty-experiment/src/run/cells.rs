@@ -160,7 +160,7 @@ impl<'a> Runner<'a> {
 
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
     fn score_gate(&self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
-        let Some(spec) = row.method.gate() else { return Ok(()) };
+        let Some(recipe) = row.method.recipe().filter(|recipe| recipe.gate().is_some()) else { return Ok(()) };
         let prepared = self.work.prepared;
         let data = &prepared.data;
         let (outputs, labels) = match prepared.experiment.scan.selection_on {
@@ -172,7 +172,7 @@ impl<'a> Runner<'a> {
             }
         };
         let set = TransferSet::new(&outputs, self.join)?;
-        let gate = gate_table(&spec, &set, self.work.device)?;
+        let gate = gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?;
         let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
         // Rows without a label (noise) stand behind the others.
         let weights = &gate.weights[..labels.len() * gate.teachers];
@@ -217,7 +217,7 @@ impl<'a> Runner<'a> {
         } else {
             let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
             let set = TransferSet::new(&outputs, self.join)?;
-            let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum);
+            let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum).with_owners(self.scan.owners.statistics());
             amalgamate(&row.method, &mut student, &tokens, set, &section.train, run)
         };
         match trained {

@@ -3,6 +3,7 @@
 mod cells;
 mod measure;
 mod notes;
+mod owners;
 mod rows;
 mod scan;
 mod teachers;

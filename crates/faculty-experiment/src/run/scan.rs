@@ -1,14 +1,14 @@
 //! One look of every teacher at every text, kept on disk and shared by all rows.
 
+use super::owners::Owners;
 use super::teachers::ReadyTeacher;
 use super::{Prepared, Work};
 use crate::manifest::write_json;
-use crate::plan::ask_for;
 use crate::precision::Precisions;
 use crate::raw::SetupRecord;
 use crate::schema::{ExperimentFile, SelectionOn};
 use faculty_core::metrics::argmax;
-use faculty_core::{Event, LabelJoin, Result, hash_bytes, hash_text};
+use faculty_core::{Error, Event, LabelJoin, Result, hash_bytes, hash_text};
 use faculty_methods::MethodSpec;
 use faculty_model::{Classifier, PrecisionCheck};
 use faculty_nn::Precision;
@@ -28,6 +28,7 @@ pub(super) struct Answers {
 /// Everything the teachers said.
 pub(super) struct Scan {
     answers: Vec<Answers>,
+    pub(super) owners: Owners,
     own_slice_accuracy: Vec<Option<f64>>,
     precision: Vec<Option<PrecisionCheck>>,
     seconds: f64,
@@ -44,6 +45,7 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             .iter()
             .map(|ask| Answers { ask: ask.clone(), transfer: Vec::new(), test: Vec::new() })
             .collect(),
+        owners: Owners::default(),
         own_slice_accuracy: Vec::new(),
         precision: Vec::new(),
         seconds: 0.0,
@@ -57,7 +59,7 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
         for answers in &mut scan.answers {
             let test_ask = match prepared.experiment.scan.selection_on {
                 SelectionOn::Test => answers.ask.clone(),
-                SelectionOn::Transfer => Ask { passes: None, ..answers.ask.clone() },
+                SelectionOn::Transfer => Ask { passes: None, features: None, ..answers.ask.clone() },
             };
             let mut look = |what: &str, texts: &[String], ask: &Ask| -> Result<TeacherOutputs> {
                 let stage = match &ask.passes {
@@ -87,6 +89,13 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             answers.transfer.push(look("transfer", &transfer_texts, &answers.ask)?);
             answers.test.push(look("test", &prepared.data.test.texts, &test_ask)?);
         }
+        if let (true, Some(answers)) = (prepared.plan.needs_owners, scan.answers.first()) {
+            let (Some(site), Some(transfer)) = (answers.ask.features, answers.transfer.last()) else {
+                return Err(Error::internal("a gate reads features, and none were asked for"));
+            };
+            let owner = &prepared.data.teachers[index];
+            scan.owners.add(owner, &teacher, &cache, site, &answers.ask, transfer, work.observer)?;
+        }
         let test = scan.answers.first().and_then(|answers| answers.test.last());
         scan.own_slice_accuracy
             .push(test.and_then(|test| own_slice(test, &prepared.data.test.labels, join.teacher(index).to_union())));
@@ -98,10 +107,7 @@ impl Scan {
     /// What the teachers said to a row: with the passes it wants, or whatever holds plain logits.
     pub(super) fn for_method(&self, experiment: &ExperimentFile, method: &MethodSpec) -> Option<&Answers> {
         match method.passes(experiment.scan.seed) {
-            Some(passes) => {
-                let ask = ask_for(experiment, passes);
-                self.answers.iter().find(|answers| answers.ask == ask)
-            }
+            Some(passes) => self.answers.iter().find(|answers| answers.ask.passes.as_ref() == Some(&passes)),
             None => self.answers.first(),
         }
     }

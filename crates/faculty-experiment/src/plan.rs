@@ -136,8 +136,9 @@ impl Plan {
             title: experiment.table.title.clone(),
             data: data.name.clone(),
             teacher_passes: teachers.len() * (transfer + test),
-            needs_owners: (0..experiment.rows.len())
-                .any(|row| chosen(row) && experiment.rows[row].method.recipe().is_some_and(|recipe| recipe.needs_owners())),
+            needs_owners: (0..experiment.rows.len()).any(|row| {
+                chosen(row) && experiment.rows[row].method.recipe().is_some_and(|recipe| recipe.needs_owners())
+            }),
             teachers,
             asks,
             transfer_texts,
@@ -227,7 +228,9 @@ fn asks(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Result<V
 fn feature_site(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> Result<Option<FeatureSite>> {
     let mut found: Option<(&str, FeatureSite)> = None;
     for (index, row) in experiment.rows.iter().enumerate() {
-        let Some(recipe) = row.method.recipe().filter(|recipe| chosen(index) && recipe.needs_features()) else { continue };
+        let Some(recipe) = row.method.recipe().filter(|recipe| chosen(index) && recipe.needs_features()) else {
+            continue;
+        };
         match found {
             Some((other, site)) if site != recipe.features => {
                 return Err(Error::input(format!("rows `{other}` and `{}` read different hidden states", row.name))

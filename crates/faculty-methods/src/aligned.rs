@@ -29,7 +29,8 @@ impl Aligned {
         seed: u64,
         device: &Device,
     ) -> Result<Self> {
-        let width = |outputs: &faculty_teacher::TeacherOutputs| outputs.features.as_ref().map(|features| features.width);
+        let width =
+            |outputs: &faculty_teacher::TeacherOutputs| outputs.features.as_ref().map(|features| features.width);
         let teachers: Option<Vec<usize>> = transfer.outputs.iter().map(width).collect();
         let teachers = teachers.ok_or_else(|| {
             Error::internal("a loss between hidden states needs the teachers' features, and they were not asked for")
@@ -52,7 +53,8 @@ impl Aligned {
     ) -> Result<(LossTerms, f64)> {
         let missing = || Error::internal("features were not computed");
         let student = step.student.features.as_ref().ok_or_else(missing)?;
-        let features = teachers.iter().map(|view| view.features.clone().ok_or_else(missing)).collect::<Result<Vec<_>>>()?;
+        let features =
+            teachers.iter().map(|view| view.features.clone().ok_or_else(missing)).collect::<Result<Vec<_>>>()?;
         let ids: Vec<u64> = step.rows.iter().map(|&row| row as u64).collect();
         let pseudo = PseudoClasses::from_target(target)?;
         let batch = FeatureBatch { student, teachers: &features, gate, pseudo: &pseudo, ids: &ids, step: step.step };

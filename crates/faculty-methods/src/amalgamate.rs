@@ -1,7 +1,7 @@
 //! Training a student from teacher outputs, without labels.
 
-use crate::curriculum::{Active, Ledger, Selection, Sight, normalised_entropy, pass_agreement};
 use crate::aligned::Aligned;
+use crate::curriculum::{Active, Ledger, Selection, Sight, normalised_entropy, pass_agreement};
 use crate::self_training::reweigh;
 use crate::{Curriculum, GateTable, MethodSpec, Rounds, TransferSet, gate_table};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
@@ -294,7 +294,10 @@ impl Amalgamation<'_> {
         } else {
             let kept = positions(&selection.kept, &self.device);
             let pick = |rows: &Tensor<2>| rows.clone().select(0, kept.clone());
-            StudentView { features: step.student.features.as_ref().map(pick), ..StudentView::new(pick(&step.student.logits)) }
+            StudentView {
+                features: step.student.features.as_ref().map(pick),
+                ..StudentView::new(pick(&step.student.logits))
+            }
         };
         let teachers = self.transfer.views(&rows, &self.device);
         self.over_union(&student, &teachers, &self.weighted_gate(&rows, selection))

@@ -100,7 +100,9 @@ impl Curriculum {
         }
         match (self.margin_weight, &gate) {
             (MarginSpec::None, _) => Ok(()),
-            (_, None | Some(GateRecipe { gate: GateSpec::Uniform {}, .. })) => refuse("margin_weight", "no gate scores"),
+            (_, None | Some(GateRecipe { gate: GateSpec::Uniform {}, .. })) => {
+                refuse("margin_weight", "no gate scores")
+            }
             (_, Some(gate)) if gate.margin => refuse("margin_weight", "a margin weight of its own"),
             _ => Ok(()),
         }

@@ -129,13 +129,7 @@ impl FacultySpec {
         if self.relation > 0.0 {
             losses.push(WeightedLoss { loss: LossSpec::Relation(Relation::default()), weight: self.relation });
         }
-        Recipe {
-            gate: GateChoice::Gate(gate),
-            passes: self.passes,
-            losses,
-            rounds: self.rounds,
-            ..Recipe::default()
-        }
+        Recipe { gate: GateChoice::Gate(gate), passes: self.passes, losses, rounds: self.rounds, ..Recipe::default() }
     }
 }
 

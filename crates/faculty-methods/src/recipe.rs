@@ -198,10 +198,14 @@ impl Recipe {
             gate.check(teachers).map_err(|error| error.help("in the method's gate"))?;
         }
         if self.needs_passes() && self.passes.count == 0 {
-            return Err(Error::input("is 0").key("passes.count").expected("at least 1, or a score that needs no passes"));
+            return Err(Error::input("is 0")
+                .key("passes.count")
+                .expected("at least 1, or a score that needs no passes"));
         }
         if !(0.0..1.0).contains(&self.passes.dropout) {
-            return Err(Error::input(format!("is {}", self.passes.dropout)).key("passes.dropout").expected("0 to below 1"));
+            return Err(Error::input(format!("is {}", self.passes.dropout))
+                .key("passes.dropout")
+                .expected("0 to below 1"));
         }
         if self.losses.is_empty() {
             return Err(Error::input("is empty").key("losses").expected("at least one loss over the union"));

@@ -1,8 +1,6 @@
 //! The methods, as configuration. Every default names its source.
 
-use crate::{
-    ClaimMethod, ContrastiveMethod, FacultySpec, MergeSpec, Recipe, SelfWeightingMethod, VotingMethod,
-};
+use crate::{ClaimMethod, ContrastiveMethod, FacultySpec, MergeSpec, Recipe, SelfWeightingMethod, VotingMethod};
 use faculty_core::{Error, Result};
 use faculty_losses::features::{AlignTraining, CflSettings, DfaSettings};
 use faculty_nn::PassSites;

@@ -217,7 +217,8 @@ impl<'a> Runner<'a> {
         } else {
             let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
             let set = TransferSet::new(&outputs, self.join)?;
-            let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum).with_owners(self.scan.owners.statistics());
+            let run =
+                AmalgamateRun::new(run).with_curriculum(&row.curriculum).with_owners(self.scan.owners.statistics());
             amalgamate(&row.method, &mut student, &tokens, set, &section.train, run)
         };
         match trained {

@@ -45,8 +45,7 @@ impl Owners {
         let (Some(own), Some(transfer)) = (&own.features, &transfer.features) else {
             return Err(Error::internal("features of an owner's texts were not computed"));
         };
-        let summary =
-            OwnerSummary::fit(&own.values, own.width, &owner.texts.labels, site, SummarySettings::default())?;
+        let summary = OwnerSummary::fit(&own.values, own.width, &owner.texts.labels, site, SummarySettings::default())?;
         if let Some(text) = summary.warning(&owner.name) {
             observer.on(Event::Warning { text: &text });
         }

@@ -141,7 +141,17 @@ impl AuditReport {
     /// The audit as a table for a person.
     pub fn describe(&self) -> String {
         let head = [
-            "teacher", "labels", "chosen", "2nd peak", "surest", "at 4", "rank", "agree", "weight", "suspicion", "flags",
+            "teacher",
+            "labels",
+            "chosen",
+            "2nd peak",
+            "surest",
+            "at 4",
+            "rank",
+            "agree",
+            "weight",
+            "suspicion",
+            "flags",
         ];
         let mut rows = vec![head.map(str::to_owned)];
         let optional = |value: Option<f64>| value.map_or_else(|| "-".to_owned(), |value| format!("{value:.3}"));

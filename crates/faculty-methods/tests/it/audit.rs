@@ -111,9 +111,10 @@ impl Staff {
 fn accuracy(teacher: &Classifier, index: usize) -> f64 {
     let (fresh, labels) = texts(4 * index..4 * index + 4, 25, 8);
     let logits = teacher.logits(&teacher.tokenize(&fresh, None).unwrap(), &Silent).unwrap();
-    let right = logits.chunks_exact(4).zip(&labels).filter(|(row, label)| {
-        faculty_core::metrics::argmax(row) == **label - 4 * index
-    });
+    let right = logits
+        .chunks_exact(4)
+        .zip(&labels)
+        .filter(|(row, label)| faculty_core::metrics::argmax(row) == **label - 4 * index);
     right.count() as f64 / labels.len() as f64
 }
 
@@ -180,8 +181,7 @@ fn said(classes: usize, rows: &[&[f32]]) -> TeacherOutputs {
 }
 
 fn report_of(outputs: &[TeacherOutputs], labels: &[&[&str]]) -> AuditReport {
-    let spaces: Vec<LabelSpace> =
-        labels.iter().map(|names| LabelSpace::new(names.iter().copied()).unwrap()).collect();
+    let spaces: Vec<LabelSpace> = labels.iter().map(|names| LabelSpace::new(names.iter().copied()).unwrap()).collect();
     let names = ["one", "two", "three"];
     let parts: Vec<(&str, &LabelSpace)> = names.into_iter().zip(&spaces).collect();
     let join = LabelJoin::build(&parts, &Aliases::default()).unwrap();
@@ -229,7 +229,8 @@ fn teachers_that_share_labels_are_compared_on_them() {
     assert_eq!(report.ranking()[0].name, "three");
 
     // Classes are compared by name, whatever their order; texts that a teacher places elsewhere are left out.
-    let turned = said(3, &[&[0.1, 0.0, 0.9], &[0.2, 0.0, 0.8], &[0.1, 0.9, 0.0], &[0.9, 0.05, 0.05]].map(|row| row as &[f32]));
+    let turned =
+        said(3, &[&[0.1, 0.0, 0.9], &[0.2, 0.0, 0.8], &[0.1, 0.9, 0.0], &[0.9, 0.05, 0.05]].map(|row| row as &[f32]));
     let turned = TeacherOutputs { logits: turned.logits.iter().map(|logit| logit.max(-30.0)).collect(), ..turned };
     let report = report_of(&[same, turned], &[labels, &["b", "other", "a"]]);
     let shared = report.teachers[0].agreement.as_ref().unwrap();

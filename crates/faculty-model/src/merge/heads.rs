@@ -31,9 +31,11 @@ impl MergedClassifier {
         dense_is_merged: bool,
     ) -> Result<Self> {
         let fits = join.teachers().len() == models.len()
-            && join.teachers().iter().zip(models).all(|(part, model)| {
-                part.kept().iter().all(|&own| own < model.labels.len())
-            });
+            && join
+                .teachers()
+                .iter()
+                .zip(models)
+                .all(|(part, model)| part.kept().iter().all(|&own| own < model.labels.len()));
         if !fits {
             let parts = join.teachers().len();
             return Err(Error::internal(format!("a label join of {parts} for {} models", models.len())));

@@ -14,7 +14,6 @@ use faculty_student::resolve_model;
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
 use faculty_text::{Corpus, OnBroken};
 use serde_json::json;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -109,7 +108,7 @@ impl Audit {
         session: &Session,
     ) -> Result<TeacherOutputs> {
         let limit = teacher.classifier().max_length(None)?;
-        let ask = Ask { kept, max_length: self.max_length.map(|length| length.min(limit)), passes: None };
+        let ask = Ask { kept, max_length: self.max_length.map(|length| length.min(limit)), ..Ask::default() };
         let tokens = teacher.classifier().tokenize(texts, ask.max_length)?;
         let who = format!("teacher {}", teacher.name());
         inputs::note_truncated(&who, tokens.truncated, texts.len(), &session.console);

@@ -2,17 +2,36 @@
 
 use clap::Args;
 use faculty_core::{Error, Result, nearest};
-use faculty_methods::{MethodSpec, MukiSpec, Vote};
+use faculty_losses::features::{CflSettings, DfaSettings};
+use faculty_methods::{
+    ClaimMethod, ContrastiveMethod, FacultySpec, MethodSpec, MukiSpec, SelfWeightingMethod, Vote, VotingMethod,
+};
 use faculty_nn::PassSites;
 use serde::{Deserialize, Serialize};
 
 /// The methods that train a student without labels.
-const METHODS: [&str; 6] = ["muki", "muki-hard", "vanilla-kd", "uhc", "uniform", "max-confidence"];
+const METHODS: [&str; 14] = [
+    "faculty",
+    "muki",
+    "muki-hard",
+    "vanilla-kd",
+    "uhc",
+    "uniform",
+    "max-confidence",
+    "mean-logits",
+    "claim-and-normalise",
+    "voting",
+    "self-weighting",
+    "dfa",
+    "cfl",
+    "contrastive",
+];
 
 /// How the teachers are merged.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct MethodOptions {
-    /// muki (soft vote), muki-hard, vanilla-kd, uhc, uniform or max-confidence [default: muki]
+    /// muki (soft vote), muki-hard, faculty, vanilla-kd, uhc, uniform, max-confidence, mean-logits, claim-and-normalise,
+    /// voting, self-weighting, dfa, cfl or contrastive [default: muki]
     #[arg(long, value_name = "NAME", help_heading = "Method")]
     pub method: Option<String>,
     /// Temperature of teachers and student [default: 1]
@@ -68,6 +87,16 @@ impl MethodOptions {
             "uhc" => MethodSpec::Uhc { temperature },
             "uniform" => MethodSpec::Uniform { temperature },
             "max-confidence" => MethodSpec::MaxConfidence { temperature, z_normalise: self.z_normalise },
+            "mean-logits" => MethodSpec::MeanLogits { temperature: self.temperature.unwrap_or(4.0) },
+            "claim-and-normalise" => {
+                MethodSpec::ClaimAndNormalise(ClaimMethod { temperature, ..ClaimMethod::default() })
+            }
+            "voting" => MethodSpec::Voting(VotingMethod::default()),
+            "self-weighting" => MethodSpec::SelfWeighting(SelfWeightingMethod::default()),
+            "dfa" => MethodSpec::Dfa(DfaSettings::default()),
+            "cfl" => MethodSpec::Cfl(CflSettings::default()),
+            "contrastive" => MethodSpec::Contrastive(ContrastiveMethod::default()),
+            "faculty" => MethodSpec::Faculty(FacultySpec { temperature, ..FacultySpec::default() }),
             _ => {
                 let error = Error::input(format!("there is no method `{name}`")).key("method");
                 let error = error.expected(format!("one of {}", METHODS.join(", ")));
@@ -86,6 +115,19 @@ impl MethodOptions {
             ("normalise_margin", self.normalise_margin),
             ("single_pass", self.single_pass),
         ];
+        let takes_temperature = !matches!(
+            spec,
+            MethodSpec::Voting(_)
+                | MethodSpec::SelfWeighting(_)
+                | MethodSpec::Dfa(_)
+                | MethodSpec::Cfl(_)
+                | MethodSpec::Contrastive(_)
+        );
+        if self.temperature.is_some() && !takes_temperature {
+            return Err(Error::input(format!("has no meaning for method `{name}`"))
+                .key("temperature")
+                .help("leave it out"));
+        }
         let is_muki = matches!(spec, MethodSpec::Muki(_));
         let is_max = matches!(spec, MethodSpec::MaxConfidence { .. });
         let foreign = muki_only.into_iter().filter(|_| !is_muki).chain([("z_normalise", self.z_normalise && !is_max)]);

@@ -15,7 +15,7 @@ use clap::Args;
 use configuration::Configuration;
 use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream};
 use faculty_hub::cache_root;
-use faculty_methods::TransferSet;
+use faculty_methods::{Recipe, TransferSet};
 use faculty_model::{Classifier, PrecisionCheck};
 use faculty_student::{ModelCard, StudentOrigin, TeacherEntry, TrainRun, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
@@ -259,7 +259,7 @@ impl<'a> Work<'a> {
             kept: (part.len() < teacher.labels().len()).then(|| part.kept().to_vec()),
             max_length,
             passes: configuration.method.passes(configuration.scan_seed),
-            ..Ask::default()
+            features: configuration.method.recipe().filter(Recipe::needs_features).map(|recipe| recipe.features),
         };
         // The cache does not know how many of its texts were cut.
         let tokens = teacher.classifier().tokenize(&self.texts, max_length)?;

@@ -40,7 +40,7 @@ mod mmd;
 mod spec;
 mod trained;
 
-pub use align::{AlignFeatures, FeatureBatch, FeatureWidths, PseudoClasses};
+pub use align::{AlignFeatures, AlignState, FeatureBatch, FeatureWidths, PseudoClasses};
 pub use cfl::{Cfl, CflSettings};
 pub use common_space::CommonSpace;
 pub use contrast::{Codes, Contrast, inter_contrast, intra_contrast};

@@ -203,22 +203,35 @@ impl Objective for Amalgamation<'_> {
     }
 
     fn save_state(&self) -> Result<ObjectiveState> {
-        let ledger = self.active.as_ref().map(|active| &active.ledger);
-        let values = serde_json::to_value(ledger)
+        let ledger = serde_json::to_value(self.active.as_ref().map(|active| &active.ledger))
             .map_err(|error| Error::internal("a curriculum's counters cannot be written").source(error))?;
-        let tensors = if self.rounds.is_some() { self.gate.state() } else { Vec::new() };
-        Ok(ObjectiveState { values, tensors })
+        let mut tensors = if self.rounds.is_some() { self.gate.state() } else { Vec::new() };
+        let mut values = serde_json::Map::from_iter([(LEDGER.to_owned(), ledger)]);
+        if let Some(align) = &self.align {
+            let state = align.loss.save()?;
+            tensors.extend(state.tensors);
+            values.insert(ALIGN.to_owned(), state.values);
+        }
+        Ok(ObjectiveState { values: values.into(), tensors })
     }
 
-    fn load_state(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
-        let ledger: Option<Ledger> = serde_json::from_value(values)
+    fn load_state(&mut self, mut values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
+        let mut part = |name: &str| values.get_mut(name).map(serde_json::Value::take).unwrap_or_default();
+        let ledger: Option<Ledger> = serde_json::from_value(part(LEDGER))
             .map_err(|error| Error::input("a curriculum's counters are broken").source(error))?;
         if let (Some(active), Some(ledger)) = (&mut self.active, ledger) {
             active.ledger = ledger;
         }
+        if let Some(align) = &mut self.align {
+            align.loss.load(part(ALIGN), tensors)?;
+        }
         if self.rounds.is_some() { self.gate.restore(tensors) } else { Ok(()) }
     }
 }
+
+/// Keys of a checkpoint's values.
+const LEDGER: &str = "curriculum";
+const ALIGN: &str = "align";
 
 impl Amalgamation<'_> {
     /// The losses over the union, weighted.

@@ -3,8 +3,8 @@
 use crate::LossTerms;
 use crate::join_tensors::expect;
 use burn::tensor::{Gradients, Tensor};
-use faculty_core::{Error, Result};
-use faculty_nn::{Gate, host_values};
+use faculty_core::{Error, NamedTensors, Result};
+use faculty_nn::{Gate, StateTensor, host_values};
 use std::fmt::Debug;
 
 /// A loss between pooled features of student and teachers, with maps of its own that are trained beside the student.
@@ -33,6 +33,27 @@ pub trait AlignFeatures: Debug + Send {
 
     /// Number of values that are trained, for cost columns.
     fn trained_values(&self) -> usize;
+
+    /// What it keeps between steps: maps, their optimizer, the memory.
+    ///
+    /// # Errors
+    /// Fails if the state cannot be written down.
+    fn save(&self) -> Result<AlignState>;
+
+    /// Goes back to a state that [`save`](Self::save) gave; `tensors` are found under the names they had there.
+    ///
+    /// # Errors
+    /// Fails if the state does not fit.
+    fn load(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()>;
+}
+
+/// What a loss between hidden states keeps between steps, for a checkpoint.
+#[derive(Debug, Default)]
+pub struct AlignState {
+    /// Step counts, and what stands in a memory.
+    pub values: serde_json::Value,
+    /// Maps, moments, vectors.
+    pub tensors: Vec<StateTensor>,
 }
 
 /// Widths of pooled features.

@@ -2,10 +2,10 @@
 
 use super::maps::mean_square_rows;
 use super::trained::{Trained, check_weight};
-use super::{AlignFeatures, AlignTraining, CommonSpace, FeatureBatch, FeatureWidths, MmdKernels, mmd};
+use super::{AlignFeatures, AlignState, AlignTraining, CommonSpace, FeatureBatch, FeatureWidths, MmdKernels, mmd};
 use crate::{LossTerms, batch_mean, claimed};
 use burn::tensor::{Device, Gradients};
-use faculty_core::{Error, Result, Stream};
+use faculty_core::{Error, NamedTensors, Result, Stream};
 use serde::{Deserialize, Serialize};
 
 /// Settings of [`Cfl`].
@@ -120,5 +120,13 @@ impl AlignFeatures for Cfl {
 
     fn trained_values(&self) -> usize {
         self.space.values()
+    }
+
+    fn save(&self) -> Result<AlignState> {
+        self.space.save()
+    }
+
+    fn load(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
+        self.space.load(values, tensors)
     }
 }

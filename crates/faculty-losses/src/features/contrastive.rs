@@ -3,13 +3,15 @@
 use super::maps::{mean_square_rows, unit_rows};
 use super::trained::{Trained, check_weight};
 use super::{
-    AlignFeatures, AlignTraining, Codes, CommonSpace, Contrast, FeatureBatch, FeatureMemory, FeatureWidths, MmdKernels,
+    AlignFeatures, AlignState, AlignTraining, Codes, CommonSpace, Contrast, FeatureBatch, FeatureMemory, FeatureWidths, MmdKernels,
     inter_contrast, intra_contrast, mmd,
 };
 use crate::{LossTerms, batch_mean, check_share, check_temperature, claimed, top_shares};
+use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor};
-use faculty_core::{Error, Result, Stream};
+use faculty_core::{Error, NamedTensors, Result, Stream};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 /// Which teacher's vector stands for a text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -216,5 +218,20 @@ impl AlignFeatures for Contrastive {
 
     fn trained_values(&self) -> usize {
         self.space.values()
+    }
+
+    fn save(&self) -> Result<AlignState> {
+        let AlignState { values, mut tensors } = self.space.save()?;
+        tensors.extend(self.memory.tensors());
+        Ok(AlignState { values: json!({ "steps": values, "memory": self.memory.entries() }), tensors })
+    }
+
+    fn load(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
+        let broken = || Error::input("the state of contrastive losses is broken");
+        let entries = serde_json::from_value(values.get("memory").cloned().ok_or_else(broken)?)
+            .map_err(|error| broken().source(error))?;
+        let device = self.space.module().devices().into_iter().next().unwrap_or_default().inner();
+        self.memory = FeatureMemory::restore(self.settings.memory, entries, tensors, &device)?;
+        self.space.load(values.get("steps").cloned().unwrap_or_default(), tensors)
     }
 }

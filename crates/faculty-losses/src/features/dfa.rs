@@ -2,12 +2,12 @@
 
 use super::maps::{fresh_linear, mean_square_rows};
 use super::trained::{Trained, check_weight};
-use super::{AlignFeatures, AlignTraining, FeatureBatch, FeatureWidths};
+use super::{AlignFeatures, AlignState, AlignTraining, FeatureBatch, FeatureWidths};
 use crate::join_tensors::expect;
 use crate::{LossTerms, batch_mean, claimed};
 use burn::module::Module;
 use burn::tensor::{Device, Gradients, Tensor};
-use faculty_core::{Error, Result, Stream};
+use faculty_core::{Error, NamedTensors, Result, Stream};
 use faculty_nn::Linear;
 use serde::{Deserialize, Serialize};
 
@@ -154,6 +154,14 @@ impl AlignFeatures for Dfa {
 
     fn trained_values(&self) -> usize {
         self.maps.values()
+    }
+
+    fn save(&self) -> Result<AlignState> {
+        self.maps.save()
+    }
+
+    fn load(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
+        self.maps.load(values, tensors)
     }
 }
 

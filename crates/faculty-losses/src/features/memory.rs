@@ -2,7 +2,13 @@
 
 use super::Codes;
 use burn::tensor::{Device, Int, Tensor, TensorData};
+use faculty_core::{Error, NamedTensors, Result};
+use faculty_nn::StateTensor;
 use std::collections::HashSet;
+
+const STUDENTS: &str = "align.memory.students";
+const TEACHERS: &str = "align.memory.teachers";
+const USABLE: &str = "align.memory.usable";
 
 /// A queue of detached vectors of student and teachers with their pseudo-classes, keyed by text.
 ///
@@ -53,6 +59,51 @@ impl FeatureMemory {
     /// The teachers' vectors; `None` if there are none.
     pub fn teachers(&self) -> Option<Codes> {
         self.stored.as_ref().map(|stored| self.codes(stored, &stored.teachers))
+    }
+
+    /// (text, pseudo-class), the oldest first.
+    pub(crate) fn entries(&self) -> &[(u64, u32)] {
+        &self.entries
+    }
+
+    /// Its vectors, for a checkpoint.
+    pub(crate) fn tensors(&self) -> Vec<StateTensor> {
+        let Some(Stored { students, teachers, usable }) = self.stored.clone() else { return Vec::new() };
+        vec![
+            StateTensor::new(STUDENTS, students),
+            StateTensor::new(TEACHERS, teachers),
+            StateTensor::new(USABLE, usable),
+        ]
+    }
+
+    /// A memory with these entries and the vectors that [`FeatureMemory::tensors`] gave.
+    ///
+    /// # Errors
+    /// Fails if a tensor is missing or has not a row an entry.
+    pub(crate) fn restore(
+        capacity: usize,
+        entries: Vec<(u64, u32)>,
+        tensors: &dyn NamedTensors,
+        device: &Device,
+    ) -> Result<Self> {
+        if entries.is_empty() {
+            return Ok(Self::new(capacity));
+        }
+        let matrix = |name: &str| -> Result<Tensor<2>> {
+            match tensors.shape(name).as_deref() {
+                Some(&[rows, width]) if rows == entries.len() => {
+                    Ok(Tensor::from_data(TensorData::new(tensors.read(name)?, [rows, width]), device))
+                }
+                _ => Err(Error::input("does not fit the memory").file(tensors.origin()).key(name)),
+            }
+        };
+        let (students, teachers) = (matrix(STUDENTS)?, matrix(TEACHERS)?);
+        let usable = tensors.read(USABLE)?;
+        if usable.len() != entries.len() {
+            return Err(Error::input("does not fit the memory").file(tensors.origin()).key(USABLE));
+        }
+        let usable = Tensor::from_data(TensorData::new(usable, [entries.len()]), device);
+        Ok(Self { capacity, entries, stored: Some(Stored { students, teachers, usable }) })
     }
 
     /// Drops these texts.

@@ -1,11 +1,14 @@
 //! A module with an optimizer of its own.
 
 use burn::module::{Module, ParamGroup};
-use burn::optim::{GradientsParams, ModuleOptimizer};
+use super::AlignState;
+use burn::optim::GradientsParams;
 use burn::tensor::Gradients;
-use faculty_core::{Error, Result};
-use faculty_nn::fused::AdamWConfig;
+use faculty_core::{Error, NamedTensors, Result};
+use faculty_nn::fused::{AdamWConfig, ModuleAdamW};
+use faculty_nn::{module_state, restore_module};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fmt;
 
 /// How the maps between feature spaces are trained: AdamW, biases never decayed.
@@ -50,9 +53,14 @@ pub(crate) fn check_weight(key: &str, weight: f64) -> Result<()> {
 /// A module in training and its AdamW.
 pub(crate) struct Trained<M> {
     module: M,
-    optimizer: ModuleOptimizer,
+    config: AdamWConfig,
+    optimizer: ModuleAdamW,
     learning_rate: f64,
 }
+
+/// Names of the tensors of a [`Trained`] module in a checkpoint.
+const MODULE: &str = "align.maps";
+const MOMENTS: &str = "align.adamw";
 
 impl<M: Module> Trained<M> {
     pub(crate) fn new(module: M, training: &AlignTraining) -> Result<Self> {
@@ -61,14 +69,9 @@ impl<M: Module> Trained<M> {
             true => module.set_require_grad_group(ParamGroup::from_predicate("weight"), false),
             false => module,
         };
-        let decayed = AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::default() };
-        let undecayed = AdamWConfig { weight_decay: 0.0, ..decayed };
-        let optimizer = ModuleOptimizer::from(decayed.build()).with_group(
-            ParamGroup::from_predicate("bias"),
-            undecayed.build(),
-            None,
-        );
-        Ok(Self { module: module.train(), optimizer, learning_rate: training.learning_rate })
+        let config = AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::default() };
+        let (module, optimizer) = (module.train(), ModuleAdamW::new(config));
+        Ok(Self { module, config, optimizer, learning_rate: training.learning_rate })
     }
 
     pub(crate) fn module(&self) -> &M {
@@ -79,6 +82,23 @@ impl<M: Module> Trained<M> {
         check_weight("schedule", schedule)?;
         let gradients = GradientsParams::from_module(gradients, &self.module);
         self.module = self.optimizer.step(self.learning_rate * schedule, self.module.clone(), gradients);
+        Ok(())
+    }
+
+    pub(crate) fn save(&self) -> Result<AlignState> {
+        let moments = self.optimizer.state(&self.module);
+        let values = serde_json::to_value(&moments.steps)
+            .map_err(|error| Error::internal("an optimizer's steps cannot be written").source(error))?;
+        let maps = module_state(&self.module).into_iter().map(|tensor| tensor.under(MODULE));
+        let moments = moments.tensors.into_iter().map(|tensor| tensor.under(MOMENTS));
+        Ok(AlignState { values, tensors: maps.chain(moments).collect() })
+    }
+
+    pub(crate) fn load(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
+        let steps: BTreeMap<String, usize> = serde_json::from_value(values)
+            .map_err(|error| Error::input("an optimizer's steps are broken").source(error))?;
+        self.module = restore_module(self.module.clone(), tensors, MODULE)?;
+        self.optimizer = ModuleAdamW::restore(self.config, &self.module, &steps, tensors, MOMENTS)?;
         Ok(())
     }
 

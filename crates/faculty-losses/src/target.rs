@@ -41,7 +41,11 @@ pub fn amalgamated_target(
 }
 
 /// The sum of tensors over the union; there is one for each teacher.
-pub(crate) fn sum_of(parts: impl Iterator<Item = Tensor<2>>, join: &JoinTensors, teachers: &[TeacherView]) -> Tensor<2> {
+pub(crate) fn sum_of(
+    parts: impl Iterator<Item = Tensor<2>>,
+    join: &JoinTensors,
+    teachers: &[TeacherView],
+) -> Tensor<2> {
     parts.reduce(|sum, part| sum + part).unwrap_or_else(|| {
         let batch = teachers.first().map_or(0, |view| view.logits.dims()[0]);
         Tensor::zeros([batch, join.classes()], &join.owner_share().device())

@@ -128,8 +128,13 @@ fn stays_finite_where_there_is_little_to_see(build: BuildAligner<'_>, scene: &Fe
     large.student.iter_mut().flatten().for_each(|value| *value *= 1e4);
     large.teachers.iter_mut().flatten().flatten().for_each(|value| *value *= 1e4);
     let same_text = scene.rows(&[0; 5]);
-    let cases =
-        [("one text", one), ("one class", same_class), ("zeros", zeros), ("1e4", large), ("one text, five times", same_text)];
+    let cases = [
+        ("one text", one),
+        ("one class", same_class),
+        ("zeros", zeros),
+        ("1e4", large),
+        ("one text, five times", same_text),
+    ];
     for (case, scene) in cases {
         let mut aligner = build(&scene.widths, Stream::new(5, "maps"));
         for round in 0..3 {

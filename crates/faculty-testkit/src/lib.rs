@@ -17,9 +17,7 @@ mod tiny_tokenizer;
 
 pub use align_conformance::{BuildAligner, align_conformance};
 pub use close::{assert_close, assert_finite};
-pub use feature_golden::{
-    FeatureGolden, GoldenCka, GoldenCodes, GoldenContrast, GoldenContrastValue, GoldenMmd,
-};
+pub use feature_golden::{FeatureGolden, GoldenCka, GoldenCodes, GoldenContrast, GoldenContrastValue, GoldenMmd};
 pub use feature_scene::{FeatureScene, FeatureVerdict};
 pub use golden::{golden_dir, golden_json, golden_tensors};
 pub use loss_conformance::{LossExpectations, OneTeacher, Optimum, loss_conformance};

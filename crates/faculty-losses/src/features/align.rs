@@ -83,7 +83,8 @@ impl PseudoClasses {
         let values = host_values(target.clone().inner())?;
         let mut pseudo = Self { classes: Vec::with_capacity(texts), confidence: Vec::with_capacity(texts) };
         for row in values.chunks_exact(classes) {
-            let best = |best: (u32, f32), (class, value): (u32, f32)| if value > best.1 { (class, value) } else { best };
+            let best =
+                |best: (u32, f32), (class, value): (u32, f32)| if value > best.1 { (class, value) } else { best };
             let (class, confidence) = (0..).zip(row.iter().copied()).fold((0, f32::NEG_INFINITY), best);
             pseudo.classes.push(class);
             pseudo.confidence.push(confidence);

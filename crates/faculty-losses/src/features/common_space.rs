@@ -77,10 +77,8 @@ impl CommonSpace {
     /// Each teacher's features in the common space, `[texts, c]` each. The features are constants.
     pub fn of_teachers(&self, features: &[Tensor<2>]) -> Vec<Tensor<2>> {
         let maps = self.teachers.iter().zip(features);
-        maps.map(|(map, features)| {
-            self.extractor.forward(activation::relu(map.forward_rows(features.clone().inner())))
-        })
-        .collect()
+        maps.map(|(map, features)| self.extractor.forward(activation::relu(map.forward_rows(features.clone().inner()))))
+            .collect()
     }
 
     /// The differences between each teacher's features and what `codes` of the common space are decoded to,

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use faculty_core::Result;
 use faculty_losses::{
-    Amalgamate, GatedKl, JoinTensors, LossTerms, MeanLogits, Relation, SelfWeighting, SmoothedTop1, Uhc, VanillaKd, Voting,
-    amalgamated_target, batch_mean, concat_logits, kl_rows, smoothed_top1_views,
+    Amalgamate, GatedKl, JoinTensors, LossTerms, MeanLogits, Relation, SelfWeighting, SmoothedTop1, Uhc, VanillaKd,
+    Voting, amalgamated_target, batch_mean, concat_logits, kl_rows, smoothed_top1_views,
 };
 use faculty_nn::{Gate, StudentView, TeacherView};
 use faculty_testkit::{LossExpectations, OneTeacher, loss_conformance};
@@ -204,7 +204,6 @@ impl Amalgamate for KeepsUnclaimedTexts {
 #[test]
 #[should_panic(expected = "a text that nobody claims")]
 fn the_suite_catches_a_text_that_nobody_claims() {
-    let expected =
-        LossExpectations { blind_to_teacher_shift: false, reads_gate: false, ..LossExpectations::default() };
+    let expected = LossExpectations { blind_to_teacher_shift: false, reads_gate: false, ..LossExpectations::default() };
     loss_conformance(&KeepsUnclaimedTexts, &expected);
 }

@@ -124,7 +124,10 @@ fn smoothed_top1_conforms() {
 fn relation_conforms() {
     let expected = LossExpectations { is_per_text: false, ..LossExpectations::default() };
     loss_conformance(&Relation::default(), &expected);
-    loss_conformance(&Relation { temperature: 2.0, distance_weight: 0.0, ..Relation::default() }, &expected);
+    loss_conformance(
+        &Relation { temperature: 2.0, distance_weight: 0.0, angle_weight: 5.0, ..Relation::default() },
+        &expected,
+    );
     loss_conformance(&Relation { angle_weight: 0.0, minimum_gate_product: 0.0, ..Relation::default() }, &expected);
 }
 

@@ -40,10 +40,9 @@ fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
                 for row in a.iter_mut().chain(v.iter_mut()) {
                     (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
-                for column in 0..n {
-                    (a[p][column], a[q][column]) =
-                        (c * a[p][column] - s * a[q][column], s * a[p][column] + c * a[q][column]);
-                }
+                let (upper, lower) = (a[p].clone(), a[q].clone());
+                a[p] = upper.iter().zip(&lower).map(|(x, y)| c * x - s * y).collect();
+                a[q] = upper.iter().zip(&lower).map(|(x, y)| s * x + c * y).collect();
             }
         }
     }

@@ -1,4 +1,5 @@
-//! Losses that differ by the weights or the words of the teachers: voting, self-weighting, smoothed top classes, the mean.
+//! Losses that differ by the weights or the words of the teachers: voting, self-weighting, smoothed top classes, the
+//! mean.
 
 use crate::views::{student as student_view, teacher as view};
 use burn::tensor::{Device, Tensor};

@@ -8,10 +8,10 @@ use std::fmt::Debug;
 /// A loss that draws one student towards several teachers.
 ///
 /// Implementations hold to this contract, which `faculty_testkit::loss_conformance` tests: values are means over the
-/// texts of the batch, or over the pairs of texts where a loss says so; a text that no teacher claims (a row of gate weights
-/// that are all 0) adds neither value nor gradient; logits of ±1e4 give finite values and gradients; no gradient reaches a
-/// teacher or the gate; the order of teachers and of labels changes nothing but the order; the student may be on a plain
-/// device (then there is no gradient) or on an autodiff device.
+/// texts of the batch, or over the pairs of texts where a loss says so; a text that no teacher claims (a row of gate
+/// weights that are all 0) adds neither value nor gradient; logits of ±1e4 give finite values and gradients; no
+/// gradient reaches a teacher or the gate; the order of teachers and of labels changes nothing but the order; the
+/// student may be on a plain device (then there is no gradient) or on an autodiff device.
 pub trait Amalgamate: Debug + Send + Sync {
     /// A short name for logs and tables, for example `gated-kl`.
     fn name(&self) -> &'static str;

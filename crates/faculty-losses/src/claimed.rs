@@ -5,8 +5,8 @@ use faculty_nn::Gate;
 
 /// 1 for every text with a weight above 0 and 0 for texts whose weights are all 0, `[batch]`. Carries no gradient.
 ///
-/// A gate that lets teachers abstain (claim-and-normalise: Shao et al., arXiv 2304.01731) drops a text that nobody claims.
-/// Losses multiply by this, so that such a text adds neither value nor gradient.
+/// A gate that lets teachers abstain (claim-and-normalise: Shao et al., arXiv 2304.01731) drops a text that nobody
+/// claims. Losses multiply by this, so that such a text adds neither value nor gradient.
 pub fn claimed(gate: &Gate) -> Tensor<1> {
     gate.weights.clone().inner().sum_dim(1).greater_scalar(0.0).float().squeeze_dim(1)
 }

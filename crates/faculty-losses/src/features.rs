@@ -1,8 +1,8 @@
 //! Losses between hidden states: small maps, trained beside the student, bring features of different models together.
 //!
-//! An [`AlignFeatures`] owns its maps and steps them from the same backward pass as the student. It sees pooled features,
-//! one vector a text (the mean over the text's own tokens, or the first token), so padding and tokenizers do not matter,
-//! and widths may differ. Its terms come on top of a loss over logits.
+//! An [`AlignFeatures`] owns its maps and steps them from the same backward pass as the student. It sees pooled
+//! features, one vector a text (the mean over the text's own tokens, or the first token), so padding and tokenizers do
+//! not matter, and widths may differ. Its terms come on top of a loss over logits.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

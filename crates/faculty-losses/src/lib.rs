@@ -1,9 +1,9 @@
 //! Amalgamation losses: how far a student over the union of labels is from several teachers over their own labels.
 //!
-//! Every loss reads a [`StudentView`](faculty_nn::StudentView), the teachers' [`TeacherView`](faculty_nn::TeacherView)s,
-//! a [`Gate`](faculty_nn::Gate) and the [`JoinTensors`] of their label join, and returns [`LossTerms`]. Gradients reach
-//! the student alone; logits of ±1e4 give finite values; means are over the texts of a batch. [`features`] has losses that
-//! compare hidden states through small trained maps.
+//! Every loss reads a [`StudentView`](faculty_nn::StudentView), the teachers'
+//! [`TeacherView`](faculty_nn::TeacherView)s, a [`Gate`](faculty_nn::Gate) and the [`JoinTensors`] of their label join,
+//! and returns [`LossTerms`]. Gradients reach the student alone; logits of ±1e4 give finite values; means are over the
+//! texts of a batch. [`features`] has losses that compare hidden states through small trained maps.
 //!
 //! ```
 //! use burn::tensor::{Device, Tensor};

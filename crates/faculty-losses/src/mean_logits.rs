@@ -6,14 +6,14 @@ use faculty_core::Result;
 use faculty_nn::{Gate, StudentView, TeacherView};
 use serde::{Deserialize, Serialize};
 
-/// mean_x CE(softmax(z / τ), softmax(z_S / τ)) with z the mean of the teachers' logits, class by class over the teachers
-/// that know the class. There is no τ² factor and no label term.
+/// mean_x CE(softmax(z / τ), softmax(z_S / τ)) with z the mean of the teachers' logits, class by class over the
+/// teachers that know the class. There is no τ² factor and no label term.
 ///
-/// TextBrewer (airaria/TextBrewer, public code) defines it for teachers with the same labels: soft cross-entropy at τ = 4,
-/// hard-label weight 0, no τ² inside. With disjoint labels every class has one owner, so this reading is the concatenation:
-/// [`VanillaKd`](crate::VanillaKd) but for τ² and the target's entropy, a constant. (Another reading pads logits with 0 and
-/// divides by the number N of teachers, which is a softmax of the concatenation at temperature N τ; it is not built in,
-/// because `vanilla-kd` at a higher temperature says the same.)
+/// TextBrewer (airaria/TextBrewer, public code) defines it for teachers with the same labels: soft cross-entropy at τ =
+/// 4, hard-label weight 0, no τ² inside. With disjoint labels every class has one owner, so this reading is the
+/// concatenation: [`VanillaKd`](crate::VanillaKd) but for τ² and the target's entropy, a constant. (Another reading
+/// pads logits with 0 and divides by the number N of teachers, which is a softmax of the concatenation at temperature N
+/// τ; it is not built in, because `vanilla-kd` at a higher temperature says the same.)
 ///
 /// Gate weights are ignored, sample weights too; a text that no teacher claims is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

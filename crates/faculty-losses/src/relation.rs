@@ -9,24 +9,24 @@ use serde::{Deserialize, Serialize};
 /// Added to the sum of gate products before it divides.
 const EPSILON: f64 = 1e-8;
 
-/// smoothL1(D_S, R_D) + smoothL1(A_S, R_A): how far apart and how alike the texts of a batch are to the student, against
-/// the same for the teachers.
+/// smoothL1(D_S, R_D) + smoothL1(A_S, R_A): how far apart and how alike the texts of a batch are to the student,
+/// against the same for the teachers.
 ///
-/// For a model with class distributions p, D(n, j) = JS(p(x_n), p(x_j)) / (mean of the positive entries) and
-/// A(n, j) = sum_c sqrt(p(c | x_n) p(c | x_j)) ([`relation_matrices`]); D_S and A_S come from the student's distribution
-/// over the union. The target of a pair is the mean over teachers by gate product,
-/// R(n, j) = sum_i w_i(x_n) w_i(x_j) M_i(n, j) / (sum_i w_i(x_n) w_i(x_j) + 1e-8) with M = D or A, a constant. Pairs whose
-/// sum of gate products is below `minimum_gate_product` are masked: no teacher knows both texts. Smooth-L1 (its kink at 1)
-/// is averaged over the pairs that are left, a text with itself included.
+/// For a model with class distributions p, D(n, j) = JS(p(x_n), p(x_j)) / (mean of the positive entries) and A(n, j) =
+/// sum_c sqrt(p(c | x_n) p(c | x_j)) ([`relation_matrices`]); D_S and A_S come from the student's distribution over the
+/// union. The target of a pair is the mean over teachers by gate product, R(n, j) = sum_i w_i(x_n) w_i(x_j) M_i(n, j) /
+/// (sum_i w_i(x_n) w_i(x_j) + 1e-8) with M = D or A, a constant. Pairs whose sum of gate products is below
+/// `minimum_gate_product` are masked: no teacher knows both texts. Smooth-L1 (its kink at 1) is averaged over the pairs
+/// that are left, a text with itself included.
 ///
 /// The matrices are `[batch, batch]` whatever the labels, so teachers with disjoint labels give comparable ones. **The
-/// loss is over pairs, not over texts**: it does not add up over micro-batches, and on batches under 32 it is noise. A text
-/// that no teacher claims takes part in no pair, nor in the means that distances are divided by. Sample weights are
-/// ignored.
+/// loss is over pairs, not over texts**: it does not add up over micro-batches, and on batches under 32 it is noise. A
+/// text that no teacher claims takes part in no pair, nor in the means that distances are divided by. Sample weights
+/// are ignored.
 ///
 /// Source: Li et al., "Distributional Correlation-Aware Knowledge Distillation for Stock Trading Volume Prediction",
-/// ECML-PKDD 2022, arXiv 2208.07232, and the authors' public code, where distributions are Gaussians and both terms weigh 5
-/// beside a KL term of weight 1; class distributions, gate and mask are Faculty's.
+/// ECML-PKDD 2022, arXiv 2208.07232, and the authors' public code, where distributions are Gaussians and both terms
+/// weigh 5 beside a KL term of weight 1; class distributions, gate and mask are Faculty's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Relation {

@@ -12,15 +12,16 @@ const NO_DISTANCE: f64 = 1e-6;
 pub struct RelationMatrices {
     /// Jensen-Shannon divergence divided by the mean of the positive ones; 0 on the diagonal.
     pub distance: Tensor<2>,
-    /// sum_c sqrt(p(c | x_n) p(c | x_j)), the overlap of two distributions: 1 on the diagonal, 0 for what shares no class.
+    /// sum_c sqrt(p(c | x_n) p(c | x_j)), the overlap of two distributions: 1 on the diagonal, 0 for what shares no
+    /// class.
     pub angle: Tensor<2>,
 }
 
 /// The matrices of softmax(`logits` / `temperature`), `logits: [batch, classes]`.
 ///
-/// `claimed: [batch]` is 1 for texts that take part; distances to the others are 0 and outside the mean. The gradient goes
-/// through the mean as well. Logits of ±1e4 are as good as any: the logarithm of a ratio to the midpoint is
-/// ln 2 - softplus(difference of the log-probabilities), which neither divides nor takes the logarithm of 0.
+/// `claimed: [batch]` is 1 for texts that take part; distances to the others are 0 and outside the mean. The gradient
+/// goes through the mean as well. Logits of ±1e4 are as good as any: the logarithm of a ratio to the midpoint is ln 2 -
+/// softplus(difference of the log-probabilities), which neither divides nor takes the logarithm of 0.
 pub fn relation_matrices(logits: Tensor<2>, temperature: f64, claimed: &Tensor<1>) -> RelationMatrices {
     let log_p = log_softmax(logits, temperature).log_probabilities;
     let batch = log_p.dims()[0];

@@ -6,8 +6,8 @@ use faculty_core::Result;
 use faculty_nn::{Gate, StudentView, TeacherView};
 use serde::{Deserialize, Serialize};
 
-/// [`GatedKl`] under the weights w = (1 - b) w_gate + b r, with r_i(x) the student's own mass on the labels of teacher i, a
-/// constant: mean_x m(x) KL(sum_i w_i pad_i(p_i) ‖ softmax(z_S / τ)).
+/// [`GatedKl`] under the weights w = (1 - b) w_gate + b r, with r_i(x) the student's own mass on the labels of teacher
+/// i, a constant: mean_x m(x) KL(sum_i w_i pad_i(p_i) ‖ softmax(z_S / τ)).
 ///
 /// The student has met all teachers' knowledge, so after some training it may know better than a gate made from single
 /// teachers who knows a text. With shared labels the masses are divided by their sum, so that they sum to 1.
@@ -15,8 +15,8 @@ use serde::{Deserialize, Serialize};
 /// learns what each teacher says inside its labels and nothing about which teacher to believe. Use b = 1 as a probe or
 /// after training with a gate, and b < 1 to train. A text that no teacher claims is dropped.
 ///
-/// Source: the evaluation probe of lancopku/MUKI (`uka.py`), which weighs teacher i by the student's mass on its labels;
-/// the blend with the gate is Faculty's.
+/// Source: the evaluation probe of lancopku/MUKI (`uka.py`), which weighs teacher i by the student's mass on its
+/// labels; the blend with the gate is Faculty's.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SelfWeighting {

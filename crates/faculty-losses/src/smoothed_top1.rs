@@ -7,7 +7,8 @@ use faculty_core::Result;
 use faculty_nn::{Gate, StudentView, TeacherView};
 use serde::{Deserialize, Serialize};
 
-/// [`GatedKl`] with p_i replaced by (1 - e) onehot(argmax p_i) + e / C_i: what a teacher says of a text is its top class.
+/// [`GatedKl`] with p_i replaced by (1 - e) onehot(argmax p_i) + e / C_i: what a teacher says of a text is its top
+/// class.
 ///
 /// A mitigation against teachers that were trained to mislead students by their lesser probabilities ("Undistillable",
 /// Ma et al., ICLR 2021, arXiv 2105.07381): the second peaks that carry the harm are gone. What is also gone is the
@@ -55,8 +56,8 @@ impl Amalgamate for SmoothedTop1 {
     }
 }
 
-/// Views whose softmax at `temperature` is the smoothed top class, `(1 - smoothing) onehot + smoothing / classes`, so that
-/// any loss can be fed with them. Passes are left out: they tell what the top class hides.
+/// Views whose softmax at `temperature` is the smoothed top class, `(1 - smoothing) onehot + smoothing / classes`, so
+/// that any loss can be fed with them. Passes are left out: they tell what the top class hides.
 pub fn smoothed_top1_views(teachers: &[TeacherView], smoothing: f64, temperature: f64) -> Vec<TeacherView> {
     let mut views = teachers.to_vec();
     for view in &mut views {

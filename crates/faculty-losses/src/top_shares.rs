@@ -2,8 +2,8 @@
 
 use burn::tensor::Tensor;
 
-/// 1 at the largest value of every row and 0 elsewhere, `[rows, columns]`; equal largest values share the 1, so that the
-/// order of columns does not matter. Carries no gradient.
+/// 1 at the largest value of every row and 0 elsewhere, `[rows, columns]`; equal largest values share the 1, so that
+/// the order of columns does not matter. Carries no gradient.
 pub fn top_shares(values: Tensor<2>) -> Tensor<2> {
     let values = values.inner();
     let shape = values.dims();

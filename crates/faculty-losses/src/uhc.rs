@@ -9,9 +9,9 @@ use serde::{Deserialize, Serialize};
 /// τ² mean_x sum_i KL(softmax(z_i / τ) ‖ softmax(z_S\[Y_i\] / τ)): the student meets every teacher on the teacher's own
 /// labels.
 ///
-/// Gate weights are ignored, sample weights too; a text that no teacher claims is dropped. A constant added to the student's
-/// logits of one slice changes nothing, so classes of different teachers are never compared. Computed from the slice's own
-/// log-softmax: dividing the full softmax by the slice's mass, as the public code does, underflows.
+/// Gate weights are ignored, sample weights too; a text that no teacher claims is dropped. A constant added to the
+/// student's logits of one slice changes nothing, so classes of different teachers are never compared. Computed from
+/// the slice's own log-softmax: dividing the full softmax by the slice's mass, as the public code does, underflows.
 /// Source: Vongkulbhisal et al., "Unifying Heterogeneous Classifiers with Distillation", CVPR 2019, arXiv 1904.06062.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

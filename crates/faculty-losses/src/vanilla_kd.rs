@@ -8,9 +8,10 @@ use serde::{Deserialize, Serialize};
 
 /// τ² mean_x KL(softmax([z_1; ..; z_N] / τ) ‖ softmax(z_S / τ)), the logits side by side in the order of the union.
 ///
-/// Gate weights are ignored, sample weights too; a text that no teacher claims is dropped. Each softmax is blind to a shift of
-/// its logits, so the offsets between separately trained teachers are arbitrary, and the teacher with the larger logits wins:
-/// a baseline. A class that several teachers know reads the mean of its owners' logits ([`concat_logits`]).
+/// Gate weights are ignored, sample weights too; a text that no teacher claims is dropped. Each softmax is blind to a
+/// shift of its logits, so the offsets between separately trained teachers are arbitrary, and the teacher with the
+/// larger logits wins: a baseline. A class that several teachers know reads the mean of its owners' logits
+/// ([`concat_logits`]).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct VanillaKd {

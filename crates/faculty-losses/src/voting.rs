@@ -11,14 +11,14 @@ use faculty_core::Result;
 use faculty_nn::{Gate, StudentView, TeacherView};
 use serde::{Deserialize, Serialize};
 
-/// mean_x m(x) KL(q(x) ‖ softmax(z_S / τ)) with q = (1 - a) onehot(y) + a q_uniform, where y = argmax_c v(c) wins the vote
-/// v(c) = sum_i s_i 1\[c = argmax p_i\] and q_uniform = (1/N) sum_i pad_i(p_i).
+/// mean_x m(x) KL(q(x) ‖ softmax(z_S / τ)) with q = (1 - a) onehot(y) + a q_uniform, where y = argmax_c v(c) wins the
+/// vote v(c) = sum_i s_i 1\[c = argmax p_i\] and q_uniform = (1/N) sum_i pad_i(p_i).
 ///
 /// Faculty's reading of UNIFORM (arXiv 2508.19498), where votes over logits give a pseudo-class that distillation then
-/// stresses. The scores s_i are the gate's weights. **With disjoint labels no two teachers can vote for the same class, so
-/// the vote is that of the teacher with the largest weight, and of the weights only their order matters**: report it as
-/// such; it is a real vote only where labels are shared. Classes with equally many votes share the one-hot mass (under a
-/// uniform gate over disjoint labels: all teachers' top classes), so that order does not matter.
+/// stresses. The scores s_i are the gate's weights. **With disjoint labels no two teachers can vote for the same class,
+/// so the vote is that of the teacher with the largest weight, and of the weights only their order matters**: report it
+/// as such; it is a real vote only where labels are shared. Classes with equally many votes share the one-hot mass
+/// (under a uniform gate over disjoint labels: all teachers' top classes), so that order does not matter.
 ///
 /// A text that no teacher claims is dropped. Sample weights are read as by [`GatedKl`](crate::GatedKl).
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

@@ -39,8 +39,8 @@ pub struct FeatureVerdict {
 }
 
 impl FeatureScene {
-    /// Normal features around a centre a class, texts in turn of classes 0, 1, ..., a gate that is sure of one teacher a
-    /// text, confident pseudo-classes.
+    /// Normal features around a centre a class, texts in turn of classes 0, 1, ..., a gate that is sure of one teacher
+    /// a text, confident pseudo-classes.
     pub fn random(seed: u64, texts: usize, classes: u32, widths: FeatureWidths) -> Self {
         let stream = Stream::new(seed, "features");
         let class = |text: usize| text as u32 % classes;

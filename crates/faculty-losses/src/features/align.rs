@@ -10,9 +10,9 @@ use std::fmt::Debug;
 /// A loss between pooled features of student and teachers, with maps of its own that are trained beside the student.
 ///
 /// Implementations hold to this contract, which `faculty_testkit::align_conformance` tests: values are finite, also for
-/// one text and for zero features; gradients reach the student and the maps, never a teacher or the gate; a text that no
-/// teacher claims (a row of gate weights that are all 0) adds neither value nor gradient; the order of the texts does not
-/// matter; [`step`](Self::step) follows the gradient of the last backward pass.
+/// one text and for zero features; gradients reach the student and the maps, never a teacher or the gate; a text that
+/// no teacher claims (a row of gate weights that are all 0) adds neither value nor gradient; the order of the texts
+/// does not matter; [`step`](Self::step) follows the gradient of the last backward pass.
 pub trait AlignFeatures: Debug + Send {
     /// A short name for logs and tables, for example `cfl`.
     fn name(&self) -> &'static str;
@@ -23,9 +23,9 @@ pub trait AlignFeatures: Debug + Send {
     /// Fails if the shapes do not fit the widths that the maps were built for.
     fn loss(&mut self, batch: &FeatureBatch<'_>) -> Result<LossTerms>;
 
-    /// One step of the maps' own AdamW, from the gradients of a total that [`loss`](Self::loss) was part of: takes out of
-    /// `gradients` what belongs to the maps and leaves the rest to the student's optimizer. `schedule` is the factor of
-    /// the peak rate, 1 for a constant rate.
+    /// One step of the maps' own AdamW, from the gradients of a total that [`loss`](Self::loss) was part of: takes out
+    /// of `gradients` what belongs to the maps and leaves the rest to the student's optimizer. `schedule` is the factor
+    /// of the peak rate, 1 for a constant rate.
     ///
     /// # Errors
     /// Fails if `schedule` is negative or not finite.
@@ -92,7 +92,8 @@ pub struct PseudoClasses {
 }
 
 impl PseudoClasses {
-    /// The most probable class of every row of q: `[batch, union classes]` and its probability; of equal ones the first.
+    /// The most probable class of every row of q: `[batch, union classes]` and its probability; of equal ones the
+    /// first.
     ///
     /// # Errors
     /// Fails if there are no classes or the device cannot deliver the values.

@@ -50,8 +50,9 @@ impl CflSettings {
 /// Without the reconstruction the space could shrink to a point, where every discrepancy is 0. The discrepancy sees the
 /// texts of a batch as a set; the reconstruction is a mean over texts. Logs the mean number of `active_kernels`.
 ///
-/// Sources: Luo et al., "Knowledge Amalgamation from Heterogeneous Networks by Common Feature Learning", IJCAI 2019, arXiv
-/// 1906.10546; zju-vipa/KamalEngine; lancopku/MUKI. There features are flattened with their padding; here they are pooled.
+/// Sources: Luo et al., "Knowledge Amalgamation from Heterogeneous Networks by Common Feature Learning", IJCAI 2019,
+/// arXiv 1906.10546; zju-vipa/KamalEngine; lancopku/MUKI. There features are flattened with their padding; here they
+/// are pooled.
 #[derive(Debug)]
 pub struct Cfl {
     settings: CflSettings,

@@ -8,8 +8,8 @@ use burn::tensor::{Device, Tensor, activation};
 use faculty_core::{Error, Result, Stream};
 use faculty_nn::Linear;
 
-/// v = X(relu(A f)) with a linear A of each model's own and one linear-ReLU-linear X for all; g_i = dec_i(v_i) leads back to
-/// the features of teacher i.
+/// v = X(relu(A f)) with a linear A of each model's own and one linear-ReLU-linear X for all; g_i = dec_i(v_i) leads
+/// back to the features of teacher i.
 ///
 /// The common width c is a quarter of the student's, as in the common feature learning of zju-vipa/KamalEngine. Hidden
 /// widths are not given by the sources: c inside X, the teacher's own width inside dec_i.

@@ -26,11 +26,15 @@ pub struct Contrast {
     pub anchors: Tensor<1>,
 }
 
-/// The student's vectors among themselves: - mean_n mean_{j ≠ n, c_j = c_n} log \[exp(a_n·a_j / τ) / sum_{l ≠ n} exp(a_n·a_l / τ)\].
+/// Contrast among the student's vectors a by class c:
+///
+/// ```text
+/// - mean_n mean_{j ≠ n, c_j = c_n} log [ exp(a_n·a_j / τ) / sum_{l ≠ n} exp(a_n·a_l / τ) ]
+/// ```
 ///
 /// A row is not compared with itself, neither above nor below the fraction. `memory` adds vectors of earlier batches to
-/// compare with, constants. Pairs with a masked row are left out altogether, rows without a positive are left out of the
-/// mean.
+/// compare with, constants. Pairs with a masked row are left out altogether, rows without a positive are left out of
+/// the mean.
 pub fn intra_contrast(students: &Codes, memory: Option<&Codes>, temperature: f64) -> Contrast {
     let rows = students.classes.len();
     let device = students.usable.device();
@@ -42,8 +46,12 @@ pub fn intra_contrast(students: &Codes, memory: Option<&Codes>, temperature: f64
     contrast(students, &candidates, others, temperature)
 }
 
-/// The student's vectors against the teachers': - mean_n mean_{j: c_j = c_n} log \[exp(a_n·b_j / τ) / sum_l exp(a_n·b_l / τ)\],
-/// with b_j the vector of text j as the teacher that is trusted with it sees it.
+/// Contrast of the student's vectors a with the teachers' b, b_j the vector of text j as the teacher that is trusted with
+/// it sees it:
+///
+/// ```text
+/// - mean_n mean_{j: c_j = c_n} log [ exp(a_n·b_j / τ) / sum_l exp(a_n·b_l / τ) ]
+/// ```
 ///
 /// Row n of `teachers` is the text of row n of `students`, and counts as a positive of it. Memory and masks as in
 /// [`intra_contrast`].

@@ -46,8 +46,8 @@ pub struct ContrastiveSettings {
     pub trust: Trust,
     /// Number of texts of earlier batches to contrast with; 0 for none.
     pub memory: usize,
-    /// Updates before which there is no contrast: give it one epoch's, since early pseudo-classes are noisy and contrast
-    /// hardens their mistakes.
+    /// Updates before which there is no contrast: give it one epoch's, since early pseudo-classes are noisy and
+    /// contrast hardens their mistakes.
     pub start_step: usize,
     /// How the maps are trained.
     pub training: AlignTraining,
@@ -90,20 +90,21 @@ impl ContrastiveSettings {
     }
 }
 
-/// c1 L_intra + c2 L_inter + c3 L_align + c4 sum_i MSE(dec_i(b^i), h_i) in a [`CommonSpace`] of pooled features, beside a
-/// loss over logits.
+/// c1 L_intra + c2 L_inter + c3 L_align + c4 sum_i MSE(dec_i(b^i), h_i) in a [`CommonSpace`] of pooled features, beside
+/// a loss over logits.
 ///
-/// a is the student's vector of a text and b^i that of teacher i, of length 1; b is the one of the teacher that is trusted
-/// with the text ([`Trust`]). [`intra_contrast`] and [`inter_contrast`] draw vectors of one pseudo-class together and push
-/// others apart, L_align = mean ‖a - b‖² brings each text's own two together, and the reconstruction keeps the space from
-/// shrinking to a point. Teachers' features are constants, their maps are trained. A text that no teacher claims, or
-/// whose pseudo-class is not sure, contrasts with nothing. Before `start_step` there is no contrast and no memory.
+/// a is the student's vector of a text and b^i that of teacher i, of length 1; b is the one of the teacher that is
+/// trusted with the text ([`Trust`]). [`intra_contrast`] and [`inter_contrast`] draw vectors of one pseudo-class
+/// together and push others apart, L_align = mean ‖a - b‖² brings each text's own two together, and the reconstruction
+/// keeps the space from shrinking to a point. Teachers' features are constants, their maps are trained. A text that no
+/// teacher claims, or whose pseudo-class is not sure, contrasts with nothing. Before `start_step` there is no contrast
+/// and no memory.
 ///
-/// Logs `intra_anchors` and `inter_anchors`, the shares of texts that had a positive, and `code_spread`, 1 - ‖mean b‖²: 0
-/// means that the space has collapsed.
+/// Logs `intra_anchors` and `inter_anchors`, the shares of texts that had a positive, and `code_spread`, 1 - ‖mean b‖²:
+/// 0 means that the space has collapsed.
 ///
-/// A design after the abstract of Gao et al., "Contrastive Knowledge Amalgamation for Unsupervised Image Classification",
-/// arXiv 2307.14781, whose losses are not public; these are Faculty's.
+/// A design after the abstract of Gao et al., "Contrastive Knowledge Amalgamation for Unsupervised Image
+/// Classification", arXiv 2307.14781, whose losses are not public; these are Faculty's.
 #[derive(Debug)]
 pub struct Contrastive {
     settings: ContrastiveSettings,

@@ -79,16 +79,16 @@ impl DfaMaps {
     }
 }
 
-/// sum_i MSE(g_i, h_i) + MSE(W_s h_S, sg(rep)) with rep = W_e \[h_1; ..; h_N\] and \[g_1; ..; g_N\] = W_d rep, for the pooled
-/// features of one aligned layer: beside a loss over logits (vanilla KD in the sources) with weights 1, 1.
+/// sum_i MSE(g_i, h_i) + MSE(W_s h_S, sg(rep)) with rep = W_e \[h_1; ..; h_N\] and \[g_1; ..; g_N\] = W_d rep, for the
+/// pooled features of one aligned layer: beside a loss over logits (vanilla KD in the sources) with weights 1, 1.
 ///
-/// The code rep is what best tells all teachers' features together (with linear maps: their principal components), and the
-/// student's features lead to it by a linear map. Several layers are several of these; [`aligned_layers`] says which.
-/// Squares are averaged over widths, then over texts.
+/// The code rep is what best tells all teachers' features together (with linear maps: their principal components), and
+/// the student's features lead to it by a linear map. Several layers are several of these; [`aligned_layers`] says
+/// which. Squares are averaged over widths, then over texts.
 ///
-/// Sources: Shen et al., "Amalgamating Knowledge towards Comprehensive Classification", AAAI 2019; zju-vipa/KamalEngine;
-/// lancopku/MUKI. There token positions are compared one by one, padding too; here features are pooled, so teachers may
-/// tokenise as they like.
+/// Sources: Shen et al., "Amalgamating Knowledge towards Comprehensive Classification", AAAI 2019;
+/// zju-vipa/KamalEngine; lancopku/MUKI. There token positions are compared one by one, padding too; here features are
+/// pooled, so teachers may tokenise as they like.
 #[derive(Debug)]
 pub struct Dfa {
     settings: DfaSettings,
@@ -166,8 +166,8 @@ impl AlignFeatures for Dfa {
 }
 
 /// (student layer, teacher layer) pairs, from 1: all student layers, the teacher's from the top down with a stride of
-/// `teacher_layers / student_layers` (lancopku/MUKI). A teacher with fewer layers than the student shows its last one to all of
-/// the student's.
+/// `teacher_layers / student_layers` (lancopku/MUKI). A teacher with fewer layers than the student shows its last one
+/// to all of the student's.
 pub fn aligned_layers(student_layers: usize, teacher_layers: usize) -> Vec<(usize, usize)> {
     let stride = teacher_layers / student_layers.max(1);
     (1..=student_layers).map(|layer| (layer, teacher_layers - (student_layers - layer) * stride)).collect()

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use faculty_core::{Error, Result};
 
-/// ‖FᵀG‖² / (‖FᵀF‖ ‖GᵀG‖) in Frobenius norms, over centred columns: 1 for equal features up to rotation and scale, 0 for
-/// unrelated ones, `[1]`. A diagnostic (which layers match); carries no gradient.
+/// ‖FᵀG‖² / (‖FᵀF‖ ‖GᵀG‖) in Frobenius norms, over centred columns: 1 for equal features up to rotation and scale, 0
+/// for unrelated ones, `[1]`. A diagnostic (which layers match); carries no gradient.
 ///
 /// `first` and `second` are `[texts, width]` of the same texts; widths may differ. 0 if one of them does not vary.
 /// Source: Kornblith et al., "Similarity of Neural Network Representations Revisited", ICML 2019, arXiv 1905.00414.

@@ -12,8 +12,8 @@ const USABLE: &str = "align.memory.usable";
 
 /// A queue of detached vectors of student and teachers with their pseudo-classes, keyed by text.
 ///
-/// A text is there once at most: its new vectors replace the old ones, whose pseudo-class may have been another (the same
-/// text would be its own false negative).
+/// A text is there once at most: its new vectors replace the old ones, whose pseudo-class may have been another (the
+/// same text would be its own false negative).
 #[derive(Debug, Clone)]
 pub struct FeatureMemory {
     capacity: usize,
@@ -114,10 +114,11 @@ impl FeatureMemory {
         self.keep(&kept);
     }
 
-    /// Adds the rows `rows` of a batch as the newest, replacing what was there of the same texts and dropping the oldest
-    /// beyond the capacity. Of a text that comes twice the last row counts.
+    /// Adds the rows `rows` of a batch as the newest, replacing what was there of the same texts and dropping the
+    /// oldest beyond the capacity. Of a text that comes twice the last row counts.
     ///
-    /// `ids: [batch]`; `students` and `teachers` are `[batch, width]` with the batch's classes, of which no gradient is kept.
+    /// `ids: [batch]`; `students` and `teachers` are `[batch, width]` with the batch's classes, of which no gradient is
+    /// kept.
     ///
     /// # Panics
     /// Panics if a row is not in the batch.

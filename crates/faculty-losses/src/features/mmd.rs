@@ -22,8 +22,8 @@ pub enum MmdKernels {
     /// constant (CFL of lancopku/MUKI).
     #[default]
     Adaptive,
-    /// Seven, with σ = 0.001, 0.01, 0.05, 0.1, 0.2, 1 and 2 (zju-vipa/KamalEngine). On unit vectors most of the narrow ones
-    /// see every pair as infinitely far: look at the number of active kernels.
+    /// Seven, with σ = 0.001, 0.01, 0.05, 0.1, 0.2, 1 and 2 (zju-vipa/KamalEngine). On unit vectors most of the narrow
+    /// ones see every pair as infinitely far: look at the number of active kernels.
     Fixed,
 }
 
@@ -32,15 +32,15 @@ pub enum MmdKernels {
 pub struct Mmd {
     /// MMD², the biased estimate, not below 0, `[1]`.
     pub squared: Tensor<1>,
-    /// How many kernels tell pairs apart: those whose mean over pairs across the sets is within 0.01 to 0.99, `[1]`. Carries
-    /// no gradient.
+    /// How many kernels tell pairs apart: those whose mean over pairs across the sets is within 0.01 to 0.99, `[1]`.
+    /// Carries no gradient.
     pub active_kernels: Tensor<1>,
 }
 
 /// MMD² between the unit vectors along the rows of `x` and those of `y`, `[texts, width]` both, row by row of one text.
 ///
-/// `rows: [texts]` is 1 for texts that take part and 0 for others. The estimate is the biased one (a row is compared with
-/// itself as well), clipped at 0. The kernels' widths are constants; the gradient goes to both sets.
+/// `rows: [texts]` is 1 for texts that take part and 0 for others. The estimate is the biased one (a row is compared
+/// with itself as well), clipped at 0. The kernels' widths are constants; the gradient goes to both sets.
 pub fn mmd(x: Tensor<2>, y: Tensor<2>, rows: &Tensor<1>, kernels: MmdKernels) -> Mmd {
     let (x, y) = (unit_rows(x), unit_rows(y));
     let pairs = outer(rows);
@@ -77,8 +77,8 @@ pub fn mmd(x: Tensor<2>, y: Tensor<2>, rows: &Tensor<1>, kernels: MmdKernels) ->
     Mmd { squared: squared.clamp_min(0.0), active_kernels }
 }
 
-/// Squared distances between the rows of two sets, `[n, m]`: by differences, so that equal rows are exactly 0 apart, which
-/// narrow kernels need.
+/// Squared distances between the rows of two sets, `[n, m]`: by differences, so that equal rows are exactly 0 apart,
+/// which narrow kernels need.
 fn squared_distances(x: &Tensor<2>, y: &Tensor<2>) -> Tensor<2> {
     let difference = x.clone().unsqueeze_dim::<3>(1) - y.clone().unsqueeze_dim::<3>(0);
     difference.square().sum_dim(2).squeeze_dim(2)

@@ -3,8 +3,8 @@
 use burn::tensor::Tensor;
 use faculty_core::Result;
 use faculty_losses::{
-    Amalgamate, GatedKl, JoinTensors, LossTerms, MeanLogits, Relation, SelfWeighting, SmoothedTop1, Uhc, VanillaKd, Voting,
-    amalgamated_target, batch_mean, concat_logits, kl_rows, smoothed_top1_views,
+    Amalgamate, GatedKl, JoinTensors, LossTerms, MeanLogits, Relation, SelfWeighting, SmoothedTop1, Uhc, VanillaKd,
+    Voting, amalgamated_target, batch_mean, concat_logits, kl_rows, smoothed_top1_views,
 };
 use faculty_nn::{Gate, StudentView, TeacherView};
 use faculty_testkit::{LossExpectations, OneTeacher, loss_conformance};
@@ -124,7 +124,10 @@ fn smoothed_top1_conforms() {
 fn relation_conforms() {
     let expected = LossExpectations { is_per_text: false, ..LossExpectations::default() };
     loss_conformance(&Relation::default(), &expected);
-    loss_conformance(&Relation { temperature: 2.0, distance_weight: 0.0, ..Relation::default() }, &expected);
+    loss_conformance(
+        &Relation { temperature: 2.0, distance_weight: 0.0, angle_weight: 5.0, ..Relation::default() },
+        &expected,
+    );
     loss_conformance(&Relation { angle_weight: 0.0, minimum_gate_product: 0.0, ..Relation::default() }, &expected);
 }
 
@@ -204,7 +207,6 @@ impl Amalgamate for KeepsUnclaimedTexts {
 #[test]
 #[should_panic(expected = "a text that nobody claims")]
 fn the_suite_catches_a_text_that_nobody_claims() {
-    let expected =
-        LossExpectations { blind_to_teacher_shift: false, reads_gate: false, ..LossExpectations::default() };
+    let expected = LossExpectations { blind_to_teacher_shift: false, reads_gate: false, ..LossExpectations::default() };
     loss_conformance(&KeepsUnclaimedTexts, &expected);
 }

@@ -1,8 +1,8 @@
 //! Relation matrices and the loss between them.
 
+use crate::views::{student as student_view, teacher as view};
 use burn::tensor::{Device, Tensor};
 use faculty_losses::{Amalgamate, JoinTensors, Relation, relation_matrices};
-use crate::views::{student as student_view, teacher as view};
 use faculty_nn::{Gate, TeacherView, host_values};
 use faculty_testkit::{Scene, assert_close, golden_join, kl_of_logits, matrix, softmax};
 
@@ -16,9 +16,8 @@ fn all(texts: usize) -> Tensor<1> {
 
 /// JS of two rows in f64.
 fn divergence(p: &[f64], q: &[f64]) -> f64 {
-    let to_midpoint = |a: &[f64], b: &[f64]| -> f64 {
-        a.iter().zip(b).map(|(a, b)| a * (2.0 * a / (a + b)).ln()).sum()
-    };
+    let to_midpoint =
+        |a: &[f64], b: &[f64]| -> f64 { a.iter().zip(b).map(|(a, b)| a * (2.0 * a / (a + b)).ln()).sum() };
     0.5 * (to_midpoint(p, q) + to_midpoint(q, p))
 }
 
@@ -34,8 +33,7 @@ fn matrices_are_divergence_over_its_mean_and_overlap() {
     let mean = positive.iter().sum::<f64>() / positive.len() as f64;
     let distances: Vec<f64> = divergences.iter().map(|value| value / mean).collect();
     assert_close(&host_values(found.distance).unwrap(), &distances, 1e-6, 1e-6, "distance");
-    let overlaps: Vec<f64> =
-        pairs().map(|(n, j)| p[n].iter().zip(&p[j]).map(|(a, b)| (a * b).sqrt()).sum()).collect();
+    let overlaps: Vec<f64> = pairs().map(|(n, j)| p[n].iter().zip(&p[j]).map(|(a, b)| (a * b).sqrt()).sum()).collect();
     assert_close(&host_values(found.angle).unwrap(), &overlaps, 1e-6, 1e-6, "angle");
 }
 

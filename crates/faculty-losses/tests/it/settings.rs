@@ -1,8 +1,6 @@
 //! Losses as configuration.
 
-use faculty_losses::{
-    GatedKl, LossSpec, MeanLogits, Relation, SelfWeighting, SmoothedTop1, Uhc, VanillaKd, Voting,
-};
+use faculty_losses::{GatedKl, LossSpec, MeanLogits, Relation, SelfWeighting, SmoothedTop1, Uhc, VanillaKd, Voting};
 
 #[test]
 fn a_loss_is_named_by_its_kind() {

@@ -1,12 +1,13 @@
-//! Losses that differ by the weights or the words of the teachers: voting, self-weighting, smoothed top classes, the mean.
+//! Losses that differ by the weights or the words of the teachers: voting, self-weighting, smoothed top classes, the
+//! mean.
 
+use crate::views::{student as student_view, teacher as view};
 use burn::tensor::{Device, Tensor};
 use faculty_losses::{
-    Amalgamate, GatedKl, JoinTensors, MeanLogits, SelfWeighting, SmoothedTop1, VanillaKd, Voting, claimed, smoothed_top1,
-    smoothed_top1_views, soft_cross_entropy, top_shares,
+    Amalgamate, GatedKl, JoinTensors, MeanLogits, SelfWeighting, SmoothedTop1, VanillaKd, Voting, claimed,
+    smoothed_top1, smoothed_top1_views, soft_cross_entropy, top_shares,
 };
-use crate::views::{student as student_view, teacher as view};
-use faculty_nn::{Gate, TeacherView, host_values};
+use faculty_nn::{Gate, host_values};
 use faculty_testkit::{Scene, Views, assert_close, golden_join, softmax};
 
 fn row<const N: usize>(values: [f32; N]) -> Tensor<2> {
@@ -112,8 +113,7 @@ fn with_disjoint_labels_the_student_s_own_masses_teach_nothing_about_who_knows()
     let scene = &scenes()[0];
     let device = Device::flex();
     let views = scene.views(&device.clone().autodiff(), &device);
-    let terms =
-        SelfWeighting::default().loss(&views.student, &views.teachers, &views.gate, &views.tensors).unwrap();
+    let terms = SelfWeighting::default().loss(&views.student, &views.teachers, &views.gate, &views.tensors).unwrap();
     let gate_kl = terms.get("gate_kl").unwrap().value.clone();
     let gradient = host_values(views.student.logits.grad(&gate_kl.backward()).unwrap()).unwrap();
     assert!(host_values(gate_kl.inner()).unwrap()[0].abs() < 1e-6);

@@ -189,7 +189,8 @@ fn memory_is_contrasted_with_and_a_text_never_with_its_own_past() {
     let mut relabelled = scene.rows(&[0, 1, 2, 3, 4, 5]);
     relabelled.pseudo.classes = vec![0, 0, 0, 1, 1, 1];
     let again = relabelled.verdict(&mut contrastive);
-    let mut fresh = Contrastive::new(only(1.0, 0.0, 0.0, 0.0), &widths(), Stream::new(3, "maps"), &Device::flex()).unwrap();
+    let mut fresh =
+        Contrastive::new(only(1.0, 0.0, 0.0, 0.0), &widths(), Stream::new(3, "maps"), &Device::flex()).unwrap();
     let expected = relabelled.verdict(&mut fresh);
     assert_close(&[again.value], &[f64::from(expected.value)], 1e-6, 1e-6, "no trace of the old classes");
     assert_eq!(contrastive.memory().students().unwrap().classes, [0, 0, 0, 1, 1, 1]);
@@ -216,8 +217,7 @@ fn contrast_starts_at_its_step_and_leaves_unsure_texts_out() {
 fn reconstruction_keeps_the_space_from_collapsing() {
     let spread = |reconstruction: f64| {
         let training = AlignTraining { learning_rate: 5e-3, ..AlignTraining::default() };
-        let mut contrastive =
-            contrastive(ContrastiveSettings { training, ..only(0.0, 0.0, 1.0, reconstruction) });
+        let mut contrastive = contrastive(ContrastiveSettings { training, ..only(0.0, 0.0, 1.0, reconstruction) });
         let mut scene = scene();
         let mut last = 0.0;
         for _ in 0..400 {
@@ -255,7 +255,11 @@ fn the_order_of_teachers_does_not_matter() {
 #[test]
 fn the_trusted_teacher_stands_for_a_text() {
     let mut scene = scene();
-    scene.gate.iter_mut().enumerate().for_each(|(text, row)| *row = if text < 6 { vec![0.9, 0.1] } else { vec![0.2, 0.8] });
+    scene
+        .gate
+        .iter_mut()
+        .enumerate()
+        .for_each(|(text, row)| *row = if text < 6 { vec![0.9, 0.1] } else { vec![0.2, 0.8] });
     let space = CommonSpace::fresh(&scene.widths, Stream::new(1, "maps"), &Device::flex()).unwrap();
     let device = Device::flex();
     let own = unit_rows(space.of_student(matrix(&scene.student, &device)));
@@ -263,8 +267,7 @@ fn the_trusted_teacher_stands_for_a_text() {
         space.of_teachers(&scene.teacher_features(&device)).into_iter().map(unit_rows).collect();
     let trusted = Tensor::cat(vec![theirs[0].clone().narrow(0, 0, 6), theirs[1].clone().narrow(0, 6, 6)], 0);
     let expected = f64::from(scalar((own - trusted).square().sum())) / 12.0;
-    let mut contrastive =
-        Contrastive::from_space(ContrastiveSettings::default(), &scene.widths, space).unwrap();
+    let mut contrastive = Contrastive::from_space(ContrastiveSettings::default(), &scene.widths, space).unwrap();
     assert_close(&[scene.verdict(&mut contrastive).term("feature_align")], &[expected], 1e-6, 1e-6, "alignment");
 }
 

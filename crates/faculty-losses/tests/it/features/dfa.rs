@@ -26,7 +26,8 @@ fn linear(weight: &[Vec<f64>], bias: &[f64]) -> Linear {
 /// (eigenvalue, eigenvector) pairs of a symmetric matrix, the largest first, by Jacobi rotations.
 fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
     let n = a.len();
-    let mut v: Vec<Vec<f64>> = (0..n).map(|row| (0..n).map(|column| f64::from(u8::from(row == column))).collect()).collect();
+    let mut v: Vec<Vec<f64>> =
+        (0..n).map(|row| (0..n).map(|column| f64::from(u8::from(row == column))).collect()).collect();
     for _ in 0..50 {
         for p in 0..n {
             for q in p + 1..n {
@@ -39,15 +40,13 @@ fn eigen(mut a: Vec<Vec<f64>>) -> Vec<(f64, Vec<f64>)> {
                 for row in a.iter_mut().chain(v.iter_mut()) {
                     (row[p], row[q]) = (c * row[p] - s * row[q], s * row[p] + c * row[q]);
                 }
-                for column in 0..n {
-                    (a[p][column], a[q][column]) =
-                        (c * a[p][column] - s * a[q][column], s * a[p][column] + c * a[q][column]);
-                }
+                let (upper, lower) = (a[p].clone(), a[q].clone());
+                a[p] = upper.iter().zip(&lower).map(|(x, y)| c * x - s * y).collect();
+                a[q] = upper.iter().zip(&lower).map(|(x, y)| s * x + c * y).collect();
             }
         }
     }
-    let mut pairs: Vec<(f64, Vec<f64>)> =
-        (0..n).map(|at| (a[at][at], v.iter().map(|row| row[at]).collect())).collect();
+    let mut pairs: Vec<(f64, Vec<f64>)> = (0..n).map(|at| (a[at][at], v.iter().map(|row| row[at]).collect())).collect();
     pairs.sort_by(|one, other| other.0.total_cmp(&one.0));
     pairs
 }
@@ -70,8 +69,7 @@ fn principal_components(scene: &FeatureScene) -> (DfaMaps, f64) {
     let error = left.iter().map(|(value, _)| value).sum::<f64>() / scene.widths.teachers[0] as f64;
 
     let components: Vec<Vec<f64>> = kept.iter().map(|(_, vector)| vector.clone()).collect();
-    let transposed: Vec<Vec<f64>> =
-        (0..width).map(|at| components.iter().map(|vector| vector[at]).collect()).collect();
+    let transposed: Vec<Vec<f64>> = (0..width).map(|at| components.iter().map(|vector| vector[at]).collect()).collect();
     let shift: Vec<f64> =
         components.iter().map(|vector| -vector.iter().zip(&mean).map(|(a, b)| a * b).sum::<f64>()).collect();
     let student: Vec<Vec<f64>> = vec![vec![0.1; scene.widths.student]; scene.widths.student];
@@ -129,7 +127,8 @@ fn the_student_follows_the_code_and_the_code_does_not_follow_the_student() {
     let device = Device::flex();
     let teachers = Tensor::cat(scene.teacher_features(&device), 1);
     let (student, encode) = (&dfa.maps().student, &dfa.maps().encode);
-    let own = matrix(&scene.student, &device).matmul(student.weight.val().inner()) + student.bias.val().inner().unsqueeze();
+    let own =
+        matrix(&scene.student, &device).matmul(student.weight.val().inner()) + student.bias.val().inner().unsqueeze();
     let code = teachers.matmul(encode.weight.val().inner()) + encode.bias.val().inner().unsqueeze();
     let by_hand = f64::from(host_values((own - code).square().mean()).unwrap()[0]);
     assert_close(&[verdict.value], &[by_hand], 1e-5, 1e-5, "match");
@@ -146,9 +145,8 @@ fn as_released_the_matrices_stay_and_the_biases_learn() {
     assert_eq!(full.trained_values(), 4 + 12 + 4 + 12 * 4 + 4 * 12 + 4 * 4);
     let read = |dfa: &Dfa| {
         let maps = dfa.maps();
-        [&maps.encode, &maps.decode, &maps.student].map(|linear| {
-            (host_values(linear.weight.val()).unwrap(), host_values(linear.bias.val()).unwrap())
-        })
+        [&maps.encode, &maps.decode, &maps.student]
+            .map(|linear| (host_values(linear.weight.val()).unwrap(), host_values(linear.bias.val()).unwrap()))
     };
     let before = read(&dfa);
     for _ in 0..3 {
@@ -173,9 +171,8 @@ fn the_order_of_teachers_does_not_matter() {
     swapped_scene.widths.teachers.reverse();
     swapped_scene.gate.iter_mut().for_each(|row| row.reverse());
     // Rows of the encoder and columns of the decoder move with the features they are for.
-    let swap = |rows: Tensor<2>, dim: usize| {
-        Tensor::cat(vec![rows.clone().narrow(dim, 2, 5), rows.narrow(dim, 0, 2)], dim)
-    };
+    let swap =
+        |rows: Tensor<2>, dim: usize| Tensor::cat(vec![rows.clone().narrow(dim, 2, 5), rows.narrow(dim, 0, 2)], dim);
     let mut swapped = maps.clone();
     swapped.encode.weight = Param::from_tensor(swap(maps.encode.weight.val(), 0));
     swapped.decode.weight = Param::from_tensor(swap(maps.decode.weight.val(), 1));

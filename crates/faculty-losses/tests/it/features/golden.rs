@@ -5,9 +5,7 @@ use faculty_losses::features::{
     Codes, Contrast, MmdKernels, inter_contrast, intra_contrast, linear_cka, mmd, unit_rows,
 };
 use faculty_nn::host_values;
-use faculty_testkit::{
-    FeatureGolden, GoldenCodes, GoldenContrastValue, assert_close, golden_matrix, golden_vector,
-};
+use faculty_testkit::{FeatureGolden, GoldenCodes, GoldenContrastValue, assert_close, golden_matrix, golden_vector};
 
 /// f32 against f64; kernels and temperatures multiply the rounding of the vectors.
 const TOLERANCE: f64 = 3e-6;
@@ -52,9 +50,8 @@ fn codes(vectors: Tensor<2>, golden: &GoldenCodes) -> Codes {
 fn contrasts_agree_with_pytorch() {
     type Rows = fn(&GoldenCodes) -> &Vec<Vec<f64>>;
     for case in FeatureGolden::load().contrast {
-        let remembered = |rows: Rows| {
-            case.memory.as_ref().map(|memory| codes(golden_matrix(rows(memory), &Device::flex()), memory))
-        };
+        let remembered =
+            |rows: Rows| case.memory.as_ref().map(|memory| codes(golden_matrix(rows(memory), &Device::flex()), memory));
         let check = |found: Contrast, leaves: [&Tensor<2>; 2], expected: &GoldenContrastValue, kind: &str| {
             let what = format!("{}: {kind}", case.name);
             assert_close(&host_values(found.anchors).unwrap(), &[expected.anchors], 0.0, 0.0, &what);

@@ -5,7 +5,7 @@ use faculty_losses::features::{Codes, FeatureMemory};
 use faculty_nn::host_values;
 
 /// A batch whose vectors are numbers.
-fn batch(values: &[f32],     assert_eq!(host_values(memory.students().unwrap().vectors).unwrap(), [0.2, 0.4]);es: &[u32]) -> (Codes, Tensor<2>) {
+fn batch(values: &[f32], classes: &[u32]) -> (Codes, Tensor<2>) {
     let device = Device::flex();
     let column = Tensor::<1>::from_floats(values, &device).unsqueeze_dim::<2>(1);
     let usable = Tensor::ones([values.len()], &device);

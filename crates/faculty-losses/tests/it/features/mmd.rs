@@ -38,7 +38,8 @@ fn a_set_is_no_distance_from_itself_and_order_does_not_matter() {
 fn it_grows_as_a_set_is_shifted_away() {
     // Unit vectors on an arc, so that a shift is an angle.
     let arc = |shift: f32| {
-        let rows: Vec<Vec<f32>> = (0..8).map(|at| (0.05 * at as f32 + shift).sin_cos()).map(|(s, c)| vec![s, c]).collect();
+        let rows: Vec<Vec<f32>> =
+            (0..8).map(|at| (0.05 * at as f32 + shift).sin_cos()).map(|(s, c)| vec![s, c]).collect();
         matrix(&rows, &Device::flex())
     };
     for kernels in KERNELS {

@@ -138,12 +138,13 @@ impl CalibratedGate {
             .iter()
             .enumerate()
             .map(|(teacher, &column)| {
-                own.get(teacher).and_then(Option::as_ref).map_or_else(OwnMean::default, |own| self.own_mean(own, column))
+                own.get(teacher)
+                    .and_then(Option::as_ref)
+                    .map_or_else(OwnMean::default, |own| self.own_mean(own, column))
             })
             .collect();
         let limits = (self.iterations, self.tolerance);
-        let (mixture, progress) =
-            OwnerMixture::fit(&Scores { values: &values, teachers }, &own, self.nobody, limits)?;
+        let (mixture, progress) = OwnerMixture::fit(&Scores { values: &values, teachers }, &own, self.nobody, limits)?;
         let separation = |teacher: usize| mixture.lifts[teacher] * mixture.precision[teacher * (teachers + 1)].sqrt();
         Ok(Calibration {
             teachers,
@@ -164,7 +165,9 @@ impl CalibratedGate {
     /// Fails if a setting is out of range; the error names it.
     pub fn check(&self) -> Result<()> {
         if !(self.temperature.is_finite() && self.temperature > 0.0) {
-            return Err(Error::input(format!("is {}", self.temperature)).key("temperature").expected("a positive number"));
+            return Err(Error::input(format!("is {}", self.temperature))
+                .key("temperature")
+                .expected("a positive number"));
         }
         for (key, value) in [("own_weight", self.own_weight), ("tolerance", self.tolerance)] {
             if !(value.is_finite() && value >= 0.0) {
@@ -228,7 +231,9 @@ fn transformed(scores: &[f64], teachers: usize, logit: bool) -> Result<Vec<f64>>
         let (text, teacher, score) = (position / teachers, position % teachers, scores[position]);
         let error = Error::check(format!("the score of teacher {teacher} on text {text} is {score}"));
         return Err(match logit {
-            true => error.expected("0 to 1").help("`logit` is for entropy, largest probability and margin, not normalised"),
+            true => {
+                error.expected("0 to 1").help("`logit` is for entropy, largest probability and margin, not normalised")
+            }
             false => error.expected("a finite number"),
         });
     }

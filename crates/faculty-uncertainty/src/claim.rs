@@ -91,10 +91,7 @@ pub fn claim_gate(scores: Tensor<2>, thresholds: &[f64]) -> Result<Claims> {
     Ok(Claims {
         weights: Tensor::from_data(TensorData::new(weights, [texts, teachers]), &device),
         kept: Tensor::from_data(TensorData::new(kept, [texts]), &device),
-        shares: ClaimShares {
-            dropped: share(texts - with_claimer),
-            claimed: claimed.into_iter().map(share).collect(),
-        },
+        shares: ClaimShares { dropped: share(texts - with_claimer), claimed: claimed.into_iter().map(share).collect() },
     })
 }
 

@@ -92,14 +92,14 @@ pub(crate) fn leading(matrix: &[f64], size: usize, count: usize) -> Eigen {
         }
         captured = now;
     }
-    let inside: Vec<f64> = basis
-        .chunks_exact(size)
-        .flat_map(|row| image.chunks_exact(size).map(move |column| dot(row, column)))
-        .collect();
+    let inside: Vec<f64> =
+        basis.chunks_exact(size).flat_map(|row| image.chunks_exact(size).map(move |column| dot(row, column))).collect();
     let inside = symmetric(&inside, block);
     let mut turned = Vec::with_capacity(block * size);
     for mix in inside.vectors.chunks_exact(block) {
-        turned.extend((0..size).map(|k| mix.iter().zip(basis.chunks_exact(size)).map(|(m, row)| m * row[k]).sum::<f64>()));
+        turned.extend(
+            (0..size).map(|k| mix.iter().zip(basis.chunks_exact(size)).map(|(m, row)| m * row[k]).sum::<f64>()),
+        );
     }
     let all = sorted(&inside.values, &turned, block, size);
     Eigen { values: all.values[..count].to_vec(), vectors: all.vectors[..count * size].to_vec() }
@@ -142,7 +142,8 @@ fn sorted(values: &[f64], vectors: &[f64], count: usize, size: usize) -> Eigen {
     let mut found = Eigen { values: Vec::with_capacity(count), vectors: Vec::with_capacity(count * size) };
     for index in order {
         let vector = &vectors[index * size..(index + 1) * size];
-        let largest = vector.iter().copied().fold(0.0, |best: f64, value| if value.abs() > best.abs() { value } else { best });
+        let largest =
+            vector.iter().copied().fold(0.0, |best: f64, value| if value.abs() > best.abs() { value } else { best });
         let sign = if largest < 0.0 { -1.0 } else { 1.0 };
         found.values.push(values[index]);
         found.vectors.extend(vector.iter().map(|value| sign * value));
@@ -167,7 +168,10 @@ mod tests {
         let mut matrix = vec![0.0; size * size];
         for (vector, value) in basis.chunks_exact(size).zip(values) {
             for (row, left) in vector.iter().enumerate() {
-                vector.iter().enumerate().for_each(|(column, right)| matrix[row * size + column] += value * left * right);
+                vector
+                    .iter()
+                    .enumerate()
+                    .for_each(|(column, right)| matrix[row * size + column] += value * left * right);
             }
         }
         matrix

@@ -159,9 +159,8 @@ impl OwnerMixture {
                 let line = &self.precision[teacher * teachers..(teacher + 1) * teachers];
                 let own = known(teacher);
                 // d/da: [P (n a + n∘δ - Σ z)]_i + c_i (a_i + δ_i - o_i)
-                let residual = |k: usize| {
-                    moments.texts * self.foreign[k] + expected.counts[k] * self.lifts[k] - moments.sum[k]
-                };
+                let residual =
+                    |k: usize| moments.texts * self.foreign[k] + expected.counts[k] * self.lifts[k] - moments.sum[k];
                 let slope: f64 = line.iter().enumerate().map(|(k, p)| p * residual(k)).sum::<f64>()
                     + own.certainty * (self.foreign[teacher] + self.lifts[teacher] - own.mean);
                 let step = slope / (moments.texts * line[teacher] + own.certainty);
@@ -194,10 +193,11 @@ impl OwnerMixture {
             let pulled = |i: usize, k: usize| expected.sums[i * teachers + k] - expected.counts[i] * self.foreign[k];
             for column in 0..teachers {
                 let (a, b) = (self.foreign[row], self.foreign[column]);
-                let mut value = moments.square[row * teachers + column] - moments.sum[row] * b - a * moments.sum[column]
-                    + moments.texts * a * b
-                    - self.lifts[row] * pulled(row, column)
-                    - self.lifts[column] * pulled(column, row);
+                let mut value =
+                    moments.square[row * teachers + column] - moments.sum[row] * b - a * moments.sum[column]
+                        + moments.texts * a * b
+                        - self.lifts[row] * pulled(row, column)
+                        - self.lifts[column] * pulled(column, row);
                 if row == column {
                     value += expected.counts[row] * self.lifts[row].powi(2) + PRIOR_TEXTS;
                 }
@@ -293,8 +293,7 @@ mod tests {
     #[test]
     fn responsibilities_of_one_text_sum_to_one_and_its_likelihood_is_that_of_the_density() {
         let values = [0.3, -0.2];
-        let (mixture, _) =
-            OwnerMixture::fit(&Scores { values: &values, teachers: 2 }, &[], false, (3, 0.0)).unwrap();
+        let (mixture, _) = OwnerMixture::fit(&Scores { values: &values, teachers: 2 }, &[], false, (3, 0.0)).unwrap();
         let expected = mixture.expect(&Scores { values: &values, teachers: 2 });
         assert!((expected.counts.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         // The density, component by component.
@@ -304,7 +303,8 @@ mod tests {
                 let away: Vec<f64> = (0..2)
                     .map(|k| values[k] - mixture.foreign[k] - if k == owner { mixture.lifts[k] } else { 0.0 })
                     .collect();
-                let distance = away[0] * (p[0] * away[0] + p[1] * away[1]) + away[1] * (p[2] * away[0] + p[3] * away[1]);
+                let distance =
+                    away[0] * (p[0] * away[0] + p[1] * away[1]) + away[1] * (p[2] * away[0] + p[3] * away[1]);
                 let determinant = p[0] * p[3] - p[1] * p[2];
                 mixture.shares[owner] * determinant.sqrt() / (2.0 * std::f64::consts::PI) * (-0.5 * distance).exp()
             })

@@ -216,9 +216,7 @@ impl OwnerSummary {
         }
         card.mahalanobis.check("mahalanobis")?;
         card.relative.check("relative")?;
-        let read = |name: &str| -> Result<Vec<f64>> {
-            Ok(tensors.read(name)?.into_iter().map(f64::from).collect())
-        };
+        let read = |name: &str| -> Result<Vec<f64>> { Ok(tensors.read(name)?.into_iter().map(f64::from).collect()) };
         let projection = match tensors.shape("projection.components") {
             None => None,
             Some(_) => {

@@ -76,9 +76,8 @@ pub fn gate_quality(weights: &[f32], teachers: usize) -> Result<GateQuality> {
 pub(super) fn check_weights(weights: &[f32], teachers: usize) -> Result<()> {
     match weights.iter().position(|weight| !weight.is_finite() || *weight < 0.0) {
         None => Ok(()),
-        Some(position) => Err(Error::check(format!(
-            "a gate weight of text {} is negative or not finite",
-            position / teachers.max(1)
-        ))),
+        Some(position) => {
+            Err(Error::check(format!("a gate weight of text {} is negative or not finite", position / teachers.max(1))))
+        }
     }
 }

@@ -43,7 +43,9 @@ fn the_entropy_is_that_of_the_weights() {
 
 #[test]
 fn weights_that_make_no_sense_are_refused() {
-    for (weights, teachers) in [(&[][..], 2), (&[1.0, 0.0, 1.0], 2), (&[1.0], 0), (&[-0.1, 1.1], 2), (&[f32::NAN, 1.0], 2)] {
+    for (weights, teachers) in
+        [(&[][..], 2), (&[1.0, 0.0, 1.0], 2), (&[1.0], 0), (&[-0.1, 1.1], 2), (&[f32::NAN, 1.0], 2)]
+    {
         assert!(gate_quality(weights, teachers).is_err(), "{weights:?} of {teachers}");
     }
 }

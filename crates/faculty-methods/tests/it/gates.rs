@@ -4,7 +4,8 @@ use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, LabelSpace};
 use faculty_losses::{Amalgamate, GatedKl, JoinTensors};
 use faculty_methods::{
-    GateTable, MethodGate, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores, recipe_table,
+    GateTable, MethodGate, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores,
+    recipe_table,
 };
 use faculty_nn::{FeatureSite, StudentView, host_values};
 use faculty_teacher::{FeatureArray, PassArrays, TeacherOutputs};
@@ -191,8 +192,7 @@ fn features_reach_a_recipe_through_the_transfer_set() {
     let (mut outputs, join) = twelve();
     let labels: Vec<usize> = (0..40).map(|text| text % 2).collect();
     let own: Vec<f32> = (0..80).map(|i| (i * 37 % 19) as f32 / 19.0).collect();
-    let summary =
-        OwnerSummary::fit(&own, 2, &labels, FeatureSite::default(), SummarySettings::default()).unwrap();
+    let summary = OwnerSummary::fit(&own, 2, &labels, FeatureSite::default(), SummarySettings::default()).unwrap();
     let summaries = [summary.clone(), summary];
     let owners = OwnerStatistics { summaries: &summaries, ratios: &[] };
     for (teacher, output) in outputs.iter_mut().enumerate() {

@@ -3,8 +3,8 @@
 use burn::tensor::{Device, Tensor};
 use faculty_core::Stream;
 use faculty_nn::{
-    DropoutPlan, DropoutRates, EncoderConfig, FeatureSite, PassPlan, PassSites, Pooling, SequenceClassifier, Spans, Taps,
-    TokenInput, host_values,
+    DropoutPlan, DropoutRates, EncoderConfig, FeatureSite, PassPlan, PassSites, Pooling, SequenceClassifier, Spans,
+    Taps, TokenInput, host_values,
 };
 
 const LAYERS: usize = 3;
@@ -36,7 +36,9 @@ fn input(width: usize) -> TokenInput {
 
 fn sites() -> impl Iterator<Item = FeatureSite> {
     let layers = [None, Some(0), Some(1), Some(2), Some(LAYERS)];
-    layers.into_iter().flat_map(|layer| [Pooling::FirstToken, Pooling::Mean].map(|pooling| FeatureSite { layer, pooling }))
+    layers
+        .into_iter()
+        .flat_map(|layer| [Pooling::FirstToken, Pooling::Mean].map(|pooling| FeatureSite { layer, pooling }))
 }
 
 /// The features from a whole pass: picked and averaged on the host.
@@ -91,7 +93,9 @@ fn padding_changes_no_feature() {
 fn sampling_gives_the_same_passes_with_features_and_the_features_without_dropout() {
     let model = model();
     let input = input(9);
-    for sites_of_passes in [PassSites::All, PassSites::LastLayers(2), PassSites::LastLayers(1), PassSites::LastLayers(0)] {
+    for sites_of_passes in
+        [PassSites::All, PassSites::LastLayers(2), PassSites::LastLayers(1), PassSites::LastLayers(0)]
+    {
         for rate in [0.0, 0.2] {
             let plan = PassPlan {
                 rates: DropoutRates::uniform(rate),

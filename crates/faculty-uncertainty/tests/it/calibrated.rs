@@ -76,8 +76,10 @@ fn its_weights_are_probabilities() {
     let weights = calibrated(&world);
     for (low, high) in [(0.5, 0.7), (0.7, 0.9), (0.9, 1.0)] {
         let rows = weights.chunks_exact(2).zip(&world.owners);
-        let inside: Vec<(f64, bool)> =
-            rows.map(|(row, &owner)| (row[best(row)], best(row) == owner)).filter(|(w, _)| (low..high).contains(w)).collect();
+        let inside: Vec<(f64, bool)> = rows
+            .map(|(row, &owner)| (row[best(row)], best(row) == owner))
+            .filter(|(w, _)| (low..high).contains(w))
+            .collect();
         let stated = inside.iter().map(|(weight, _)| weight).sum::<f64>() / inside.len() as f64;
         let right = inside.iter().filter(|(_, right)| *right).count() as f64 / inside.len() as f64;
         assert!(inside.len() > 200 && (stated - right).abs() < 0.06, "{low}: {stated} stated, {right} right");
@@ -127,8 +129,12 @@ fn a_higher_score_never_lowers_the_own_weight() {
 #[test]
 fn a_teacher_whose_score_says_nothing_is_told_by_its_separation() {
     let world = World::new(2000, &[0.5, 0.5], 2.0, 0.0, 11);
-    let blind: Vec<f64> = world.scores.chunks_exact(2).zip(World::new(2000, &[1.0], 0.0, 0.0, 12).scores)
-        .flat_map(|(row, noise)| [row[0], noise]).collect();
+    let blind: Vec<f64> = world
+        .scores
+        .chunks_exact(2)
+        .zip(World::new(2000, &[1.0], 0.0, 0.0, 12).scores)
+        .flat_map(|(row, noise)| [row[0], noise])
+        .collect();
     let fit = PLAIN.fit(&blind, 2, &[]).unwrap();
     assert!(fit.separations[0] > 2.0 && fit.separations[1] < 0.5, "{:?}", fit.separations);
     // The other teacher's score decides for both.
@@ -143,7 +149,9 @@ fn degenerate_scores_give_finite_weights() {
     let twins: Vec<f64> = (0..30).flat_map(|i| [f64::from(i * 7 % 11); 2]).collect();
     let extreme: Vec<f64> = (0..60).map(|i| if i % 3 == 0 { 1e4 } else { -1e4 }).collect();
     for nobody in [false, true] {
-        for (what, scores) in [("constant", &constant), ("one constant", &half), ("twins", &twins), ("extreme", &extreme)] {
+        for (what, scores) in
+            [("constant", &constant), ("one constant", &half), ("twins", &twins), ("extreme", &extreme)]
+        {
             let gate = CalibratedGate { nobody, ..PLAIN };
             let fit = gate.fit(scores, 2, &[]).unwrap();
             let found = fit.weights(scores).unwrap();

@@ -3,7 +3,9 @@
 use crate::support::{World, matrix, values};
 use burn::tensor::Tensor;
 use faculty_testkit::assert_close;
-use faculty_uncertainty::{ClaimSpec, ClaimThreshold, GateSpec, claim_above_mean, claim_gate, server_selector, z_normalise};
+use faculty_uncertainty::{
+    ClaimSpec, ClaimThreshold, GateSpec, claim_above_mean, claim_gate, server_selector, z_normalise,
+};
 
 #[test]
 fn claimers_share_a_text_and_a_text_nobody_claims_is_dropped() {

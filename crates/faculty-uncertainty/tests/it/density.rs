@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use faculty_core::Stream;
 use faculty_nn::{FeatureSite, TeacherView};
 use faculty_uncertainty::{
-    Background, Cholesky, Confidence, ConfidenceSpec, Mahalanobis, OwnerStatistics, OwnerSummary, RelativeMahalanobis,
+    Background, Cholesky, ConfidenceSpec, Mahalanobis, OwnerStatistics, OwnerSummary, RelativeMahalanobis,
     SharedGaussian, SummarySettings, soft_gate,
 };
 
@@ -161,7 +161,10 @@ fn kinds() -> [ConfidenceSpec; 3] {
     [
         ConfidenceSpec::Mahalanobis(Mahalanobis::default()),
         ConfidenceSpec::RelativeMahalanobis(RelativeMahalanobis::default()),
-        ConfidenceSpec::RelativeMahalanobis(RelativeMahalanobis { background: Background::Transfer, standardise: true }),
+        ConfidenceSpec::RelativeMahalanobis(RelativeMahalanobis {
+            background: Background::Transfer,
+            standardise: true,
+        }),
     ]
 }
 
@@ -196,8 +199,7 @@ fn a_standardised_score_has_mean_0_and_deviation_1_on_the_owners_texts() {
 #[test]
 fn a_single_class_has_no_relative_distance_to_itself_but_one_to_the_transfer_text() {
     let own = cloud(100, 4, 0.0, 1);
-    let summary =
-        OwnerSummary::fit(&own, 4, &[0; 100], FeatureSite::default(), SummarySettings::default()).unwrap();
+    let summary = OwnerSummary::fit(&own, 4, &[0; 100], FeatureSite::default(), SummarySettings::default()).unwrap();
     let summaries = [summary];
     let statistics = OwnerStatistics { summaries: &summaries, ratios: &[] };
     let views = [seeing(&[cloud(50, 4, 0.0, 2), cloud(50, 4, 3.0, 3)].concat(), 4)];

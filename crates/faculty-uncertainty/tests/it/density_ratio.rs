@@ -3,7 +3,7 @@
 use crate::support::{cloud, seeing, values};
 use faculty_core::Stream;
 use faculty_uncertainty::{
-    Confidence, ConfidenceSpec, DensityRatio, GateSpec, KulsifRatio, OwnerStatistics, RatioSettings, claim_gate,
+    ConfidenceSpec, DensityRatio, GateSpec, KulsifRatio, OwnerStatistics, RatioSettings, claim_gate,
 };
 
 const DEMO: RatioSettings =
@@ -67,8 +67,8 @@ fn an_owner_claims_three_quarters_of_its_own_texts_and_hardly_a_foreign_one() {
     assert!(claimed(&foreign) < 0.02);
 
     let ratios = [ratio];
-    let score = ConfidenceSpec::KulsifRatio(KulsifRatio {})
-        .build_with(OwnerStatistics { summaries: &[], ratios: &ratios });
+    let score =
+        ConfidenceSpec::KulsifRatio(KulsifRatio {}).build_with(OwnerStatistics { summaries: &[], ratios: &ratios });
     let views = [seeing(&transfer, 3)];
     let scores = score.score(&views).unwrap();
     let claims = claim_gate(scores.clone(), &[score.own_scores(0).unwrap().quartile()]).unwrap();
@@ -108,6 +108,7 @@ fn identical_points_are_no_trouble_and_bad_settings_are_named() {
         assert!(error.contains(key), "{error}");
     }
     let settings = RatioSettings { known_share: 1.0, ..DEMO };
-    let error = DensityRatio::fit_sampled(&[1.0, 2.0], &[1.0], 1, settings, Stream::new(1, "r")).unwrap_err().to_string();
+    let error =
+        DensityRatio::fit_sampled(&[1.0, 2.0], &[1.0], 1, settings, Stream::new(1, "r")).unwrap_err().to_string();
     assert!(error.contains("known_share"), "{error}");
 }

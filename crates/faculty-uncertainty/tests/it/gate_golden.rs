@@ -2,9 +2,7 @@
 
 use faculty_nn::FeatureSite;
 use faculty_testkit::golden_json;
-use faculty_uncertainty::{
-    CalibratedGate, DensityRatio, OwnerSummary, RatioSettings, ScoreSummary, SummarySettings,
-};
+use faculty_uncertainty::{CalibratedGate, DensityRatio, OwnerSummary, RatioSettings, ScoreSummary, SummarySettings};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -101,7 +99,8 @@ fn the_density_ratio_agrees_with_pytorch() {
 #[test]
 fn the_calibrated_gate_is_the_maximum_that_a_general_optimiser_finds() {
     for case in golden().calibrated {
-        let gate = CalibratedGate { nobody: case.nobody, iterations: 20_000, tolerance: 1e-14, ..CalibratedGate::default() };
+        let gate =
+            CalibratedGate { nobody: case.nobody, iterations: 20_000, tolerance: 1e-14, ..CalibratedGate::default() };
         let own: Vec<Option<ScoreSummary>> = case
             .own
             .into_iter()

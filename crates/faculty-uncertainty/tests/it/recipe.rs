@@ -56,7 +56,7 @@ fn z_normalisation_takes_back_the_bias_towards_teachers_with_many_classes() {
     let rows = |classes: usize, own: usize| -> Vec<f32> {
         let mut logits = Vec::new();
         for text in 0..40 {
-    let top = if text % 2 == own { 0.9_f32 } else { 0.8 };
+            let top = if text % 2 == own { 0.9_f32 } else { 0.8 };
             logits.push(top.ln());
             logits.extend(vec![((1.0 - top) / (classes - 1) as f32).ln(); classes - 1]);
         }
@@ -146,11 +146,14 @@ fn a_cap_holds_for_every_gate() {
     let scores: Vec<f32> = world.scores.iter().map(|score| 1.0 / (1.0 + (-*score as f32).exp())).collect();
     // Logits whose largest probability is the score.
     let view = |teacher: usize| {
-        let logits: Vec<f32> = scores.chunks(2).flat_map(|row| [(row[teacher] / (1.0 - row[teacher])).ln(), 0.0]).collect();
+        let logits: Vec<f32> =
+            scores.chunks(2).flat_map(|row| [(row[teacher] / (1.0 - row[teacher])).ln(), 0.0]).collect();
         TeacherView::from_logits(matrix(&logits, 2))
     };
     let views = [view(0), view(1)];
-    for gate in [GateSpec::Soft { temperature: 0.2 }, GateSpec::Hard {}, GateSpec::Calibrated(CalibratedGate::default())] {
+    for gate in
+        [GateSpec::Soft { temperature: 0.2 }, GateSpec::Hard {}, GateSpec::Calibrated(CalibratedGate::default())]
+    {
         let recipe = GateRecipe { score: ConfidenceSpec::MaxSoftmax(MaxSoftmax {}), gate, ..GateRecipe::default() };
         let free = gate_quality(&values(recipe.apply(&views, NO_OWNERS).unwrap().weights), 2).unwrap();
         let capped = GateRecipe { cap: Some(0.5), ..recipe }.apply(&views, NO_OWNERS).unwrap();
@@ -179,11 +182,9 @@ fn one_teacher_is_plain_distillation_under_every_gate_that_keeps_it() {
 fn the_order_of_teachers_changes_nothing_but_the_order() {
     let views = views();
     let turned = [views[1].clone(), views[0].clone()];
-    for gate in [
-        GateSpec::default(),
-        GateSpec::Claim(ClaimSpec::default()),
-        GateSpec::Calibrated(CalibratedGate::default()),
-    ] {
+    for gate in
+        [GateSpec::default(), GateSpec::Claim(ClaimSpec::default()), GateSpec::Calibrated(CalibratedGate::default())]
+    {
         let plain = values(single_pass(gate).apply(&views, NO_OWNERS).unwrap().weights);
         let other = values(single_pass(gate).apply(&turned, NO_OWNERS).unwrap().weights);
         for (a, b) in plain.chunks(2).zip(other.chunks(2)) {
@@ -221,7 +222,10 @@ fn settings_that_contradict_each_other_are_refused_by_key() {
         (GateRecipe { gate: GateSpec::Uniform {}, margin: true, ..base }, "margin"),
         (GateRecipe { gate: quartile, z_normalise: true, ..base }, "z_normalise"),
         (GateRecipe { gate: vague, ..base }, "ambiguity"),
-        (GateRecipe { gate: GateSpec::Calibrated(CalibratedGate::default()), z_normalise: true, ..base }, "z_normalise"),
+        (
+            GateRecipe { gate: GateSpec::Calibrated(CalibratedGate::default()), z_normalise: true, ..base },
+            "z_normalise",
+        ),
         (GateRecipe { normalise_margin: true, ..base }, "normalise_margin"),
         (GateRecipe { cap: Some(0.2), ..base }, "cap"),
     ] {

@@ -260,6 +260,7 @@ fn identity(size: usize) -> Vec<f64> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
     use faculty_core::Stream;

@@ -5,7 +5,7 @@ use burn::tensor::Device;
 use faculty_core::Stream;
 use faculty_nn::{FeatureSite, TeacherView};
 use faculty_uncertainty::{
-    Background, Cholesky, Confidence, ConfidenceSpec, Mahalanobis, OwnerStatistics, OwnerSummary, RelativeMahalanobis,
+    Background, Cholesky, ConfidenceSpec, Mahalanobis, OwnerStatistics, OwnerSummary, RelativeMahalanobis,
     SharedGaussian, SummarySettings, soft_gate,
 };
 

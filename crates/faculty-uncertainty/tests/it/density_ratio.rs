@@ -3,7 +3,7 @@
 use crate::support::{cloud, seeing, values};
 use faculty_core::Stream;
 use faculty_uncertainty::{
-    Confidence, ConfidenceSpec, DensityRatio, GateSpec, KulsifRatio, OwnerStatistics, RatioSettings, claim_gate,
+    ConfidenceSpec, DensityRatio, GateSpec, KulsifRatio, OwnerStatistics, RatioSettings, claim_gate,
 };
 
 const DEMO: RatioSettings =

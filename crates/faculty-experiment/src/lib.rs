@@ -30,10 +30,9 @@ mod unknown;
 
 pub use access::{GuardedTexts, access_words};
 pub use data::{
-    Amounts, CheckedSet, DataPlaces, DataSet, DeclaredSet, ExperimentData, HubSource, LabelledTexts, NoiseRows, OWN_SETS,
-    OpenedFile, PerClass, Presence, ReadRows, Registry, SelectionNotes, SetRows, Source, SplitFacts, TeacherTexts, TestSet,
-    TextSet,
-    by_hand, check_set, get_set, missing_sources, presence, read_data, read_texts,
+    Amounts, CheckedSet, DataPlaces, DataSet, DeclaredSet, ExperimentData, HubSource, LabelledTexts, NoiseRows,
+    OWN_SETS, OpenedFile, PerClass, Presence, ReadRows, Registry, SelectionNotes, SetRows, Source, SplitFacts,
+    TeacherTexts, TestSet, TextSet, by_hand, check_set, get_set, missing_sources, presence, read_data, read_texts,
 };
 pub use diff::{Difference, describe_differences, differences};
 pub use faculty_methods::DataAccess;
@@ -43,8 +42,8 @@ pub use manifest::{Manifest, ModelRecord};
 pub use plan::{Cell, Plan, PlannedTeacher, RunSettings};
 pub use precision::Precisions;
 pub use raw::{
-    CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetAccuracy, SetupRecord, TableRecord, TeacherRecord, append_raw, exact,
-    read_raw,
+    CellRecord, CellStatus, RawRecord, RowRecord, Seconds, SetAccuracy, SetupRecord, TableRecord, TeacherRecord,
+    append_raw, exact, read_raw,
 };
 pub use run::{
     ExperimentOptions, ExperimentSummary, Prepared, check_run, missing_data, prepare_experiment, render_run,

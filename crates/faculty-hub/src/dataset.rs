@@ -69,7 +69,8 @@ pub fn check_file_in_repository(file: &str) -> Result<()> {
     if plain {
         return Ok(());
     }
-    Err(Error::input(format!("`{file}` is no file of a repository")).expected("a relative path such as data/train.parquet"))
+    Err(Error::input(format!("`{file}` is no file of a repository"))
+        .expected("a relative path such as data/train.parquet"))
 }
 
 /// The file of a data set: from the Hugging Face cache, and if it is not there and the feature `hub` is on, by a download

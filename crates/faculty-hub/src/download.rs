@@ -178,9 +178,8 @@ fn explain(error: ApiError, id: &HubId, endpoint: &str) -> Error {
     };
     let failed = Error::new(ErrorKind::Io, format!("cannot download `{id}` from {endpoint}: {message}"));
     match status {
-        Some(401 | 403) => failed.help(
-            "it is private, gated or does not exist: set HF_TOKEN to a token with access, and accept its terms",
-        ),
+        Some(401 | 403) => failed
+            .help("it is private, gated or does not exist: set HF_TOKEN to a token with access, and accept its terms"),
         Some(404) => failed.help("check the name and the revision"),
         _ => failed.help("check the network, HF_ENDPOINT and the proxy settings; or pass a local directory or file"),
     }

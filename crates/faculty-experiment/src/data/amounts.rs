@@ -41,8 +41,7 @@ pub struct Amounts {
 impl Amounts {
     pub(super) fn of(data: &DataSet) -> Self {
         let dev = data.dev.as_ref().map(LabelledTexts::len);
-        let whole =
-            || ReadRows { name: data.name.clone(), train: data.train.len(), dev, test: data.test.len() };
+        let whole = || ReadRows { name: data.name.clone(), train: data.train.len(), dev, test: data.test.len() };
         let of_set = |set: &super::SetRows| ReadRows {
             name: set.name.clone(),
             train: set.train.len(),
@@ -71,7 +70,8 @@ impl Amounts {
                 format!("read {name}: {train} train{dev}, {test} test rows")
             })
             .collect();
-        let mut parts = vec![format!("{} to teachers", self.teachers), format!("{} to the transfer set", self.transfer)];
+        let mut parts =
+            vec![format!("{} to teachers", self.teachers), format!("{} to the transfer set", self.transfer)];
         let passed_over =
             [(self.duplicates, "repetitions"), (self.foreign, "of labels without a teacher"), (self.unused, "unused")];
         parts.extend(passed_over.iter().filter(|(rows, _)| *rows > 0).map(|(rows, why)| format!("{rows} {why}")));

@@ -53,8 +53,7 @@ impl Described {
     /// Where there is no test split (its labels were never published), the development split measures.
     pub(super) fn data_set(&self, dir: &Path, mut files: Vec<OpenedFile>) -> Result<DataSet> {
         let labels = self.label_space()?;
-        let mut notes: Vec<String> =
-            self.licence.iter().map(|licence| format!("{}: {licence}", self.name)).collect();
+        let mut notes: Vec<String> = self.licence.iter().map(|licence| format!("{}: {licence}", self.name)).collect();
         if !self.note.is_empty() {
             notes.push(format!("{}: {}", self.name, self.note));
         }
@@ -82,9 +81,10 @@ impl Described {
 
     /// The texts of a split, without labels.
     pub(super) fn texts(&self, dir: &Path, split: &str) -> Result<(Vec<String>, OpenedFile)> {
-        let facts = self.splits.get(split).ok_or_else(|| {
-            Error::input(format!("`{}` has no split `{split}`", self.name)).file(&self.said_by)
-        })?;
+        let facts = self
+            .splits
+            .get(split)
+            .ok_or_else(|| Error::input(format!("`{}` has no split `{split}`", self.name)).file(&self.said_by))?;
         let (texts, file) = self.read(dir, split, facts, None)?;
         Ok((texts.texts, file))
     }
@@ -133,9 +133,7 @@ impl Described {
                 counts[class] += 1;
             }
             if counts != per_class.counts(labels.len()) {
-                return Err(
-                    Error::input(format!("has other counts of the classes than {recorder} records")).file(path)
-                );
+                return Err(Error::input(format!("has other counts of the classes than {recorder} records")).file(path));
             }
         }
         let file = OpenedFile { name: path.display().to_string(), sha256, rows: Some(corpus.len()) };

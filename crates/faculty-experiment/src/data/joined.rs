@@ -108,7 +108,8 @@ fn put_together(section: &DataSection, sets: Vec<DataSet>, join: &LabelJoin) -> 
         let union_name = |class: &usize| join.union().name(*class).map(str::to_owned);
         for (domain, own) in &data.domains {
             let classes = own.iter().filter_map(|label| to_union[data.labels.index_of(label)?]);
-            domains.push((format!("{}/{domain}", part.name()), classes.filter_map(|class| union_name(&class)).collect()));
+            domains
+                .push((format!("{}/{domain}", part.name()), classes.filter_map(|class| union_name(&class)).collect()));
         }
         let starts = (train.len(), dev.as_ref().map_or(0, LabelledTexts::len), test.len());
         append(&mut train, relabel(data.train, &to_union));

@@ -18,8 +18,8 @@ mod text_sets;
 pub use amounts::{Amounts, ReadRows};
 pub use noise::NoiseRows;
 pub use registry::{
-    CheckedSet, DeclaredSet, HubSource, OWN_SETS, PerClass, Presence, Registry, SplitFacts, by_hand, check_set, get_set,
-    presence,
+    CheckedSet, DeclaredSet, HubSource, OWN_SETS, PerClass, Presence, Registry, SplitFacts, by_hand, check_set,
+    get_set, presence,
 };
 pub use source::Source;
 pub use split::{ExperimentData, SelectionNotes, TeacherTexts, TestSet};

@@ -37,9 +37,9 @@ impl Source {
         match text.split_once(':') {
             Some(("folder", name)) => match is_folder_name(name) {
                 true => Ok(Self::Folder(name.to_owned())),
-                false => Err(Error::input(format!("`{name}` is no folder name"))
-                    .key("data.source")
-                    .expected("folder:NAME")),
+                false => {
+                    Err(Error::input(format!("`{name}` is no folder name")).key("data.source").expected("folder:NAME"))
+                }
             },
             None if text == "files" => Ok(Self::Files),
             None if text == "clinc150" => Ok(Self::Clinc150),

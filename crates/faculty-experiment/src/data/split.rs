@@ -274,9 +274,7 @@ impl<'a> Sharing<'a> {
             let trained = parts.iter().enumerate().filter(|(_, part)| part.model.is_none());
             let owning = trained.filter(|(_, part)| union.index_of(name).is_some() && part.labels.contains(name));
             owning
-                .map(|(index, part)| {
-                    (index, part.set, part.texts_per_class.unwrap_or(section.teacher_texts_per_class))
-                })
+                .map(|(index, part)| (index, part.set, part.texts_per_class.unwrap_or(section.teacher_texts_per_class)))
                 .collect()
         });
         Self {

@@ -27,7 +27,8 @@ impl Wanted {
 
     fn choose(self, name: &str, splits: &BTreeMap<String, SplitFacts>) -> Result<&'static str> {
         self.splits().into_iter().find(|split| splits.contains_key(*split)).ok_or_else(|| {
-            Error::input(format!("`{name}` has no such texts")).expected(format!("a split {}", self.splits().join(", ")))
+            Error::input(format!("`{name}` has no such texts"))
+                .expected(format!("a split {}", self.splits().join(", ")))
         })
     }
 }
@@ -55,7 +56,9 @@ pub(super) fn read(source: &str, wanted: Wanted, places: &DataPlaces, registry: 
         Source::Named(name) => declared(&name, registry.find(&name)?, places)?,
         Source::Folder(name) => folder::describe(&name, places, registry)?,
         Source::Files => {
-            return Err(Error::input("`files` names no texts of its own").expected("a data set by name, or folder:NAME"));
+            return Err(
+                Error::input("`files` names no texts of its own").expected("a data set by name, or folder:NAME")
+            );
         }
     };
     let split = wanted.choose(&described.name, &described.splits)?;

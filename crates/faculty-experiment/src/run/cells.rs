@@ -1,8 +1,8 @@
 //! One row at one seed: train if it trains, measure, write the cell.
 
-use super::{Work, rows};
 use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
+use super::{Work, rows};
 use crate::access::{GuardedTexts, access_words};
 use crate::data::TestSet;
 use crate::machine::peak_memory;

@@ -88,5 +88,6 @@ fn own_encoder(teacher: &TeacherTexts) -> Option<String> {
     let layers = teacher.layers.map(|layers| format!("{layers} layers"));
     let init = teacher.init.as_ref().map(ToString::to_string);
     let differs: Vec<String> = init.into_iter().chain(layers).collect();
-    (!differs.is_empty()).then(|| format!("teacher {} starts from an encoder of its own: {}", teacher.name, differs.join(", ")))
+    (!differs.is_empty())
+        .then(|| format!("teacher {} starts from an encoder of its own: {}", teacher.name, differs.join(", ")))
 }

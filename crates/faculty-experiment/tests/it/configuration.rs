@@ -195,7 +195,8 @@ fn every_key_of_the_data_section_survives_writing_and_reading() {
     assert_eq!(again.data, experiment.data);
     assert_eq!(again.data.teacher_texts_per_class, Limit::Percent(50));
     let random = Overrides { set: vec!["data.split={random = 9}".to_owned()], ..Overrides::default() };
-    let text = crate::support::SMALL.replace("[[data.teacher]]\nname = \"bank\"\ndomains = [\"banking\"]\n", "teacher_count = 2\n");
+    let text = crate::support::SMALL
+        .replace("[[data.teacher]]\nname = \"bank\"\ndomains = [\"banking\"]\n", "teacher_count = 2\n");
     let text = text.replace("[[data.teacher]]\nname = \"trips\"\nlabels = [\"book_flight\", \"book_hotel\"]\n", "");
     let text = text.replace("[teacher]", "split = \"contiguous\"\n[teacher]");
     let changed = parse_experiment(Path::new("small.toml"), &text, &random).unwrap();

@@ -3,7 +3,8 @@
 use crate::support::experiments;
 use faculty_core::{ErrorKind, Event, Observer, Silent};
 use faculty_experiment::{
-    ExperimentOptions, Overrides, Prepared, check_run, load_experiment, missing_data, prepare_experiment, run_experiment,
+    ExperimentOptions, Overrides, Prepared, check_run, load_experiment, missing_data, prepare_experiment,
+    run_experiment,
 };
 use faculty_nn::{DeviceName, PrecisionChoice};
 use std::path::PathBuf;

@@ -4,11 +4,11 @@
 mod access;
 mod configuration;
 mod data;
+mod experiments;
 mod label_splits;
 mod noise_and_draws;
 mod parts;
 mod registry;
-mod experiments;
 mod run_directory;
 mod several_sets;
 mod support;

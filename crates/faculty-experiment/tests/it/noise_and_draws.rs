@@ -7,7 +7,8 @@ use std::path::Path;
 
 fn sets(root: &Path) {
     declare(root, "own", &["a", "b", "c"], "", &[("train", rows("train", 3, 20)), ("test", rows("test", 3, 4))]);
-    let plain = |what: &str, rows: usize| -> Vec<Row> { (0..rows).map(|row| (format!("{what} {row}"), None)).collect() };
+    let plain =
+        |what: &str, rows: usize| -> Vec<Row> { (0..rows).map(|row| (format!("{what} {row}"), None)).collect() };
     declare(root, "foreign", &[], "", &[("unlabelled", plain("phrase étrangère", 30))]);
     // Two of these stand in the test split, with other signs.
     let mut beyond = plain("beyond all scope", 10);
@@ -70,10 +71,7 @@ fn noise_that_the_texts_do_not_give_is_refused() {
         "curt",
         &["a", "b"],
         "",
-        &[
-            ("train", (0..20).map(|row| (format!("word{row}"), Some(row % 2))).collect()),
-            ("test", rows("test", 2, 1)),
-        ],
+        &[("train", (0..20).map(|row| (format!("word{row}"), Some(row % 2))).collect()), ("test", rows("test", 2, 1))],
     );
     let curt = "source = \"curt\"\nteacher_count = 1\nteacher_texts_per_class = 2\n[data.noise]\nnear_duplicates = 0.5";
     let error = shared_out(root.path(), curt).unwrap_err().to_string();

@@ -62,8 +62,11 @@ fn write_sets(root: &Path) {
     let other = ["g", "h", "i", "j"];
     let two = Stream::new(8, "second set");
     let oos: Vec<Row> = (0..40).map(|row| (format!("nobody asked {row}"), None)).collect();
-    let splits =
-        [("train", messy("two", 4, two)), ("dev", messy("two dev", 4, two.fork(3))), ("test", messy("two test", 4, two.fork(2)))];
+    let splits = [
+        ("train", messy("two", 4, two)),
+        ("dev", messy("two dev", 4, two.fork(3))),
+        ("test", messy("two test", 4, two.fork(2))),
+    ];
     declare(root, "two", &other, "", &splits);
     let plain: Vec<Row> = (0..200).map(|row| (format!("autre texte {row}"), None)).collect();
     declare(root, "plain", &[], "", &[("unlabelled", plain), ("oos", oos)]);
@@ -74,7 +77,8 @@ fn no_text_is_in_two_parts_whatever_the_settings() {
     let root = tempfile::tempdir().unwrap();
     write_sets(root.path());
     let stream = Stream::new(1, "settings");
-    let one_of = |counter: u64, choices: &[&str]| choices[stream.below_at(counter, choices.len() as u64) as usize].to_owned();
+    let one_of =
+        |counter: u64, choices: &[&str]| choices[stream.below_at(counter, choices.len() as u64) as usize].to_owned();
     for trial in 0..80_u64 {
         let at = |question: u64| 100 * trial + question;
         let amounts = ["2", "5", "\"30%\"", "\"50%\""];
@@ -91,7 +95,8 @@ fn no_text_is_in_two_parts_whatever_the_settings() {
         }
         lines.push(one_of(at(5), &["", "shared_labels = 1", "shared_labels = 2"]));
         lines.push(one_of(at(6), &["", "dev_share = 0.1", "dev_share = 0.3\nevaluate_on = \"dev\""]));
-        lines.push(one_of(at(7), &["", "out_of_scope = \"plain\"", "out_of_scope = \"plain\"\nout_of_scope_texts = 7"]));
+        lines
+            .push(one_of(at(7), &["", "out_of_scope = \"plain\"", "out_of_scope = \"plain\"\nout_of_scope_texts = 7"]));
         lines.push(one_of(
             at(8),
             &[
@@ -152,9 +157,14 @@ fn a_carved_development_split_moves_no_part() {
     }
     let on_dev_texts: HashSet<String> = on_dev.test.texts.iter().map(|text| normal(text)).collect();
     assert!(on_test.test.texts.iter().all(|text| !on_dev_texts.contains(&normal(text))), "no test text is chosen on");
-    assert_eq!(on_dev.amounts.read[0].train + on_dev.test.len(), shared_out(root.path(), &lines.replace("dev_share = 0.2", "")).unwrap().amounts.train());
-    let error = shared_out(root.path(), "source = \"two\"\nteacher_count = 2\ndev_share = 0.2").unwrap_err().to_string();
+    assert_eq!(
+        on_dev.amounts.read[0].train + on_dev.test.len(),
+        shared_out(root.path(), &lines.replace("dev_share = 0.2", "")).unwrap().amounts.train()
+    );
+    let error =
+        shared_out(root.path(), "source = \"two\"\nteacher_count = 2\ndev_share = 0.2").unwrap_err().to_string();
     assert!(error.contains("a development split of its own"), "{error}");
-    let error = shared_out(root.path(), "source = \"one\"\nteacher_count = 2\nevaluate_on = \"dev\"").unwrap_err().to_string();
+    let error =
+        shared_out(root.path(), "source = \"one\"\nteacher_count = 2\nevaluate_on = \"dev\"").unwrap_err().to_string();
     assert!(error.contains("data.dev_share"), "{error}");
 }

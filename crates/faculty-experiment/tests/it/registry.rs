@@ -41,7 +41,10 @@ fn every_set_of_the_task_list_is_declared() {
     }
     let clinc = registry.find("clinc150").unwrap().domain_labels();
     assert!(Source::Clinc150.is_available(&DataPlaces::default()));
-    assert_eq!((clinc.len(), clinc[1].0.as_str(), clinc[1].1[0].as_str()), (10, "credit_cards", "replacement_card_duration"));
+    assert_eq!(
+        (clinc.len(), clinc[1].0.as_str(), clinc[1].1[0].as_str()),
+        (10, "credit_cards", "replacement_card_duration")
+    );
 }
 
 #[test]
@@ -85,11 +88,13 @@ fn real_sets_are_read_and_checked_by_name() {
     }
     let by_name = shared_out(&root, "source = \"trec6\"\nteacher_count = 2\nteacher_texts_per_class = 20").unwrap();
     assert_eq!(by_name.union.names(), ["DESC", "ENTY", "ABBR", "HUM", "LOC", "NUM"]);
-    let folder = shared_out(&root, "source = \"folder:trec6\"\nteacher_count = 2\nteacher_texts_per_class = 20").unwrap();
+    let folder =
+        shared_out(&root, "source = \"folder:trec6\"\nteacher_count = 2\nteacher_texts_per_class = 20").unwrap();
     assert_eq!((by_name.transfer, by_name.test), (folder.transfer, folder.test));
     let cola = shared_out(&root, "source = \"cola\"\nteacher_count = 1\ndev_share = 0.05").unwrap();
     assert!(cola.notes.iter().any(|note| note.contains("the development split measures")), "{:?}", cola.notes);
-    let clinc = shared_out(&root, "source = \"folder:clinc150\"\nsplit = \"domains\"\nout_of_scope = \"clinc150\"").unwrap();
+    let clinc =
+        shared_out(&root, "source = \"folder:clinc150\"\nsplit = \"domains\"\nout_of_scope = \"clinc150\"").unwrap();
     assert_eq!((clinc.teachers.len(), clinc.teachers[9].name.as_str()), (10, "meta"));
     assert!(clinc.out_of_scope.unwrap().len() > 1_100);
 }
@@ -156,7 +161,9 @@ fn an_absent_set_says_how_to_get_it() {
     let set = registry.find("ohsumed23").unwrap();
     assert_eq!(presence("ohsumed23", set, &places(root.path())), Presence::Absent);
     let error = shared_out(root.path(), "source = \"ohsumed23\"\nteachers_by_size = [5, 5, 5, 8]").unwrap_err();
-    for words in ["ohsumed23", "yao8839836/text_gcn", "non-commercial", "train.jsonl.zst", "2697b0b8a374", "folder:NAME"] {
+    for words in
+        ["ohsumed23", "yao8839836/text_gcn", "non-commercial", "train.jsonl.zst", "2697b0b8a374", "folder:NAME"]
+    {
         assert!(error.to_string().contains(words), "{words}: {error}");
     }
     let by_hand = get_set("ohsumed23", set, &places(root.path()), &Environment::default(), &Silent).unwrap_err();
@@ -189,7 +196,8 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// A set that the hub has: declared in `root`, its files in the cache of the hub.
 fn on_the_hub(root: &Path, hub: &Path, file: &str, contents: &[(&str, Vec<u8>, usize)]) {
-    let mut text = "[remote]\ntitle = \"remote\"\nlabels = [\"a\", \"b\"]\nlicence = \"none\"\nsource = \"a test\"\n".to_owned();
+    let mut text =
+        "[remote]\ntitle = \"remote\"\nlabels = [\"a\", \"b\"]\nlicence = \"none\"\nsource = \"a test\"\n".to_owned();
     let files: Vec<String> =
         contents.iter().map(|(split, _, _)| format!("{split} = \"data/{split}.{file}\"")).collect();
     let files = files.join(", ");
@@ -199,7 +207,9 @@ fn on_the_hub(root: &Path, hub: &Path, file: &str, contents: &[(&str, Vec<u8>, u
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, bytes).unwrap();
         let sha256 = hash_bytes(bytes);
-        text.push_str(&format!("[remote.split.{split}]\nfile = \"{split}.{file}\"\nrows = {rows}\nsha256 = \"{sha256}\"\n"));
+        text.push_str(&format!(
+            "[remote.split.{split}]\nfile = \"{split}.{file}\"\nrows = {rows}\nsha256 = \"{sha256}\"\n"
+        ));
     }
     std::fs::write(root.join("sets.toml"), text).unwrap();
 }
@@ -265,8 +275,16 @@ fn declarations_that_contradict_themselves_are_refused() {
         ("source = \"s\"", "source = \"s\"\ndomains = [\"p\", \"q\", \"r\"]", "equal blocks"),
         ("source = \"s\"", "source = \"s\"\nlicense = \"MIT\"", "did you mean `licence`?"),
         ("source = \"s\"", hub("revision = \"main\", files = { train = \"t.parquet\" }").as_str(), "may move"),
-        ("source = \"s\"", hub(&format!("{pinned}, files = {{ test = \"t.parquet\" }}")).as_str(), "no file for the split"),
-        ("source = \"s\"", hub(&format!("{pinned}, files = {{ train = \"../t.parquet\" }}")).as_str(), "no file of a repository"),
+        (
+            "source = \"s\"",
+            hub(&format!("{pinned}, files = {{ test = \"t.parquet\" }}")).as_str(),
+            "no file for the split",
+        ),
+        (
+            "source = \"s\"",
+            hub(&format!("{pinned}, files = {{ train = \"../t.parquet\" }}")).as_str(),
+            "no file of a repository",
+        ),
     ] {
         let text = good.replace(right, wrong);
         assert_ne!(text, good);
@@ -279,9 +297,8 @@ fn declarations_that_contradict_themselves_are_refused() {
 #[test]
 fn a_parquet_set_of_the_hub_is_checked_with_its_label_names() {
     let (root, hub) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let fixture = std::fs::read(
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../faculty-text/tests/data/pyarrow.parquet"),
-    );
+    let fixture =
+        std::fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("../faculty-text/tests/data/pyarrow.parquet"));
     let contents = [("train", fixture.unwrap(), 3)];
     on_the_hub(root.path(), hub.path(), "parquet", &contents);
     let own = root.path().join("sets.toml");

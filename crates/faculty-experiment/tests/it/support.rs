@@ -109,7 +109,8 @@ pub fn compressed(text: &str) -> Vec<u8> {
 
 /// `each` rows of every label, of several words that no other row has: `what` tells splits and sets apart.
 pub fn rows(what: &str, labels: usize, each: usize) -> Vec<Row> {
-    let row = |index: usize| (format!("{what} row {index} speaks about matter {}", index % labels), Some(index % labels));
+    let row =
+        |index: usize| (format!("{what} row {index} speaks about matter {}", index % labels), Some(index % labels));
     (0..labels * each).map(row).collect()
 }
 

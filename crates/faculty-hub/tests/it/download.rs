@@ -233,7 +233,10 @@ fn a_file_of_a_data_set_is_downloaded_once_at_its_commit() {
     let place = format!("hub/datasets--owner--name/snapshots/{COMMIT}/data/train-00000.parquet");
     assert!(path.ends_with(&place), "{}", path.display());
     let requests = hub.requests.lock().unwrap().clone();
-    assert!(requests.iter().all(|path| path.starts_with(&format!("/datasets/owner/name/resolve/{COMMIT}/"))), "{requests:?}");
+    assert!(
+        requests.iter().all(|path| path.starts_with(&format!("/datasets/owner/name/resolve/{COMMIT}/"))),
+        "{requests:?}"
+    );
 
     assert_eq!(resolve_dataset_file(&id, "data/train-00000.parquet", &environment, &Silent).unwrap(), path);
     assert_eq!(hub.requests.lock().unwrap().len(), requests.len(), "what is in the cache needs no network");

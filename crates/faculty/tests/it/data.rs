@@ -6,7 +6,9 @@ use crate::workplace::{Workplace, bank_rows};
 fn every_set_is_listed_with_its_licence_and_whether_it_is_there() {
     let place = Workplace::new();
     let list = place.faculty("data list").good().stdout;
-    for words in ["ohsumed23", "OHSUMED: research, non-commercial", "train 3357, test 4043 (23 labels)", "in another form"] {
+    for words in
+        ["ohsumed23", "OHSUMED: research, non-commercial", "train 3357, test 4043 (23 labels)", "in another form"]
+    {
         assert!(list.contains(words), "{words}: {list}");
     }
     let sets = place.faculty("data list --json").good().json();
@@ -34,7 +36,10 @@ fn sets_that_are_there_are_checked_and_the_absent_ones_named() {
     place.declare("mine", &["balance", "pay_bill"], &bank_rows());
     place.declare("other", &["balance", "pay_bill"], &bank_rows());
     let all = place.faculty("data check --data-dir sets").good().stdout;
-    assert!(all.contains("mine: as declared (train 30, test 30)") && all.contains("absent: abstracts5, ag_news"), "{all}");
+    assert!(
+        all.contains("mine: as declared (train 30, test 30)") && all.contains("absent: abstracts5, ag_news"),
+        "{all}"
+    );
     assert_eq!(place.faculty("data get mine --data-dir sets").good().stdout, "mine: sets/mine (as declared)\n");
 
     place.write("sets/mine/test.jsonl", "{\"t\": \"something else\", \"y\": 0}\n");

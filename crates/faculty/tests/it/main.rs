@@ -4,8 +4,8 @@
 mod amalgamate;
 mod bad_models;
 mod bad_text;
-mod evaluate;
 mod data;
+mod evaluate;
 mod experiment;
 mod finetune;
 mod help;

@@ -45,7 +45,8 @@ fn place(data: &str) -> Workplace {
     let head = "schema = 1\n[table]\ntitle = \"Settings\"\nseeds = [1, 2]\n[data]\nteacher_texts_per_class = 4\n\
                 transfer_texts_per_class = 6\n";
     let sets = "[[data.set]]\nsource = \"bank\"\n[[data.set]]\nsource = \"travel\"\n";
-    let (keys, tables) = data.split_once('[').map_or((data, String::new()), |(keys, tables)| (keys, format!("[{tables}")));
+    let (keys, tables) =
+        data.split_once('[').map_or((data, String::new()), |(keys, tables)| (keys, format!("[{tables}")));
     place.write("experiments/x.toml", format!("{head}{keys}\n{sets}{tables}{REST}"));
     place
 }
@@ -57,13 +58,16 @@ fn run(place: &Workplace) -> (String, Vec<Value>) {
 }
 
 fn cell<'a>(lines: &'a [Value], row: &str, seed: Option<u64>) -> &'a Value {
-    let found = lines.iter().find(|line| line["record"] == "cell" && line["row"] == row && line["seed"].as_u64() == seed);
+    let found =
+        lines.iter().find(|line| line["record"] == "cell" && line["row"] == row && line["seed"].as_u64() == seed);
     found.unwrap()
 }
 
 #[test]
 fn teachers_of_several_sets_and_families_are_trained_and_every_set_is_measured() {
-    let place = place(&TEAMS.replace("set = \"travel\"", "set = \"travel\"\ninit = \"distil\"\nlayers = 1\ntexts_per_class = 2"));
+    let place = place(
+        &TEAMS.replace("set = \"travel\"", "set = \"travel\"\ninit = \"distil\"\nlayers = 1\ntexts_per_class = 2"),
+    );
     let distil = TinySpec::new(["x", "y"]).family(Family::Distilbert).seed(9);
     tiny_classifier_dir(place.path("distil"), &distil);
     let plan = place.faculty("experiment x --data-dir sets --dry-run").good().stdout;
@@ -123,7 +127,8 @@ fn a_seed_learns_from_its_own_few_texts() {
     assert!(again.contains("cells computed"), "{again}");
     let raw = std::fs::read_to_string(place.path("runs/x/raw.jsonl")).unwrap();
     let cells: Vec<Value> = raw.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let of_two = cells.iter().filter(|line| line["record"] == "cell" && line["row"] == "MUKI" && line["seed"] == 2).count();
+    let of_two =
+        cells.iter().filter(|line| line["record"] == "cell" && line["row"] == "MUKI" && line["seed"] == 2).count();
     assert_eq!(of_two, 1, "the finished cell of seed 2 is reused");
 }
 

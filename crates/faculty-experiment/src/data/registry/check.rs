@@ -36,11 +36,8 @@ pub fn presence(name: &str, set: &DeclaredSet, places: &DataPlaces) -> Presence 
     let Some(dir) = places.data_dir.as_ref().map(|root| root.join(name)).filter(|dir| dir.is_dir()) else {
         return Presence::Absent;
     };
-    let missing: Vec<String> = set
-        .splits()
-        .map(|(split, facts)| facts.file_name(split))
-        .filter(|file| !dir.join(file).is_file())
-        .collect();
+    let missing: Vec<String> =
+        set.splits().map(|(split, facts)| facts.file_name(split)).filter(|file| !dir.join(file).is_file()).collect();
     match missing.is_empty() {
         true => Presence::Present(dir),
         false => Presence::Incomplete { dir, missing },
@@ -60,8 +57,9 @@ pub fn check_set(name: &str, set: &DeclaredSet, places: &DataPlaces) -> Result<C
                 .help(format!("`faculty data get {name}` says how to get it")));
         }
         Presence::Absent => {
-            return Err(Error::input(format!("the data set `{name}` is not there"))
-                .help(super::by_hand(name, set, places)));
+            return Err(
+                Error::input(format!("the data set `{name}` is not there")).help(super::by_hand(name, set, places))
+            );
         }
     };
     let described = Described::of_declared(name, set);

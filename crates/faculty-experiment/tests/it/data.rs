@@ -169,3 +169,22 @@ fn files_of_the_users_own_are_a_source() {
     assert_eq!(data.union.names(), ["yes", "no"]);
     assert_eq!((data.teachers[0].texts.len(), data.transfer.len(), data.test.len()), (4, 6, 4));
 }
+
+#[test]
+fn the_parts_of_the_quickstart_are_the_texts_they_have_always_been() {
+    // By another implementation of the rule, in Python: number of texts, SHA-256 of the texts joined by line breaks.
+    let expected = [
+        (1200, "b1f7eac15f369365c2f910d7f74fffe7c610a15f2879275857706c9a4176266c"),
+        (1200, "e4e000d7b9a5c2c8ec80b76d4e2412b0c37211022c44621cc3feab21de4cc182"),
+        (1200, "45db7d4f8694c0783b54b00aa6b9550ae31ee1e309014e2a2f71de9437806217"),
+        (2700, "cc410dbb5d3778f8af4b4153b5eb83bf89744c4c4e0df30fef947dabb0d805d0"),
+        (1350, "966a1dd872a18e90b9ba134e2037d71deab3a8caf8714c4af1d25b5d94d5ca39"),
+    ];
+    let file = crate::support::experiments().join("quickstart.toml");
+    let section = faculty_experiment::load_experiment(&file, &faculty_experiment::Overrides::default()).unwrap().data;
+    let data = share_out(&section).unwrap();
+    let parts = data.teachers.iter().map(|teacher| &teacher.texts).chain([&data.transfer, &data.test]);
+    let digests: Vec<_> = parts.map(|part| (part.len(), hash_bytes(part.texts.join("\n").as_bytes()))).collect();
+    let digests: Vec<_> = digests.iter().map(|(texts, hash)| (*texts, hash.as_str())).collect();
+    assert_eq!(digests, expected);
+}

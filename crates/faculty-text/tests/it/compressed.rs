@@ -110,7 +110,7 @@ fn format_and_compression_come_from_the_name() {
     ] {
         assert_eq!(Format::of_path(Path::new(name)).unwrap(), expected, "{name}");
     }
-    for name in ["a", "a.gz", "a.parquet", "csv", ".zst"] {
+    for name in ["a", "a.gz", "a.arrow", "csv", ".zst"] {
         assert!(Format::of_path(Path::new(name)).is_err(), "{name}");
     }
 }

@@ -42,8 +42,8 @@ pub use manifest::{Manifest, ModelRecord};
 pub use plan::{Cell, Plan, PlannedTeacher, RunSettings};
 pub use precision::Precisions;
 pub use raw::{
-    AccuracyPoint, CellDetails, CellRecord, CellStatus, LossPoint, RawRecord, RowRecord, RunRecord, Seconds, SetupRecord,
-    TableRecord, TeacherRecord, append_raw, exact, read_raw,
+    AccuracyPoint, CellDetails, CellRecord, CellStatus, LossPoint, RawRecord, RowRecord, RunRecord, Seconds,
+    SetupRecord, TableRecord, TeacherRecord, append_raw, exact, read_raw,
 };
 pub use run::{
     ExperimentOptions, ExperimentSummary, Prepared, check_run, prepare_experiment, render_run, run_experiment,

@@ -27,11 +27,7 @@ pub struct OwnerChoices {
 ///
 /// # Errors
 /// As [`super::teacher_selection`].
-pub fn selection_matrix<S: AsRef<[usize]>>(
-    weights: &[f32],
-    labels: &[usize],
-    knows: &[S],
-) -> Result<SelectionMatrix> {
+pub fn selection_matrix<S: AsRef<[usize]>>(weights: &[f32], labels: &[usize], knows: &[S]) -> Result<SelectionMatrix> {
     let teachers = knows.len();
     check_gate(weights, labels, teachers)?;
     let empty = OwnerChoices { texts: 0, chosen: vec![0.0; teachers], weight: vec![0.0; teachers] };

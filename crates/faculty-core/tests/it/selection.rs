@@ -100,10 +100,8 @@ fn the_matrix_says_whom_the_gate_takes_for_whom() {
     let labels = labels();
     let stream = Stream::new(2, "weights");
     let weights: Vec<f32> = (0..600).map(|at| stream.uniform_at(at) as f32).collect();
-    let (selection, matrix) = (
-        teacher_selection(&weights, &labels, &KNOWS).unwrap(),
-        selection_matrix(&weights, &labels, &KNOWS).unwrap(),
-    );
+    let (selection, matrix) =
+        (teacher_selection(&weights, &labels, &KNOWS).unwrap(), selection_matrix(&weights, &labels, &KNOWS).unwrap());
     for (teacher, (row, owner)) in matrix.owners.iter().zip(&selection.owners).enumerate() {
         assert_eq!(row.texts, owner.texts);
         assert!((row.chosen.iter().sum::<f64>() - 1.0).abs() < 1e-9);

@@ -54,8 +54,9 @@ pub(super) fn data_table(caption: &str, columns: Vec<Element>, lines: Vec<Elemen
         .child(Element::new("caption").text(caption))
         .child(Element::new("thead").child(Element::new("tr").children(columns)))
         .child(Element::new("tbody").children(lines));
+    let name = caption.split_once('.').map_or(caption, |(first, _)| first);
     let scroll = Element::new("div").class("scroll").attr("role", "region");
-    scroll.attr("aria-label", caption).attr("tabindex", 0).child(table)
+    scroll.attr("aria-label", name).attr("tabindex", 0).child(table)
 }
 
 /// Columns by name; those in `left` hold words.
@@ -111,7 +112,8 @@ mod tests {
 
     #[test]
     fn days_are_those_of_the_calendar() {
-        let days = [(0, "1970-01-01"), (951_827_696, "2000-02-29"), (1_795_300_000, "2026-11-21"), (68_255_999, "1972-02-29")];
+        let days =
+            [(0, "1970-01-01"), (951_827_696, "2000-02-29"), (1_795_300_000, "2026-11-21"), (68_255_999, "1972-02-29")];
         for (unix, name) in days.into_iter().chain([(1_767_225_599, "2025-12-31"), (1_767_225_600, "2026-01-01")]) {
             assert_eq!(day(unix), name);
         }

@@ -86,7 +86,10 @@ fn write_slices(text: &mut String, table: &Table) {
     if rows.is_empty() || setup.teachers.len() < 2 {
         return;
     }
-    let _ = writeln!(text, "Accuracy on each teacher's labels, and how much of the ceiling's accuracy there is kept, in %:\n");
+    let _ = writeln!(
+        text,
+        "Accuracy on each teacher's labels, and how much of the ceiling's accuracy there is kept, in %:\n"
+    );
     let header = setup.teachers.iter().flat_map(|teacher| [cell(&teacher.name), "kept".to_owned()]);
     let mut lines = vec![std::iter::once("row".to_owned()).chain(header).collect::<Vec<_>>()];
     for row in rows {

@@ -34,7 +34,8 @@ pub(super) fn summarise(
     let count = ok().map(|cell| cell.slices.len()).max().unwrap_or(0);
     let slice = |index: usize| {
         let union = |cell: &CellRecord| cell.slices.get(index).and_then(|slice| slice.over_union);
-        let over = |value: &dyn Fn(&CellRecord) -> Option<f64>| Summary::of(&ok().filter_map(value).collect::<Vec<_>>());
+        let over =
+            |value: &dyn Fn(&CellRecord) -> Option<f64>| Summary::of(&ok().filter_map(value).collect::<Vec<_>>());
         let teacher = teachers.get(index).and_then(|teacher| teacher.own_slice_accuracy);
         let retained = ceiling.and_then(|ceiling| {
             let tops = ceiling.iter().filter(|(_, top)| good(top));

@@ -2,8 +2,8 @@
 
 use super::slices::partner;
 use super::{Table, TableRow, good};
-use crate::schema::{Metric, Role};
 use crate::raw::CellRecord;
+use crate::schema::{Metric, Role};
 use faculty_core::Stream;
 use faculty_core::statistics::{
     BOOTSTRAP_DRAWS, Bootstrap, FEWEST_SEEDS, SignFlip, Summary, Verdict, sign_flip, text_bootstrap,

@@ -4,8 +4,8 @@ use crate::support::experiments;
 use faculty_core::{ErrorKind, Event, Observer, Silent};
 use faculty_experiment::logs::{MetricLine, read_metrics};
 use faculty_experiment::{
-    DataPlaces, ExperimentOptions, Overrides, Prepared, RawRecord, Source, check_run, load_experiment, prepare_experiment,
-    read_raw, run_experiment,
+    DataPlaces, ExperimentOptions, Overrides, Prepared, RawRecord, Source, check_run, load_experiment,
+    prepare_experiment, read_raw, run_experiment,
 };
 use faculty_nn::{DeviceName, PrecisionChoice};
 use std::path::{Path, PathBuf};
@@ -151,7 +151,9 @@ fn the_quickstart_runs_stops_continues_and_then_has_nothing_to_do() {
     for file in ["config.json", "model.safetensors", "tokenizer.json", "README.md"] {
         assert!(student.join(file).is_file(), "{file}");
     }
-    for file in ["config.resolved.toml", "manifest.json", "raw.jsonl", "table.md", "table.csv", "table.tex", "table.html"] {
+    for file in
+        ["config.resolved.toml", "manifest.json", "raw.jsonl", "table.md", "table.csv", "table.tex", "table.html"]
+    {
         assert!(out.join(file).is_file(), "{file}");
     }
     assert!(!out.join("tensorboard").exists(), "event files are written on request alone");
@@ -195,7 +197,8 @@ fn check_figures(out: &Path) {
         assert_eq!(details.selection.is_some(), cell.selection.is_some());
         if cell.row == "MUKI soft+margin" {
             let scores = details.scores.as_ref().unwrap();
-            let counted: u64 = scores.teachers.iter().flat_map(|teacher| teacher.own.iter().chain(&teacher.foreign)).sum();
+            let counted: u64 =
+                scores.teachers.iter().flat_map(|teacher| teacher.own.iter().chain(&teacher.foreign)).sum();
             assert_eq!(counted as usize, 3 * cell.selection.as_ref().unwrap().texts);
         }
     }

@@ -5,8 +5,8 @@ use faculty_core::Stream;
 use faculty_core::metrics::{Predictions, RightAnswers, score_histograms, selection_matrix, teacher_selection};
 use faculty_experiment::schema::{Metric, Published, Reference, Role};
 use faculty_experiment::{
-    AccuracyPoint, CellDetails, CellRecord, CellStatus, LossPoint, Precisions, RawRecord, RunRecord, Seconds, SetupRecord,
-    TableRecord, TeacherRecord, exact,
+    AccuracyPoint, CellDetails, CellRecord, CellStatus, LossPoint, Precisions, RawRecord, RunRecord, Seconds,
+    SetupRecord, TableRecord, TeacherRecord, exact,
 };
 use faculty_methods::{MethodSpec, MukiSpec};
 
@@ -23,8 +23,7 @@ fn labels() -> Vec<usize> {
 fn predictions(name: &str, seed: u64, skill: f32) -> Predictions {
     let stream = Stream::new(seed, name);
     let labels = labels();
-    let mut logits: Vec<f32> =
-        (0..(TEXTS * CLASSES) as u64).map(|at| stream.normal_at(at) as f32).collect();
+    let mut logits: Vec<f32> = (0..(TEXTS * CLASSES) as u64).map(|at| stream.normal_at(at) as f32).collect();
     labels.iter().enumerate().for_each(|(text, label)| logits[text * CLASSES + label] += skill);
     Predictions::from_logits(&logits, CLASSES, &labels).unwrap()
 }
@@ -42,7 +41,11 @@ pub fn cell(name: &str, seed: Option<u64>, skill: f32) -> CellRecord {
         },
         accuracy: match seed {
             Some(seed) => (1..=4)
-                .map(|at| AccuracyPoint { step: at * 30, accuracy: 0.5 + 0.1 * at as f64 - 0.01 * seed as f64, texts: 40 })
+                .map(|at| AccuracyPoint {
+                    step: at * 30,
+                    accuracy: 0.5 + 0.1 * at as f64 - 0.01 * seed as f64,
+                    texts: 40,
+                })
                 .collect(),
             None => Vec::new(),
         },
@@ -113,8 +116,7 @@ fn teacher(name: &str, labels: usize, accuracy: f64) -> TeacherRecord {
 pub fn records() -> Vec<RawRecord> {
     let of = |json: &str| -> MethodSpec { serde_json::from_str(json).unwrap() };
     let mut uhc = row("UHC", Role::Baseline, MethodSpec::Uhc { temperature: 1.0 });
-    uhc.reference =
-        Reference::Published(Published { value: 0.9, sd: Some(0.01), place: "Table 2".to_owned() });
+    uhc.reference = Reference::Published(Published { value: 0.9, sd: Some(0.01), place: "Table 2".to_owned() });
     let mut later = row("VKD, later", Role::Variant, of("{\"kind\": \"vanilla-kd\"}"));
     later.note = "waits for a larger machine".to_owned();
     let table = TableRecord {

@@ -169,7 +169,9 @@ fn hostile_words_are_words() {
     }
     let page = page(&records);
     check_markup(&page);
-    assert!(page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot; onload=&quot;y&quot; &amp;amp; \u{fffd}"));
+    assert!(
+        page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot; onload=&quot;y&quot; &amp;amp; \u{fffd}")
+    );
 }
 
 #[test]

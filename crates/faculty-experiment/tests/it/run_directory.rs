@@ -1,7 +1,7 @@
 use crate::support::{SMALL, parse};
 use faculty_experiment::{
-    Cell, CellDetails, CellRecord, CellStatus, DataAccess, RawRecord, Resolved, RunDir, RunSettings, Seconds, append_raw, exact,
-    read_raw,
+    Cell, CellDetails, CellRecord, CellStatus, DataAccess, RawRecord, Resolved, RunDir, RunSettings, Seconds,
+    append_raw, exact, read_raw,
 };
 use std::path::Path;
 

@@ -3,7 +3,8 @@ use faculty_core::metrics::{Classification, Selection};
 use faculty_experiment::schema::{Metric, Published, Reference, Role, Unknown};
 use faculty_experiment::table::{Status, Table, TableFormat};
 use faculty_experiment::{
-    CellDetails, CellRecord, CellStatus, Precisions, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord, TeacherRecord,
+    CellDetails, CellRecord, CellStatus, Precisions, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord,
+    TeacherRecord,
 };
 use faculty_methods::{MethodSpec, MukiSpec};
 use faculty_model::PrecisionCheck;

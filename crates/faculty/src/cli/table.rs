@@ -60,6 +60,7 @@ impl Table {
 /// The directory itself if it holds raw lines, or the last of its folders that does.
 fn with_raw_lines(dir: &Path) -> Option<PathBuf> {
     let holds = |dir: &PathBuf| dir.join("raw.jsonl").is_file();
-    let folders = dir.read_dir().map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>());
+    let folders =
+        dir.read_dir().map(|entries| entries.filter_map(|entry| Some(entry.ok()?.path())).collect::<Vec<_>>());
     Some(dir.to_path_buf()).filter(holds).or_else(|| folders.unwrap_or_default().into_iter().filter(holds).max())
 }

@@ -32,7 +32,13 @@ pub fn mirrored_histogram(
         side(Tone::Accent, &up_shares, true),
         side(Tone::Other(0), &down_shares, false),
         stroke("rule", (left, middle), (right, middle)),
-        Element::new("g").class(Tone::Accent.class()).child(label("end-name", Anchor::Start, left, top - 12.0, up_name)),
+        Element::new("g").class(Tone::Accent.class()).child(label(
+            "end-name",
+            Anchor::Start,
+            left,
+            top - 12.0,
+            up_name,
+        )),
         Element::new("g").class(Tone::Other(0).class()).child(label(
             "end-name",
             Anchor::Start,

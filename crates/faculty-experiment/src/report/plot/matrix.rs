@@ -62,8 +62,12 @@ fn draw_cell(cell: Option<&MatrixCell>, x: f64, y: f64) -> Element {
     let group = group.child(area("heat").at("fill-opacity", 0.04 + 0.96 * strength));
     match cell.detail.is_empty() {
         true => group.child(label("value", Anchor::Middle, middle, y + 0.5 * CELL.1 + 5.0, &cell.text)),
-        false => group
-            .child(label("value", Anchor::Middle, middle, y + 0.5 * CELL.1, &cell.text))
-            .child(label("detail", Anchor::Middle, middle, y + 0.5 * CELL.1 + 14.0, &cell.detail)),
+        false => group.child(label("value", Anchor::Middle, middle, y + 0.5 * CELL.1, &cell.text)).child(label(
+            "detail",
+            Anchor::Middle,
+            middle,
+            y + 0.5 * CELL.1 + 14.0,
+            &cell.detail,
+        )),
     }
 }

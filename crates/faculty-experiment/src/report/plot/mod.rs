@@ -119,7 +119,9 @@ pub fn bar(class: &'static str, x: f64, y: f64, width: f64, height: f64) -> Elem
 /// The width of a text in pixels, about: fonts differ from screen to screen.
 pub fn text_width(text: &str, size: f64) -> f64 {
     let width = |character: char| match character {
-        'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '(' | ')' | '[' | ']' | ' ' => 0.34,
+        'i' | 'j' | 'l' | 't' | 'f' | 'r' | 'I' | '.' | ',' | ':' | ';' | '\'' | '|' | '(' | ')' | '[' | ']' | ' ' => {
+            0.34
+        }
         'm' | 'w' | 'M' | 'W' | '%' | '@' => 0.88,
         other if other.is_uppercase() => 0.68,
         other if other.is_ascii() => 0.56,

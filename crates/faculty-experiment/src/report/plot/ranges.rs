@@ -74,11 +74,12 @@ fn draw(range: &Range, scale: &Scale, y: f64) -> Element {
         let x = scale.place(value);
         stroke("value-tick", (x, y - 5.0), (x, y + 5.0))
     });
-    group
-        .children(line("outer", range.outer))
-        .children(line("interval", range.interval))
-        .children(ticks)
-        .child(dot("dot", scale.place(range.mean), y, 4.0))
+    group.children(line("outer", range.outer)).children(line("interval", range.interval)).children(ticks).child(dot(
+        "dot",
+        scale.place(range.mean),
+        y,
+        4.0,
+    ))
 }
 
 /// Ranges below each other as a figure; `zero` is a line to compare with. Of `canvas`, the height is not read.

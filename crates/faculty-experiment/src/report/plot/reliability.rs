@@ -35,9 +35,5 @@ pub fn reliability_diagram(canvas: &Canvas<'_>, tone: Tone, bins: &[ReliabilityB
         let height = (26.0 * bin.texts as f64 / most).max(0.75);
         marks = marks.child(bar("count", left + index as f64 * width + 0.5, bottom + 40.0, width - 1.0, height));
     }
-    canvas.draw([
-        axes.draw("confidence", "accuracy", (2, 5)),
-        stroke("diagonal", (left, bottom), (right, top)),
-        marks,
-    ])
+    canvas.draw([axes.draw("confidence", "accuracy", (2, 5)), stroke("diagonal", (left, bottom), (right, top)), marks])
 }

@@ -28,7 +28,8 @@ impl Scale {
     /// A scale over all finite `values` that begins and ends at round values, about `ticks` of them.
     pub fn nice(values: impl IntoIterator<Item = f64>, ticks: usize, positions: (f64, f64)) -> Self {
         let ends = values.into_iter().filter(|value| value.is_finite());
-        let ends = ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
+        let ends =
+            ends.fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), value| (low.min(value), high.max(value)));
         let scale = Self::new(ends, positions);
         let step = tick_step(scale.high - scale.low, ticks);
         // A value that is a tick but for rounding needs no further tick beyond it.

@@ -1,10 +1,10 @@
 //! Is a row as often right as it is sure?
 
 use super::results::fine;
+use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{figure, grouped, paragraph, section, side_by_side};
 use crate::report::plot::{Canvas, Tone, reliability_diagram};
-use crate::report::Page;
 use crate::table::TableRow;
 use faculty_core::metrics::{ReliabilityBin, pooled_reliability};
 

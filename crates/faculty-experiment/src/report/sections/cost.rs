@@ -1,9 +1,11 @@
 //! What a row costs beside what it is worth.
 
-use crate::report::markup::Element;
-use crate::report::parts::{columns, data_table, duration, figure, grouped, number, paragraph, row_name, section, side_by_side};
-use crate::report::plot::{Canvas, Dot, scatter};
 use crate::report::Page;
+use crate::report::markup::Element;
+use crate::report::parts::{
+    columns, data_table, duration, figure, grouped, number, paragraph, row_name, section, side_by_side,
+};
+use crate::report::plot::{Canvas, Dot, scatter};
 use crate::table::{TableRow, words};
 use faculty_core::statistics::Summary;
 
@@ -34,7 +36,8 @@ pub(in crate::report) fn cost(page: &Page<'_>) -> Option<Element> {
             width: 560.0,
             height: 360.0,
         };
-        (!dots.is_empty()).then(|| figure(&format!("Quality against {name}"), "", scatter(&canvas, (x_name, &quality), &dots)))
+        (!dots.is_empty())
+            .then(|| figure(&format!("Quality against {name}"), "", scatter(&canvas, (x_name, &quality), &dots)))
     };
     let figures: Vec<Element> = [
         plot("cost-seconds", "seconds of its own work", "seconds of training and measuring", &|row| {

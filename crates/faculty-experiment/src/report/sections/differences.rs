@@ -1,9 +1,9 @@
 //! The headline row against its rivals, paired by seed.
 
+use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{columns, data_table, figure, number, paragraph, row_name, section, words as left};
 use crate::report::plot::{Canvas, Range, Tone, ranges};
-use crate::report::Page;
 use crate::table::{PairedDifference, points, words};
 use faculty_core::statistics::{FEWEST_SEEDS, Interval};
 
@@ -12,9 +12,7 @@ pub(in crate::report) fn differences(page: &Page<'_>) -> Option<Element> {
     let found = page.table.paired_differences();
     let row = &found.first()?.row;
     let title = format!("{row} against its rivals");
-    let tone = |rival: &str| {
-        page.rows().find(|(row, _)| row.row.name == rival).map_or(Tone::Accent, |(_, tone)| tone)
-    };
+    let tone = |rival: &str| page.rows().find(|(row, _)| row.row.name == rival).map_or(Tone::Accent, |(_, tone)| tone);
     let ends = |interval: &Interval| (100.0 * interval.low, 100.0 * interval.high);
     let drawn: Vec<Range> = found
         .iter()
@@ -25,10 +23,10 @@ pub(in crate::report) fn differences(page: &Page<'_>) -> Option<Element> {
             interval: difference.difference.interval.as_ref().map(ends),
             outer: difference.texts.as_ref().map(|texts| ends(&texts.interval)),
             values: Vec::new(),
-            words: interval_words(difference.difference.interval.as_ref())
-                .map_or_else(|| points(difference.difference.mean), |words| {
-                    format!("{} {words}", points(difference.difference.mean))
-                }),
+            words: interval_words(difference.difference.interval.as_ref()).map_or_else(
+                || points(difference.difference.mean),
+                |words| format!("{} {words}", points(difference.difference.mean)),
+            ),
         })
         .collect();
     let canvas = Canvas {

@@ -1,10 +1,10 @@
 //! Whom the gates choose, and by what scores.
 
 use crate::raw::CellRecord;
+use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{figure, grouped, paragraph, section, side_by_side};
 use crate::report::plot::{Canvas, MatrixCell, matrix, mirrored_histogram};
-use crate::report::Page;
 use crate::table::words;
 use faculty_core::metrics::{OwnAndForeign, ScoreHistograms, SelectionMatrix};
 
@@ -21,7 +21,9 @@ pub(in crate::report) fn gates(page: &Page<'_>) -> Option<Element> {
     let mut gates: Vec<Gate<'_>> = Vec::new();
     for row in &page.table.rows {
         let cell = row.good_cells().find(|cell| cell.details.selection.is_some());
-        let Some((cell, matrix)) = cell.and_then(|cell| Some((cell, cell.details.selection.as_ref()?))) else { continue };
+        let Some((cell, matrix)) = cell.and_then(|cell| Some((cell, cell.details.selection.as_ref()?))) else {
+            continue;
+        };
         if matrix.owners.len() != teachers.len() {
             continue;
         }

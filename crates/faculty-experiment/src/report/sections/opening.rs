@@ -1,8 +1,8 @@
 //! What the page is about, the verdict, the facts; and what failed, before anything that worked.
 
+use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{day, duration, grouped, section};
-use crate::report::Page;
 use crate::table::words;
 use std::collections::BTreeSet;
 
@@ -42,9 +42,10 @@ fn facts(page: &Page<'_>) -> Vec<(&'static str, String)> {
     facts.push(("student seeds", seeds.len().to_string()));
     facts.push(("cells", format!("{} computed, {failed} failed", cells().count())));
     let seconds: f64 = cells().map(|cell| cell.seconds.train + cell.seconds.evaluate).sum();
-    let shared = page.table.setup.as_ref().map_or(0.0, |setup| {
-        setup.scan_seconds + setup.teachers.iter().map(|teacher| teacher.seconds).sum::<f64>()
-    });
+    let shared =
+        page.table.setup.as_ref().map_or(0.0, |setup| {
+            setup.scan_seconds + setup.teachers.iter().map(|teacher| teacher.seconds).sum::<f64>()
+        });
     facts.push(("work", format!("{} of cells, {} shared", duration(seconds), duration(shared))));
     let memory = cells().filter_map(|cell| cell.peak_memory_bytes).max();
     facts.extend(memory.map(|bytes| ("peak memory", words::gigabytes(bytes))));

@@ -1,17 +1,26 @@
 //! Where the figures come from: teachers, machines, remarks, configurations.
 
 use crate::raw::TeacherRecord;
+use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{columns, data_table, day, grouped, number, paragraph, row_name, section, words as left};
-use crate::report::Page;
 use crate::table::{Place, words};
 
 /// Teachers, machines, remarks and hashes.
 pub(in crate::report) fn provenance(page: &Page<'_>) -> Option<Element> {
     let mut found = section("provenance", "Where this comes from");
     if let Some(setup) = &page.table.setup {
-        let heads =
-            ["teacher", "labels", "own slice %", "weights", "private texts", "updates", "training, s", "SHA-256", "precision"];
+        let heads = [
+            "teacher",
+            "labels",
+            "own slice %",
+            "weights",
+            "private texts",
+            "updates",
+            "training, s",
+            "SHA-256",
+            "precision",
+        ];
         let lines = setup.teachers.iter().map(teacher).collect();
         let caption = "Teachers, fixed across student seeds. Their accuracy is on the measuring texts of their \
                        labels, among their labels.";
@@ -55,7 +64,8 @@ fn teacher(teacher: &TeacherRecord) -> Element {
 fn place(place: &Place) -> Element {
     let run = &place.run;
     let commit = run.commit.as_deref().map_or(words::NONE, faculty_core::short_hash);
-    let processor = run.processor.as_deref().map_or_else(|| run.system.clone(), |name| format!("{name}, {}", run.system));
+    let processor =
+        run.processor.as_deref().map_or_else(|| run.system.clone(), |name| format!("{name}, {}", run.system));
     Element::new("tr").children([
         left(day(run.started_unix)),
         Element::new("td").class("left").child(Element::new("code").text(commit)),
@@ -82,7 +92,9 @@ fn hashes(page: &Page<'_>) -> Element {
         })
     });
     let names = ["row", "seed", "SHA-256 of everything that determines the cell"];
-    Element::new("details")
-        .child(Element::new("summary").text("Configuration hashes"))
-        .child(data_table("Configuration hash of every cell", columns(&names, &names), lines.collect()))
+    Element::new("details").child(Element::new("summary").text("Configuration hashes")).child(data_table(
+        "Configuration hash of every cell",
+        columns(&names, &names),
+        lines.collect(),
+    ))
 }

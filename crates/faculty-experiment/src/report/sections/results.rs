@@ -1,10 +1,10 @@
 //! The table itself, with every row's interval on one axis.
 
 use crate::raw::CellRecord;
+use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{column, columns, data_table, number, row_name, section, words as left};
 use crate::report::plot::{Range, Tone, range_axis, range_cell};
-use crate::report::Page;
 use crate::schema::{Metric, Role};
 use crate::table::{Status, TableRow, words};
 use faculty_core::statistics::Summary;
@@ -50,9 +50,11 @@ pub(in crate::report) fn results(page: &Page<'_>) -> Option<Element> {
 
 fn line(page: &Page<'_>, row: &TableRow, tone: Tone, focus: &[f64]) -> Element {
     let is_headline = Some(&row.row.name) == page.table.record.headline.as_ref();
-    let name = row_name(&row.row.name).child(
-        Element::new("span").class("role").text(format!("{}, {}", role(row.row.role), row.row.method.kind())),
-    );
+    let name = row_name(&row.row.name).child(Element::new("span").class("role").text(format!(
+        "{}, {}",
+        role(row.row.role),
+        row.row.method.kind()
+    )));
     let other = match page.table.record.metric {
         Metric::Accuracy => row.macro_f1,
         Metric::MacroF1 => row.accuracy,
@@ -104,9 +106,13 @@ pub(super) fn fine(summary: Option<Summary>) -> String {
     }
 }
 
-fn points(summary: &Summary) -> Vec<f64> {
-    let ends = summary.interval.map(|interval| [interval.low, interval.high]);
-    ends.into_iter().flatten().chain([summary.mean]).map(|value| 100.0 * value).collect()
+/// What the axis should show of a row: mean, single seeds, and the interval unless two seeds alone make it; no axis goes
+/// beyond what a share can be.
+fn shown(page: &Page<'_>, row: &TableRow) -> Vec<f64> {
+    let interval = row.value.filter(|value| value.n > 2).and_then(|value| value.interval);
+    let ends = interval.map(|interval| [interval.low, interval.high]).into_iter().flatten();
+    let cells = row.good_cells().filter_map(|cell| cell.value(page.table.record.metric));
+    ends.chain(cells).chain(row.value.map(|value| value.mean)).map(|value| 100.0 * value.clamp(0.0, 1.0)).collect()
 }
 
 fn range(page: &Page<'_>, row: &TableRow, tone: Tone) -> Option<Range> {
@@ -129,15 +135,14 @@ fn range(page: &Page<'_>, row: &TableRow, tone: Tone) -> Option<Range> {
 fn focus(page: &Page<'_>) -> Vec<f64> {
     let of = |is_wanted: &dyn Fn(&TableRow) -> bool| -> Vec<f64> {
         let rows = page.table.rows.iter().filter(|row| is_wanted(row));
-        rows.filter_map(|row| row.value.as_ref()).flat_map(points).collect()
+        rows.flat_map(|row| shown(page, row)).collect()
     };
     let mut focus = of(&|row| row.row.seeded);
     if focus.is_empty() {
         return of(&|_| true);
     }
-    let (low, high) = focus.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| {
-        (low.min(value), high.max(value))
-    });
+    let (low, high) =
+        focus.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(low, high), &value| (low.min(value), high.max(value)));
     let reach = (high - low).max(2.0);
     let near = of(&|row| !row.row.seeded).into_iter().filter(|value| *value >= low - reach && *value <= high + reach);
     focus.extend(near);

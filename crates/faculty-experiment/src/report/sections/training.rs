@@ -1,10 +1,10 @@
 //! Accuracy and loss against updates.
 
 use crate::raw::CellRecord;
+use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{figure, grouped, paragraph, section, side_by_side};
 use crate::report::plot::{Canvas, Line, Tone, line_plot};
-use crate::report::Page;
 use crate::table::TableRow;
 use faculty_core::statistics::Summary;
 

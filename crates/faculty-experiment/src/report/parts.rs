@@ -54,8 +54,9 @@ pub(super) fn data_table(caption: &str, columns: Vec<Element>, lines: Vec<Elemen
         .child(Element::new("caption").text(caption))
         .child(Element::new("thead").child(Element::new("tr").children(columns)))
         .child(Element::new("tbody").children(lines));
+    let name = caption.split_once('.').map_or(caption, |(first, _)| first);
     let scroll = Element::new("div").class("scroll").attr("role", "region");
-    scroll.attr("aria-label", caption).attr("tabindex", 0).child(table)
+    scroll.attr("aria-label", name).attr("tabindex", 0).child(table)
 }
 
 /// Columns by name; those in `left` hold words.

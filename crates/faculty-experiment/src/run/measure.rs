@@ -18,12 +18,13 @@ impl CellDetails {
         self.right = Some(RightAnswers::new(predictions.correct()));
     }
 
-    /// Keeps whom the gate chooses, and the scores it chooses by; equal scores for all teachers say nothing.
+    /// Keeps whom the gate chooses, and the scores it chooses by; equal scores for all teachers say nothing. Texts behind
+    /// the labelled ones are not looked at.
     pub(super) fn keep_gate(&mut self, gate: &GateTable, labels: &[usize], knows: &[&[usize]]) -> Result<()> {
-        // Texts without a label (noise) stand behind the others.
         let labelled = labels.len() * gate.teachers;
-        self.selection = Some(selection_matrix(&gate.weights[..labelled], labels, knows)?);
-        let scores = &gate.scores[..labelled.min(gate.scores.len())];
+        let weights = gate.weights.get(..labelled).unwrap_or(&gate.weights);
+        let scores = gate.scores.get(..labelled).unwrap_or(&gate.scores);
+        self.selection = Some(selection_matrix(weights, labels, knows)?);
         let differ = scores.chunks_exact(gate.teachers.max(1)).any(|row| row.iter().any(|score| *score != row[0]));
         self.scores = differ.then(|| score_histograms(scores, labels, knows)).transpose()?;
         Ok(())

@@ -166,7 +166,7 @@ impl Table {
         let mut setup = None;
         let mut places: Vec<Place> = Vec::new();
         let mut place = None;
-        let mut cells: BTreeMap<(&str, Option<u64>), (&CellRecord, Option<usize>)> = BTreeMap::new();
+        let mut cells: BTreeMap<CellKey<'_>, (&CellRecord, Option<usize>)> = BTreeMap::new();
         for line in records {
             match line {
                 RawRecord::Table(found) => record = Some(found),
@@ -232,6 +232,9 @@ impl Table {
         self.differences.get_or_init(|| verdict::paired_differences(self))
     }
 }
+
+/// Row and seed.
+type CellKey<'a> = (&'a str, Option<u64>);
 
 fn good(cell: &CellRecord) -> bool {
     cell.status == CellStatus::Ok && cell.metrics.is_some()

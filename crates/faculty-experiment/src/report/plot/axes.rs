@@ -21,15 +21,14 @@ pub struct Axes {
 }
 
 impl Axes {
-    /// Axes over an area for these values, ending at round ones. `zero` makes the x axis begin at 0.
+    /// Axes over an area for these points: x from 0 to the last value, y between round values.
     pub fn over(
         (left, right): (f64, f64),
         (top, bottom): (f64, f64),
         points: impl Iterator<Item = (f64, f64)> + Clone,
-        zero: bool,
     ) -> Self {
-        let x = points.clone().map(|(x, _)| x).chain(zero.then_some(0.0));
-        let x = Scale::nice(x, 5, (left, right));
+        let last = points.clone().map(|(x, _)| x).filter(|x| x.is_finite()).fold(0.0, f64::max);
+        let x = Scale::new((0.0, if last > 0.0 { last } else { 1.0 }), (left, right));
         let y = Scale::nice(points.map(|(_, y)| y), 5, (bottom, top));
         Self { left, right, top, bottom, x, y }
     }

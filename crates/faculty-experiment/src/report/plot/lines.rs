@@ -24,7 +24,7 @@ pub fn line_plot(canvas: &Canvas<'_>, (x_name, y_name): (&str, &str), lines: &[L
     let widest = lines.iter().map(|line| text_width(&line.name, NAME)).fold(0.0, f64::max).min(0.3 * canvas.width);
     let right = canvas.width - if names { widest + 26.0 } else { 10.0 };
     let points = lines.iter().flat_map(|line| line.points.iter().chain(line.runs.iter().flatten())).copied();
-    let axes = Axes::over((46.0, right), (28.0, canvas.height - 40.0), points, true);
+    let axes = Axes::over((46.0, right), (28.0, canvas.height - 40.0), points);
     let ticks = if canvas.width < 360.0 { (3, 3) } else { (6, 5) };
     let mut parts = vec![axes.draw(x_name, y_name, ticks)];
     for line in lines {

@@ -23,8 +23,14 @@ const NAME: f64 = 12.0;
 pub fn scatter(canvas: &Canvas<'_>, (x_name, y_name): (&str, &str), dots: &[Dot]) -> Element {
     let widest = dots.iter().map(|dot| text_width(&dot.name, NAME)).fold(0.0, f64::max).min(0.4 * canvas.width);
     let right = canvas.width - widest - 40.0;
+    // The last dot stands a little before the edge.
+    let room = |dot: &Dot| (1.06 * dot.at.0, dot.at.1);
     let ends = |dot: &Dot| [(dot.at.0, dot.at.1 - dot.spread), (dot.at.0, dot.at.1 + dot.spread)];
-    let axes = Axes::over((46.0, right), (28.0, canvas.height - 40.0), dots.iter().flat_map(ends), true);
+    let axes = Axes::over(
+        (46.0, right),
+        (28.0, canvas.height - 40.0),
+        dots.iter().flat_map(ends).chain(dots.iter().map(room)),
+    );
     let wanted: Vec<f64> = dots.iter().map(|dot| axes.y.place(dot.at.1)).collect();
     let places = move_apart(&wanted, NAME + 3.0, (axes.top - 8.0, axes.bottom + 8.0));
     let mut parts = vec![axes.draw(x_name, y_name, (4, 5))];

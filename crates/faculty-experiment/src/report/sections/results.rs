@@ -106,9 +106,13 @@ pub(super) fn fine(summary: Option<Summary>) -> String {
     }
 }
 
-fn points(summary: &Summary) -> Vec<f64> {
-    let ends = summary.interval.map(|interval| [interval.low, interval.high]);
-    ends.into_iter().flatten().chain([summary.mean]).map(|value| 100.0 * value).collect()
+/// What the axis should show of a row: mean, single seeds, and the interval unless two seeds alone make it; no axis goes
+/// beyond what a share can be.
+fn shown(page: &Page<'_>, row: &TableRow) -> Vec<f64> {
+    let interval = row.value.filter(|value| value.n > 2).and_then(|value| value.interval);
+    let ends = interval.map(|interval| [interval.low, interval.high]).into_iter().flatten();
+    let cells = row.good_cells().filter_map(|cell| cell.value(page.table.record.metric));
+    ends.chain(cells).chain(row.value.map(|value| value.mean)).map(|value| 100.0 * value.clamp(0.0, 1.0)).collect()
 }
 
 fn range(page: &Page<'_>, row: &TableRow, tone: Tone) -> Option<Range> {
@@ -131,7 +135,7 @@ fn range(page: &Page<'_>, row: &TableRow, tone: Tone) -> Option<Range> {
 fn focus(page: &Page<'_>) -> Vec<f64> {
     let of = |is_wanted: &dyn Fn(&TableRow) -> bool| -> Vec<f64> {
         let rows = page.table.rows.iter().filter(|row| is_wanted(row));
-        rows.filter_map(|row| row.value.as_ref()).flat_map(points).collect()
+        rows.flat_map(|row| shown(page, row)).collect()
     };
     let mut focus = of(&|row| row.row.seeded);
     if focus.is_empty() {

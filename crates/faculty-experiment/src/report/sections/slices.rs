@@ -16,8 +16,10 @@ pub(in crate::report) fn slices(page: &Page<'_>) -> Option<Element> {
     }
     let names: Vec<String> = rows.iter().map(|row| row.row.name.clone()).collect();
     let columns_of: Vec<String> = teachers.iter().map(|name| (*name).to_owned()).collect();
+    let accuracies = rows.iter().flat_map(|row| &row.slices).filter_map(|slice| Some(slice.over_union?.mean));
+    let weakest = accuracies.fold(1.0, f64::min);
     let cells: Vec<Vec<Option<MatrixCell>>> =
-        rows.iter().map(|row| row.slices.iter().map(matrix_cell).collect()).collect();
+        rows.iter().map(|row| row.slices.iter().map(|slice| matrix_cell(slice, weakest)).collect()).collect();
     let canvas = Canvas {
         id: "slices-figure",
         title: "Accuracy on the labels of each teacher",
@@ -55,10 +57,12 @@ pub(in crate::report) fn slices(page: &Page<'_>) -> Option<Element> {
     )
 }
 
-fn matrix_cell(slice: &SliceSummary) -> Option<MatrixCell> {
+/// A cell, the fainter the nearer it is to the weakest of all: accuracies differ by a few points, and colours should too.
+fn matrix_cell(slice: &SliceSummary, weakest: f64) -> Option<MatrixCell> {
     let accuracy = slice.over_union?.mean;
+    let strength = if weakest < 1.0 { (accuracy - weakest) / (1.0 - weakest) } else { 1.0 };
     let detail = slice.retained.map_or_else(String::new, |kept| format!("kept {}", words::percent(kept.mean)));
-    Some(MatrixCell { strength: accuracy, text: words::percent(accuracy), detail })
+    Some(MatrixCell { strength, text: words::percent(accuracy), detail })
 }
 
 fn line(row: &str, teacher: &str, slice: &SliceSummary) -> Element {

@@ -122,7 +122,11 @@ impl EmbeddingAdversary {
     ) -> Result<Self> {
         spec.check()?;
         if join.teachers().len() != teachers.len() {
-            return Err(Error::internal(format!("a join of {} for {} teachers", join.teachers().len(), teachers.len())));
+            return Err(Error::internal(format!(
+                "a join of {} for {} teachers",
+                join.teachers().len(),
+                teachers.len()
+            )));
         }
         let mut sides = Vec::with_capacity(teachers.len());
         for ((name, teacher), part) in teachers.iter().zip(join.teachers()) {

@@ -33,7 +33,10 @@ pub fn audit(transfer: &TransferSet<'_>, thresholds: &AuditThresholds, device: &
     for (name, outputs) in names.iter().zip(transfer.outputs) {
         if let Some(place) = outputs.logits.iter().position(|logit| !logit.is_finite()) {
             let text = place / outputs.classes.max(1);
-            return Err(Error::check(format!("teacher `{name}` has a logit of {} on text {text}", outputs.logits[place])));
+            return Err(Error::check(format!(
+                "teacher `{name}` has a logit of {} on text {text}",
+                outputs.logits[place]
+            )));
         }
     }
     let gate = gate_table(

@@ -151,9 +151,7 @@ pub fn merge_teachers(
         MergeSpec::Average {} => deltas(DeltaRule::Average {}),
         MergeSpec::TaskArithmetic { scale } => deltas(DeltaRule::TaskArithmetic { scale: *scale }),
         MergeSpec::Ties { scale, trim } => deltas(DeltaRule::Ties { scale: *scale, trim: *trim }),
-        MergeSpec::Dare { drop, seed, then } => {
-            MergeRecipe::Deltas { rule: *then, dare: Some(dare(*drop, *seed)) }
-        }
+        MergeSpec::Dare { drop, seed, then } => MergeRecipe::Deltas { rule: *then, dare: Some(dare(*drop, *seed)) },
         MergeSpec::RegMean { off_diagonal, texts: most, seed } => {
             let rows = gram_texts(texts.len(), *most, *seed);
             let chosen: Vec<&String> = rows.into_iter().map(|row| &texts[row]).collect();

@@ -85,12 +85,8 @@ impl EncoderLayer {
         let attended = self.attention_norm.forward(hidden.clone() + self.attention_output.forward(context.clone()));
         let inner = self.activation.apply(self.feed_forward_in.forward(attended.clone()));
         let output = self.output_norm.forward(attended.clone() + self.feed_forward_out.forward(inner.clone()));
-        let inputs = LinearInputs {
-            qkv: hidden,
-            attention_output: context,
-            feed_forward_in: attended,
-            feed_forward_out: inner,
-        };
+        let inputs =
+            LinearInputs { qkv: hidden, attention_output: context, feed_forward_in: attended, feed_forward_out: inner };
         (output, inputs)
     }
 

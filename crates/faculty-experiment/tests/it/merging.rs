@@ -113,6 +113,9 @@ fn teachers_that_cannot_be_merged_stay_in_the_table_with_the_reason() {
     let reasons: Vec<String> = failed.collect();
     assert_eq!(reasons.len(), 4);
     for reason in reasons {
-        assert!(reason.contains("`trips` cannot be merged") && reason.contains("intermediate.dense.weight"), "{reason}");
+        assert!(
+            reason.contains("`trips` cannot be merged") && reason.contains("intermediate.dense.weight"),
+            "{reason}"
+        );
     }
 }

@@ -64,7 +64,8 @@ fn the_divergence_rises_with_every_step() {
     let world = world();
     let mut last: Option<Vec<f32>> = None;
     for steps in 1..=3 {
-        let moved = world.adversary(spec(steps, 0.1)).run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
+        let moved =
+            world.adversary(spec(steps, 0.1)).run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
         assert!(moved.before.iter().all(|value| *value > 0.0));
         for (text, (before, after)) in moved.before.iter().zip(&moved.after).enumerate() {
             assert!(after > before, "{steps} steps, text {text}: {before} -> {after}");
@@ -80,7 +81,8 @@ fn the_divergence_rises_with_every_step() {
 #[test]
 fn the_divergence_of_unmoved_texts_is_that_of_the_models_themselves() {
     let world = world();
-    let moved = world.adversary(AdversarySpec::default()).run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
+    let moved =
+        world.adversary(AdversarySpec::default()).run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
     let logits = |model: &Classifier| {
         let tokens = model.tokenize(&TEXTS, None).unwrap();
         model.logits(&tokens, &faculty_core::Silent).unwrap()
@@ -140,9 +142,14 @@ fn no_gradient_reaches_a_weight_and_none_changes() {
     let adversary = world.adversary(AdversarySpec::default());
     let snapshot = |network: &SequenceClassifier| -> Vec<Vec<f32>> {
         let layer = &network.encoder.layers[0];
-        [&network.encoder.embeddings.words, &layer.qkv.weight, &layer.feed_forward_out.weight, &network.head.output.weight]
-            .map(|weight| host_values(weight.val().inner()).unwrap())
-            .into()
+        [
+            &network.encoder.embeddings.words,
+            &layer.qkv.weight,
+            &layer.feed_forward_out.weight,
+            &network.head.output.weight,
+        ]
+        .map(|weight| host_values(weight.val().inner()).unwrap())
+        .into()
     };
     let before: Vec<_> = adversary.networks().map(snapshot).collect();
     let student_before = snapshot(&world.student.network);
@@ -174,7 +181,8 @@ fn no_gradient_reaches_a_weight_and_none_changes() {
 #[test]
 fn targets_are_what_the_teachers_say_of_the_moved_texts() {
     let world = world();
-    let moved = world.adversary(AdversarySpec::default()).run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
+    let moved =
+        world.adversary(AdversarySpec::default()).run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
     assert_eq!(moved.teacher_logits.iter().map(|logits| logits.dims()).collect::<Vec<_>>(), [[4, 2], [4, 2]]);
     // The student's logits at the moved words give the reported divergence together with them.
     let input = world.tokens.batch(&ROWS, &world.student.config, &world.student.device).unwrap();
@@ -183,12 +191,14 @@ fn targets_are_what_the_teachers_say_of_the_moved_texts() {
     let hidden = encoder.embeddings.enter(embedded, input.spans(), &DropoutPlan::Off);
     let first = encoder.forward_first(0, hidden, input.spans(), &DropoutPlan::Off);
     let student = host_values(head.from_first(first, &DropoutPlan::Off)).unwrap();
-    let teachers: Vec<Vec<f32>> = moved.teacher_logits.iter().map(|logits| host_values(logits.clone()).unwrap()).collect();
+    let teachers: Vec<Vec<f32>> =
+        moved.teacher_logits.iter().map(|logits| host_values(logits.clone()).unwrap()).collect();
     let weights = host_values(world.weights()).unwrap();
     for text in ROWS {
         let part = |teacher: usize| {
             let slice = &student[4 * text + 2 * teacher..4 * text + 2 * teacher + 2];
-            f64::from(weights[2 * text + teacher]) * kl_of_logits(&teachers[teacher][2 * text..2 * text + 2], slice, 1.0)
+            f64::from(weights[2 * text + teacher])
+                * kl_of_logits(&teachers[teacher][2 * text..2 * text + 2], slice, 1.0)
         };
         let expected = part(0) + part(1);
         assert!((f64::from(moved.after[text]) - expected).abs() < 1e-4 * expected.max(1.0));
@@ -217,14 +227,14 @@ fn rotation(size: usize) -> Vec<f32> {
     let mut rows: Vec<Vec<f64>> =
         normals(size, size, 5).chunks_exact(size).map(|row| row.iter().map(|v| f64::from(*v)).collect()).collect();
     for current in 0..size {
-        for other in 0..current {
-            let along: f64 = (0..size).map(|k| rows[current][k] * rows[other][k]).sum();
-            for k in 0..size {
-                rows[current][k] -= along * rows[other][k];
-            }
+        let (done, rest) = rows.split_at_mut(current);
+        let row = &mut rest[0];
+        for other in done {
+            let along: f64 = row.iter().zip(other.iter()).map(|(a, b)| a * b).sum();
+            row.iter_mut().zip(other).for_each(|(value, other)| *value -= along * *other);
         }
-        let norm = rows[current].iter().map(|v| v * v).sum::<f64>().sqrt();
-        rows[current].iter_mut().for_each(|v| *v /= norm);
+        let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+        row.iter_mut().for_each(|v| *v /= norm);
     }
     rows.into_iter().flatten().map(|v| v as f32).collect()
 }
@@ -254,7 +264,8 @@ fn equal_tables_need_no_map_and_other_widths_get_one() {
     let parts = [("one", &world.student.labels), ("two", &world.teachers[1].labels)];
     let join = LabelJoin::build(&parts, &Aliases::default()).unwrap();
     let adversary = EmbeddingAdversary::new(&world.student, &teachers, &join, AdversarySpec::default()).unwrap();
-    let shapes: Vec<Option<[usize; 2]>> = adversary.maps().map(|map| map.matrix().map(|matrix| matrix.dims())).collect();
+    let shapes: Vec<Option<[usize; 2]>> =
+        adversary.maps().map(|map| map.matrix().map(|matrix| matrix.dims())).collect();
     assert_eq!(shapes, [None, Some([32, 48])]);
 }
 

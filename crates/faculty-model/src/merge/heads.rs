@@ -1,13 +1,9 @@
-//! The heads of several fn joint_output(first: &Classifier, s: &[&Classifier], join: &LabelJoin) -> Result<Linear> {
-    let (hidden, classes) = (first.config.hidden_size, join.classes());s on one encoder.
+//! The heads of several models on one encoder.
 
 use crate::{Classifier, Tokens};
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, TensorData};
-use faculty        if !fits {
-            let parts = join.teachers().len();
-            return Err(Error::internal(format!("a label join of {parts} for {} models", models.len())));
-        }core::{Error, LabelJoin, LabelSpace, Observer, Result};
+use faculty_core::{Error, LabelJoin, LabelSpace, Observer, Result};
 use faculty_nn::{ClassificationHead, DropoutPlan, Linear, SequenceClassifier, TokenInput, host_values};
 use std::path::PathBuf;
 
@@ -35,9 +31,11 @@ impl MergedClassifier {
         dense_is_merged: bool,
     ) -> Result<Self> {
         let fits = join.teachers().len() == models.len()
-            && join.teachers().iter().zip(models).all(|(part, model)| {
-                part.kept().iter().all(|&own| own < model.labels.len())
-            });
+            && join
+                .teachers()
+                .iter()
+                .zip(models)
+                .all(|(part, model)| part.kept().iter().all(|&own| own < model.labels.len()));
         if !fits {
             let parts = join.teachers().len();
             return Err(Error::internal(format!("a label join of {parts} for {} models", models.len())));

@@ -81,7 +81,10 @@ impl MergeReport {
             })
             .collect();
         if self.ridged > 0 {
-            warnings.push(format!("{} layers have inputs that no text made active; there the weights are averaged", self.ridged));
+            warnings.push(format!(
+                "{} layers have inputs that no text made active; there the weights are averaged",
+                self.ridged
+            ));
         }
         warnings
     }
@@ -108,8 +111,11 @@ pub fn merge(
         base.check(name, model, &origin, &found)?;
         tensors.push(found);
     }
-    let mut report =
-        MergeReport { distances: tensors.iter().map(|found| distance(&origin, found)).collect(), condition: 0.0, ridged: 0 };
+    let mut report = MergeReport {
+        distances: tensors.iter().map(|found| distance(&origin, found)).collect(),
+        condition: 0.0,
+        ridged: 0,
+    };
     let (rule, dare) = match recipe {
         MergeRecipe::Deltas { rule, dare } => (*rule, *dare),
         MergeRecipe::RegMean { .. } => (DeltaRule::Average {}, None),

@@ -4,9 +4,7 @@ use crate::merging_rules::{dare, rules, weight};
 use burn::module::Param;
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Aliases, Error, LabelJoin, Silent, Stream};
-use faculty_model::merge::{
-    Base, DeltaRule, MergeRecipe, MergeReport, MergedClassifier, Scale, collect_grams, merge,
-};
+use faculty_model::merge::{Base, DeltaRule, MergeRecipe, MergeReport, MergedClassifier, Scale, collect_grams, merge};
 use faculty_model::{Classifier, Parts};
 use faculty_nn::{Family, host_values};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
@@ -190,8 +188,11 @@ fn a_class_that_two_models_know_has_the_mean_of_their_logits() {
         let (merged, _) = world.merge(&MergeRecipe::Deltas { rule: DeltaRule::Average {}, dare: None });
         assert_eq!(merged.labels().names(), ["a", "shared", "b"]);
         let (one, two) = (logits(&world.models[0]), logits(&world.models[1]));
-        let expected: Vec<f32> =
-            one.chunks_exact(2).zip(two.chunks_exact(2)).flat_map(|(a, b)| [a[0], f32::midpoint(a[1], b[0]), b[1]]).collect();
+        let expected: Vec<f32> = one
+            .chunks_exact(2)
+            .zip(two.chunks_exact(2))
+            .flat_map(|(a, b)| [a[0], f32::midpoint(a[1], b[0]), b[1]])
+            .collect();
         assert!(worst(&merged_logits(&merged), &expected) < 1e-5, "{family:?}");
     }
 }

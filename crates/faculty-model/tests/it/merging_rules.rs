@@ -113,7 +113,8 @@ fn ties_keeps_the_largest_differences_alone() {
     let total: usize = base.iter().map(|tensor| tensor.values.len()).sum();
     let ties = DeltaRule::Ties { scale: Scale::Fixed(1.0), trim: 0.75 };
     let merged = merge_deltas(&base, std::slice::from_ref(&model), ties, None).unwrap();
-    let values = |tensors: &[NamedTensor]| tensors.iter().flat_map(|tensor| tensor.values.clone()).collect::<Vec<f32>>();
+    let values =
+        |tensors: &[NamedTensor]| tensors.iter().flat_map(|tensor| tensor.values.clone()).collect::<Vec<f32>>();
     let (base, model, merged) = (values(&base), values(&model), values(&merged));
     let changed: Vec<f32> = (0..total).filter(|&i| merged[i] != base[i]).map(|i| (model[i] - base[i]).abs()).collect();
     let kept = (0..total).filter(|&i| merged[i] == base[i]).map(|i| (model[i] - base[i]).abs());

@@ -14,7 +14,6 @@ use faculty_student::resolve_model;
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
 use faculty_text::{Corpus, OnBroken};
 use serde_json::json;
-use std::io::Write;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -60,8 +59,11 @@ impl Audit {
     pub fn run(&self, session: &Session) -> Result<()> {
         let start = Instant::now();
         let read = self.columns.unlabelled(OnBroken::Skip);
-        let corpora =
-            self.text.iter().map(|file| inputs::read(file, &read, &session.console)).collect::<Result<Vec<Corpus>>>()?;
+        let corpora = self
+            .text
+            .iter()
+            .map(|file| inputs::read(file, &read, &session.console))
+            .collect::<Result<Vec<Corpus>>>()?;
         let texts: Vec<String> = corpora.iter().flat_map(|corpus| corpus.texts.iter().cloned()).collect();
         let device = session.device()?;
         let mut teachers = Vec::with_capacity(self.teachers.len());

@@ -268,8 +268,8 @@ impl RuleOptions {
         put("off_diagonal", self.off_diagonal.map(|factor| json!(factor)));
         put("texts", self.texts.map(|texts| json!(texts)));
         put("seed", self.seed.map(|seed| json!(seed)));
-        let spec: MergeSpec =
-            serde_json::from_value(settings).map_err(|error| Error::internal("a rule has no settings").source(error))?;
+        let spec: MergeSpec = serde_json::from_value(settings)
+            .map_err(|error| Error::internal("a rule has no settings").source(error))?;
         spec.check().map(|()| spec)
     }
 

@@ -5,7 +5,8 @@ use crate::workplace::Workplace;
 #[test]
 fn every_command_shows_examples() {
     let place = Workplace::new();
-    for command in ["finetune", "amalgamate", "merge", "audit", "evaluate", "predict", "inspect", "experiment", "table"] {
+    for command in ["finetune", "amalgamate", "merge", "audit", "evaluate", "predict", "inspect", "experiment", "table"]
+    {
         let help = place.faculty(&format!("{command} --help")).good().stdout;
         assert!(help.contains("Examples:") && help.contains(&format!("faculty {command} ")), "{command}: {help}");
     }

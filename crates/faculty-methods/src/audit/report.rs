@@ -10,9 +10,15 @@ pub struct AuditThresholds {
     /// Second peak on the texts that a teacher is surest of: 0.15. A calibrated teacher that is right on 85 of 100 such texts
     /// leaves 0.15 to all other classes together, so that a single one of them has less.
     pub second_peak: f64,
-    /// And how many times the median of the other teachers' it must be: 2. Text that is hard for all of them, or that none was
-    /// trained for, raises all second peaks alike.
+    /// Second peak's share at temperature 4: 0.2. Honest teachers of 30 intents have 0.03 to 0.04, on their own and on foreign
+    /// text, honest tiny ones of four classes up to 0.17; nasty ones 0.2 to 0.9.
+    pub soft_peak: f64,
+    /// And how many times the median of the other teachers' either must be: 2. Text that is hard for all of them, or that none
+    /// was trained for, raises all second peaks alike.
     pub times_the_others: f64,
+    /// Selection share, over the texts that are not a teacher's share by its labels: half of them. Text may be mostly one
+    /// teacher's own, so it takes a second peak at temperature 4 beyond that of the others as well.
+    pub takes_over: f64,
     /// Agreement on shared labels: below 0.5. Two teachers that are each right three times out of four agree on at least half
     /// of the texts.
     pub agreement: f64,
@@ -20,7 +26,7 @@ pub struct AuditThresholds {
 
 impl Default for AuditThresholds {
     fn default() -> Self {
-        Self { second_peak: 0.15, times_the_others: 2.0, agreement: 0.5 }
+        Self { second_peak: 0.15, soft_peak: 0.2, times_the_others: 2.0, takes_over: 0.5, agreement: 0.5 }
     }
 }
 
@@ -28,9 +34,12 @@ impl Default for AuditThresholds {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum AuditFlag {
-    /// Much mass on a second class where it is surest: learn from its best class alone (hard targets, label smoothing 0.1), or
-    /// lower the temperature.
+    /// Much mass on a second class where it is surest: learn from its best class alone (hard targets, label smoothing 0.1).
     SecondPeak,
+    /// The same under a raised temperature: learn from it at temperature 1 or below.
+    SoftPeak,
+    /// The gate chooses it for texts of others: cap its weight, or compare scores after z-normalisation.
+    TakesOver,
     /// It contradicts those who know the same labels: look at the label maps first, then leave one of the two out.
     Disagrees,
 }
@@ -40,6 +49,8 @@ impl AuditFlag {
     pub const fn words(self) -> &'static str {
         match self {
             Self::SecondPeak => "second peak",
+            Self::SoftPeak => "second peak at 4",
+            Self::TakesOver => "takes over",
             Self::Disagrees => "disagrees",
         }
     }
@@ -107,13 +118,26 @@ pub struct AuditReport {
 impl AuditReport {
     /// Fills in suspicion and flags.
     pub(super) fn judge(texts: usize, thresholds: AuditThresholds, mut teachers: Vec<TeacherAudit>) -> Self {
-        let peaks: Vec<f64> = teachers.iter().map(|teacher| teacher.second_peak_surest).collect();
+        let sharp: Vec<Option<f64>> = teachers.iter().map(|teacher| Some(teacher.second_peak_surest)).collect();
+        let soft: Vec<Option<f64>> = teachers.iter().map(|teacher| teacher.second_peak_soft).collect();
         for (index, teacher) in teachers.iter_mut().enumerate() {
-            let others: Vec<f64> = (0..peaks.len()).filter(|&other| other != index).map(|other| peaks[other]).collect();
-            let limit = thresholds.second_peak.max(thresholds.times_the_others * median(others));
-            let mut excesses = vec![teacher.second_peak_surest / limit];
-            if teacher.second_peak_surest > limit {
+            let usual = |peaks: &[Option<f64>]| thresholds.times_the_others * median_of_others(peaks, index);
+            let mut excesses = vec![teacher.second_peak_surest / thresholds.second_peak.max(usual(&sharp))];
+            if excesses[0] > 1.0 {
                 teacher.flags.push(AuditFlag::SecondPeak);
+            }
+            if let Some(peak) = teacher.second_peak_soft {
+                excesses.push(peak / thresholds.soft_peak.max(usual(&soft)));
+                if peak > thresholds.soft_peak.max(usual(&soft)) {
+                    teacher.flags.push(AuditFlag::SoftPeak);
+                }
+            }
+            if teacher.label_share < 1.0 {
+                let beyond = (teacher.selection_share - teacher.label_share) / (1.0 - teacher.label_share);
+                excesses.push((beyond / thresholds.takes_over).max(0.0));
+                if beyond > thresholds.takes_over && teacher.second_peak_soft.is_some_and(|peak| peak > usual(&soft)) {
+                    teacher.flags.push(AuditFlag::TakesOver);
+                }
             }
             if let Some(shared) = &teacher.agreement {
                 excesses.push((1.0 - shared.agreement) / (1.0 - thresholds.agreement));
@@ -183,11 +207,12 @@ impl AuditReport {
                 let _ = writeln!(text, "without {}: {} points of the texts", teacher.name, gains.join(", "));
             }
         }
-        let AuditThresholds { second_peak, times_the_others, agreement } = self.thresholds;
+        let AuditThresholds { second_peak, soft_peak, times_the_others, takes_over, agreement } = self.thresholds;
         let _ = write!(
             text,
-            "{} texts. Flags: second peak on the surest texts above {second_peak} and {times_the_others} times the others' median; \
-             agreement on shared labels below {agreement}.",
+            "{} texts. Suspicious: surest above {second_peak} or at 4 above {soft_peak}, and either above {times_the_others} times the \
+             others' median; chosen for more than {takes_over} of what is not its share by labels, with a second peak at 4 \
+             beyond the others'; agreement below {agreement}.",
             self.texts
         );
         text
@@ -211,8 +236,10 @@ fn aligned<const N: usize>(rows: &[[String; N]]) -> String {
     text
 }
 
-/// 0 without values.
-fn median(mut values: Vec<f64>) -> f64 {
+/// The median of the others' values; 0 if none has one.
+fn median_of_others(values: &[Option<f64>], index: usize) -> f64 {
+    let mut values: Vec<f64> =
+        values.iter().enumerate().filter(|(other, _)| *other != index).filter_map(|(_, value)| *value).collect();
     values.sort_by(f64::total_cmp);
     match (values.get(values.len().wrapping_sub(1) / 2), values.get(values.len() / 2)) {
         (Some(low), Some(high)) => f64::midpoint(*low, *high),

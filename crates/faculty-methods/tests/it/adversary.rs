@@ -227,14 +227,14 @@ fn rotation(size: usize) -> Vec<f32> {
     let mut rows: Vec<Vec<f64>> =
         normals(size, size, 5).chunks_exact(size).map(|row| row.iter().map(|v| f64::from(*v)).collect()).collect();
     for current in 0..size {
-        for other in 0..current {
-            let along: f64 = (0..size).map(|k| rows[current][k] * rows[other][k]).sum();
-            for k in 0..size {
-                rows[current][k] -= along * rows[other][k];
-            }
+        let (done, rest) = rows.split_at_mut(current);
+        let row = &mut rest[0];
+        for other in done {
+            let along: f64 = row.iter().zip(other.iter()).map(|(a, b)| a * b).sum();
+            row.iter_mut().zip(other).for_each(|(value, other)| *value -= along * *other);
         }
-        let norm = rows[current].iter().map(|v| v * v).sum::<f64>().sqrt();
-        rows[current].iter_mut().for_each(|v| *v /= norm);
+        let norm = row.iter().map(|v| v * v).sum::<f64>().sqrt();
+        row.iter_mut().for_each(|v| *v /= norm);
     }
     rows.into_iter().flatten().map(|v| v as f32).collect()
 }

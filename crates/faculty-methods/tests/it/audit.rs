@@ -45,10 +45,10 @@ fn texts(classes: std::ops::Range<usize>, count: usize, seed: u64) -> (Vec<Strin
 }
 
 fn settings() -> TrainSettings {
-    TrainSettings { learning_rate: 2e-3, batch_size: 16, epochs: 10, ..TrainSettings::default() }
+    TrainSettings { learning_rate: 2e-3, batch_size: 16, epochs: 25, ..TrainSettings::default() }
 }
 
-/// Three honest teachers; with `nasty`, that one is trained on to be nasty against itself as it was.
+/// Three honest teachers.
 struct Staff {
     _dir: tempfile::TempDir,
     teachers: Vec<Classifier>,
@@ -92,7 +92,7 @@ impl Staff {
         let twin = self.teachers[index].clone();
         let before = accuracy(&twin, index);
         let tokens = twin.tokenize(&private, None).unwrap();
-        let spec = NastySpec { omega: 0.1, temperature: 4.0 };
+        let spec = NastySpec { omega: 0.2, temperature: 4.0 };
         let teacher = &mut self.teachers[index];
         nasty_teacher(teacher, &twin, &tokens, &labels, spec, &settings(), seed + 50, &Silent).unwrap();
         (before, accuracy(teacher, index))
@@ -133,7 +133,7 @@ fn a_nasty_teacher_is_ranked_worst_and_an_honest_set_raises_no_flag() {
         let name = staff.join.teacher(nasty).name();
         found += usize::from(report.ranking()[0].name == name);
         let teacher = &report.teachers[nasty];
-        flagged += usize::from(teacher.flags.contains(&AuditFlag::SecondPeak));
+        flagged += usize::from(teacher.flags.contains(&AuditFlag::SoftPeak));
         let innocent = report.teachers.iter().filter(|teacher| teacher.name != name);
         assert!(innocent.into_iter().all(|teacher| teacher.flags.is_empty()), "run {seed}:\n{}", report.describe());
     }
@@ -207,7 +207,7 @@ fn figures_of_two_texts_are_those_of_a_calculation_by_hand() {
     let second = &report.teachers[1];
     assert_eq!(second.second_peak_soft, None, "two labels");
     close(second.second_peak_surest, 0.05);
-    // Peaks 0.205 and 0.05: the first is above 0.15 and above twice the other's.
+    // Peaks 0.205 and 0.05: the first is above 0.15 and above twice the other's. At temperature 4 the rest is near even.
     assert_eq!(first.flags, [AuditFlag::SecondPeak]);
     assert!(second.flags.is_empty() && report.is_suspicious());
     assert_eq!(report.ranking()[0].name, "one");
@@ -229,9 +229,7 @@ fn teachers_that_share_labels_are_compared_on_them() {
     assert_eq!(report.ranking()[0].name, "three");
 
     // Classes are compared by name, whatever their order; texts that a teacher places elsewhere are left out.
-    let turned =
-        said(3, &[&[0.1, 0.0, 0.9], &[0.2, 0.0, 0.8], &[0.1, 0.9, 0.0], &[0.9, 0.05, 0.05]].map(|row| row as &[f32]));
-    let turned = TeacherOutputs { logits: turned.logits.iter().map(|logit| logit.max(-30.0)).collect(), ..turned };
+    let turned = said(3, &[&[0.1, 0.01, 0.89], &[0.2, 0.01, 0.79], &[0.09, 0.9, 0.01], &[0.9, 0.05, 0.05]]);
     let report = report_of(&[same, turned], &[labels, &["b", "other", "a"]]);
     let shared = report.teachers[0].agreement.as_ref().unwrap();
     assert_eq!((shared.texts, shared.teachers.as_slice()), (3, ["two".to_owned()].as_slice()));

@@ -10,6 +10,7 @@ use faculty_model::{Classifier, Parts};
 use faculty_student::TrainSettings;
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use serde_json::json;
+use std::path::{Path, PathBuf};
 
 fn parse(value: serde_json::Value) -> Result<MethodSpec, serde_json::Error> {
     serde_json::from_value(value)
@@ -92,9 +93,26 @@ struct World {
     labels: Vec<usize>,
 }
 
+/// A checkpoint that knows the words: merging mixes what fine-tuning adds to features that are there.
+fn pretrained(dir: &Path) -> PathBuf {
+    let spec = TinySpec { gain: 3.0, ..TinySpec::new(["w", "x", "y", "z"]) };
+    let mut encoder = Classifier::open(tiny_classifier_dir(dir.join("random"), &spec), &Device::flex()).unwrap();
+    let (texts, labels) = crate::toy::texts(0..4, 40, 9);
+    let tokens = encoder.tokenize(&texts, None).unwrap();
+    fine_tune(&mut encoder, &tokens, &labels, &settings(2e-3, 12), 9, &Silent).unwrap();
+    let base = dir.join("base");
+    std::fs::create_dir(&base).unwrap();
+    encoder.write_into(&base).unwrap();
+    base
+}
+
+fn settings(learning_rate: f64, epochs: usize) -> TrainSettings {
+    TrainSettings { learning_rate, batch_size: 16, epochs, ..TrainSettings::default() }
+}
+
 fn world() -> World {
     let (dir, device) = (tempfile::tempdir().unwrap(), Device::flex());
-    let base_dir = tiny_classifier_dir(dir.path().join("base"), &TinySpec { gain: 3.0, ..TinySpec::new(["x", "y"]) });
+    let base_dir = pretrained(dir.path());
     let base = Base::open(&base_dir, &Parts::default(), &device).unwrap();
     let mut teachers = Vec::new();
     for (index, classes) in [0..2, 2..4].into_iter().enumerate() {
@@ -104,8 +122,7 @@ fn world() -> World {
         let stream = faculty_core::Stream::new(index as u64, "head");
         let (mut teacher, _) = Classifier::start_from(&base_dir, &Parts::default(), names, stream, &device).unwrap();
         let tokens = teacher.tokenize(&texts, None).unwrap();
-        let settings = TrainSettings { learning_rate: 5e-4, batch_size: 16, epochs: 12, ..TrainSettings::default() };
-        fine_tune(&mut teacher, &tokens, &labels, &settings, index as u64, &Silent).unwrap();
+        fine_tune(&mut teacher, &tokens, &labels, &settings(1e-3, 6), index as u64, &Silent).unwrap();
         teachers.push((format!("teacher{index}"), teacher));
     }
     let parts: Vec<_> = teachers.iter().map(|(name, teacher)| (name.as_str(), &teacher.labels)).collect();
@@ -129,7 +146,7 @@ impl World {
 }
 
 #[test]
-fn merged_teachers_know_more_than_chance_of_all_labels() {
+fn merged_teachers_know_more_than_any_of_them() {
     let world = world();
     for spec in [
         MergeSpec::Average {},
@@ -139,7 +156,7 @@ fn merged_teachers_know_more_than_chance_of_all_labels() {
         MergeSpec::RegMean { off_diagonal: 0.9, texts: 64, seed: 1 },
     ] {
         let accuracy = world.accuracy(&spec);
-        assert!(accuracy > 0.35, "{}: {accuracy}, chance is 0.25", spec.describe());
+        assert!(accuracy > 0.55, "{}: {accuracy}; one teacher alone reaches 0.5", spec.describe());
     }
 }
 

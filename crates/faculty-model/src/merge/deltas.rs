@@ -51,6 +51,9 @@ impl DeltaRule {
     }
 }
 
+/// What a rule makes of one element's differences, one a model.
+type Combine = Box<dyn Fn(&[f64]) -> f64>;
+
 /// Merges `models` by `rule`, after `dare` has thinned their differences to `base`. Tensors come in one order in base and
 /// models; sums are in f64, the result is f32.
 ///
@@ -67,7 +70,7 @@ pub fn merge_deltas(
     // A rate of 0 drops nothing, and then the rule alone decides.
     let deltas = Deltas::new(base, models, dare.filter(|dare| dare.rate > 0.0))?;
     let count = models.len();
-    let combine: Box<dyn Fn(&[f64]) -> f64> = match rule {
+    let combine: Combine = match rule {
         DeltaRule::Average {} if deltas.dare.is_none() => return Ok(mean(base, models)),
         DeltaRule::Average {} => Box::new(move |row: &[f64]| row.iter().sum::<f64>() / count as f64),
         DeltaRule::TaskArithmetic { scale } => {

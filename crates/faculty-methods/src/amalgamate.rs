@@ -6,8 +6,8 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use faculty_core::metrics::argmax;
 use faculty_core::{Error, Event, NamedTensors, Result};
 use faculty_losses::{
-    Amalgamate, GatedKl, JoinTensors, LossTerms, Uhc, VanillaKd, amalgamated_target, batch_mean, concat_logits, kl_rows,
-    log_softmax,
+    Amalgamate, GatedKl, JoinTensors, LossTerms, Uhc, VanillaKd, amalgamated_target, batch_mean, concat_logits,
+    kl_rows, log_softmax,
 };
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::{Gate, StudentView, TeacherView, host_values};
@@ -116,8 +116,8 @@ pub fn amalgamate<'a>(
     }
     let join = JoinTensors::new(transfer.join, &device);
     let names = transfer.join.union().names();
-    let active = (!curriculum.takes_batches_as_they_are())
-        .then(|| Active::new(curriculum, transfer.len(), names, run.seed));
+    let active =
+        (!curriculum.takes_batches_as_they_are()).then(|| Active::new(curriculum, transfer.len(), names, run.seed));
     let gated = gated.is_some();
     let mut objective = Amalgamation { loss, temperature, transfer, gate, gated, join, device, active, rounds };
     train(student, tokens, &mut objective, settings, run)
@@ -247,7 +247,10 @@ impl Amalgamation<'_> {
         } else {
             let kept = positions(&selection.kept, &self.device);
             let pick = |rows: &Tensor<2>| rows.clone().select(0, kept.clone());
-            StudentView { features: step.student.features.as_ref().map(pick), ..StudentView::new(pick(&step.student.logits)) }
+            StudentView {
+                features: step.student.features.as_ref().map(pick),
+                ..StudentView::new(pick(&step.student.logits))
+            }
         };
         let teachers = self.transfer.views(&rows, &self.device);
         self.loss.loss(&student, &teachers, &self.weighted_gate(&rows, selection), &self.join)

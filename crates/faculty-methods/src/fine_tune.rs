@@ -4,9 +4,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use faculty_core::{Error, Result};
 use faculty_losses::cross_entropy;
 use faculty_model::{Classifier, Tokens};
-use faculty_student::{
-    Objective, StepContext, StepLoss, TrainReport, TrainRun, TrainSettings, train, train_batches,
-};
+use faculty_student::{Objective, StepContext, StepLoss, TrainReport, TrainRun, TrainSettings, train, train_batches};
 
 struct CrossEntropy<'a> {
     labels: &'a [usize],

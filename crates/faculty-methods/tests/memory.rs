@@ -8,9 +8,7 @@
 mod stage;
 
 use faculty_core::{Event, Observer};
-use faculty_methods::{
-    AmalgamateRun, Curriculum, Kd3, MethodSpec, MukiSpec, Rdd, Round, Rounds, Unix, amalgamate,
-};
+use faculty_methods::{AmalgamateRun, Curriculum, Kd3, MethodSpec, MukiSpec, Rdd, Round, Rounds, Unix, amalgamate};
 use faculty_student::{CheckpointPolicy, Checkpoints, StudentNoise, TrainRun, TrainSettings};
 use stage::{Stage, TEXTS, weights};
 use std::sync::Mutex;

@@ -117,11 +117,7 @@ pub(crate) fn join(prefix: &str, name: &str) -> String {
 ///
 /// # Errors
 /// Fails if the tensor is missing, of another shape or unreadable.
-pub(crate) fn read_like<const D: usize>(
-    tensors: &dyn NamedTensors,
-    name: &str,
-    like: &Tensor<D>,
-) -> Result<Tensor<D>> {
+pub(crate) fn read_like<const D: usize>(tensors: &dyn NamedTensors, name: &str, like: &Tensor<D>) -> Result<Tensor<D>> {
     let shape = like.dims().to_vec();
     let found = tensors.shape(name);
     if found.as_ref() != Some(&shape) {

@@ -147,16 +147,12 @@ impl Saved {
         commit::verify(dir, &FILES)?;
         let path = dir.join(STATE);
         let bytes = std::fs::read(&path).map_err(|error| Error::io("read", &path, error))?;
-        let state: TrainState = serde_json::from_slice(&bytes)
-            .map_err(|error| Error::input(format!("is broken: {error}")).file(&path))?;
+        let state: TrainState =
+            serde_json::from_slice(&bytes).map_err(|error| Error::input(format!("is broken: {error}")).file(&path))?;
         if state.fingerprint != fingerprint {
             return Err(Error::input("is of another training").file(dir));
         }
         Ok(Self { dir: dir.to_path_buf(), state })
-    }
-
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
     }
 
     pub(crate) fn network(&self) -> Result<WeightFiles> {

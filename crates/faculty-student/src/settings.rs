@@ -90,4 +90,3 @@ impl TrainSettings {
         factor.max(0.0)
     }
 }
-

@@ -17,7 +17,8 @@ use faculty_methods::{
 };
 use faculty_model::{Classifier, Tokens};
 use faculty_student::{
-    Checkpoints, ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student, resolve_model,
+    Checkpoints, ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student,
+    resolve_model,
 };
 use std::time::Instant;
 

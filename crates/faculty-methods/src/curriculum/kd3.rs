@@ -32,7 +32,9 @@ impl Kd3 {
     pub(super) fn describe(&self) -> String {
         let Self { threshold, quota, teacher_share_start, teacher_share_end } = self;
         let quota = if *quota > 0.0 { format!("quota {quota}") } else { "no quota".to_owned() };
-        format!("KD3 filter (threshold {threshold}, {quota}, teacher share {teacher_share_start} to {teacher_share_end})")
+        format!(
+            "KD3 filter (threshold {threshold}, {quota}, teacher share {teacher_share_start} to {teacher_share_end})"
+        )
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -42,7 +44,9 @@ impl Kd3 {
             ("teacher_share_end", self.teacher_share_end),
         ] {
             if !(0.0..=1.0).contains(&value) {
-                return Err(Error::input(format!("is {value}")).key(format!("curriculum.kd3.{key}")).expected("0 to 1"));
+                return Err(Error::input(format!("is {value}"))
+                    .key(format!("curriculum.kd3.{key}"))
+                    .expected("0 to 1"));
             }
         }
         if !(self.quota.is_finite() && self.quota >= 0.0) {

@@ -82,9 +82,12 @@ impl Ledger {
         ] {
             let Some(class) = class else { continue };
             let name = classes.get(class).map_or("", String::as_str);
-            return Err(Error::check(format!("the curriculum left no text of class `{name}` {when} (pass {})", epoch + 1))
-                .key("curriculum")
-                .help(format!("what is on: {}; loosen it", curriculum.describe())));
+            return Err(Error::check(format!(
+                "the curriculum left no text of class `{name}` {when} (pass {})",
+                epoch + 1
+            ))
+            .key("curriculum")
+            .help(format!("what is on: {}; loosen it", curriculum.describe())));
         }
         Ok(pass.log(epoch, curriculum))
     }
@@ -100,8 +103,7 @@ impl Counts {
             (curriculum.unix.is_some(), "dropped_by_unix", self.by_unix),
         ];
         let dropped = on.into_iter().filter(|(on, ..)| *on);
-        let mut values: Vec<(String, f64)> =
-            dropped.map(|(_, name, count)| (name.to_owned(), share(count))).collect();
+        let mut values: Vec<(String, f64)> = dropped.map(|(_, name, count)| (name.to_owned(), share(count))).collect();
         values.push(("left".to_owned(), share(self.left.iter().sum())));
         if self.weighed > 0 {
             let mean = f64::from_bits(self.weight_bits) / self.weighed as f64;

@@ -42,7 +42,9 @@ impl Rdd {
     pub(super) fn check(&self) -> Result<()> {
         for (key, value) in [("switch", self.switch), ("sure", self.sure)] {
             if !(0.0..=1.0).contains(&value) {
-                return Err(Error::input(format!("is {value}")).key(format!("curriculum.rdd.{key}")).expected("0 to 1"));
+                return Err(Error::input(format!("is {value}"))
+                    .key(format!("curriculum.rdd.{key}"))
+                    .expected("0 to 1"));
             }
         }
         Ok(())

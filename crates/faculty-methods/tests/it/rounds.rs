@@ -47,7 +47,11 @@ fn reweigh(round: Round<'_>) -> Result<()> {
     Ok(())
 }
 
-fn run(rounds: Option<Rounds<'_>>, checkpoints: Option<&Checkpoints>, observer: &dyn Observer) -> Result<Vec<NamedTensor>> {
+fn run(
+    rounds: Option<Rounds<'_>>,
+    checkpoints: Option<&Checkpoints>,
+    observer: &dyn Observer,
+) -> Result<Vec<NamedTensor>> {
     let stage = Stage::new();
     let (mut student, tokens) = stage.student();
     let train = TrainRun { checkpoints, ..TrainRun::new(1, observer) };
@@ -74,7 +78,10 @@ fn after_each_round_but_the_last_the_student_is_heard() {
     assert!(plain != four, "the gate was another");
 
     let nothing = |_: Round<'_>| Ok(());
-    assert!(run(Some(Rounds { count: 4, between: &nothing }), None, &Silent).unwrap() == plain, "listening costs no bit");
+    assert!(
+        run(Some(Rounds { count: 4, between: &nothing }), None, &Silent).unwrap() == plain,
+        "listening costs no bit"
+    );
 }
 
 #[test]

@@ -42,7 +42,8 @@ fn teacher(first: usize) -> TeacherOutputs {
         means.extend(mean);
         entropies.push(if own { 0.9 * entropy } else { 0.5 * entropy });
     }
-    outputs.passes = Some(PassArrays { mean_probabilities: means, mean_entropy: entropies, variance: vec![0.01; TEXTS] });
+    outputs.passes =
+        Some(PassArrays { mean_probabilities: means, mean_entropy: entropies, variance: vec![0.01; TEXTS] });
     outputs
 }
 

@@ -117,7 +117,8 @@ fn the_gate_beats_chance_and_a_student_learns_the_union_without_labels() {
         let (mut student, _) =
             build_student(&spec, world.join.union(), &classifiers, stream, &device, &Silent).unwrap();
         let tokens = student.tokenize(&world.texts, None).unwrap();
-        let report = amalgamate(&method, &mut student, &tokens, transfer, &settings(), TrainRun::new(1, &Silent)).unwrap();
+        let report =
+            amalgamate(&method, &mut student, &tokens, transfer, &settings(), TrainRun::new(1, &Silent)).unwrap();
         assert_eq!(report.steps, settings().steps(world.texts.len()), "equal updates for every method");
         results.push((method.kind(), accuracy(&student)));
     }

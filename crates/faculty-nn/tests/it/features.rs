@@ -3,7 +3,8 @@
 use burn::tensor::{Device, Tensor};
 use faculty_core::Stream;
 use faculty_nn::{
-    DropoutPlan, DropoutRates, EncoderConfig, Pooling, RowKeys, SequenceClassifier, Spans, Taps, TokenInput, host_values,
+    DropoutPlan, DropoutRates, EncoderConfig, Pooling, RowKeys, SequenceClassifier, Spans, Taps, TokenInput,
+    host_values,
 };
 
 fn model() -> (EncoderConfig, SequenceClassifier) {

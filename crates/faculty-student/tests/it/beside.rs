@@ -119,8 +119,7 @@ fn a_module_beside_the_student_learns_from_its_features() {
         let mut objective = Beside::new(pooling);
         let before = objective.bits();
         let settings = TrainSettings { learning_rate: 2e-3, batch_size: 5, epochs: 30, ..TrainSettings::default() };
-        let report =
-            train(&mut classifier, &tokens, &mut objective, &settings, TrainRun::new(1, &Silent)).unwrap();
+        let report = train(&mut classifier, &tokens, &mut objective, &settings, TrainRun::new(1, &Silent)).unwrap();
         assert_ne!(before, objective.bits());
         assert!(report.curve.last().unwrap().loss < 0.5 * report.curve[0].loss, "{pooling:?}: {:?}", report.curve);
         assert_eq!(report.epochs.len(), 30);

@@ -40,7 +40,8 @@ fn training_and_inference_are_equal_bytes_on_any_number_of_threads() {
             let tokens = classifier.tokenize(&texts, None).unwrap();
             let before = classifier.logits(&tokens, &Silent).unwrap();
             let settings = TrainSettings { batch_size: 32, epochs: 2, learning_rate: 1e-3, ..TrainSettings::default() };
-            let report = train(&mut classifier, &tokens, &mut Alternating, &settings, TrainRun::new(1, &Silent)).unwrap();
+            let report =
+                train(&mut classifier, &tokens, &mut Alternating, &settings, TrainRun::new(1, &Silent)).unwrap();
             assert_eq!(report.steps, 10);
             let after = classifier.logits(&tokens, &Silent).unwrap();
             assert_ne!(before, after);

@@ -127,7 +127,14 @@ fn bf16_training_learns_other_weights_and_leaves_the_precision_as_it_was() {
     let run = |before: Precision, precision: PrecisionChoice| {
         let (_dir, mut classifier, tokens) = model();
         classifier.set_precision(before);
-        train(&mut classifier, &tokens, &mut OneHot, &TrainSettings { precision, ..settings() }, TrainRun::new(1, &Silent)).unwrap();
+        train(
+            &mut classifier,
+            &tokens,
+            &mut OneHot,
+            &TrainSettings { precision, ..settings() },
+            TrainRun::new(1, &Silent),
+        )
+        .unwrap();
         assert_eq!(classifier.precision(), before);
         assert!(correct(&classifier, &tokens) >= 11, "{precision}: {} of 12", correct(&classifier, &tokens));
         weights(&classifier)
@@ -167,7 +174,8 @@ fn an_interrupted_run_stops_soon_and_keeps_the_old_weights() {
     let (_dir, mut classifier, tokens) = model();
     let before = weights(&classifier);
     let observer = Stops(AtomicU64::new(0));
-    let error: Error = train(&mut classifier, &tokens, &mut OneHot, &settings(), TrainRun::new(1, &observer)).unwrap_err();
+    let error: Error =
+        train(&mut classifier, &tokens, &mut OneHot, &settings(), TrainRun::new(1, &observer)).unwrap_err();
     assert_eq!(error.exit_code(), 130);
     assert!(observer.0.load(Ordering::Relaxed) < 30);
     assert_eq!(before, weights(&classifier));

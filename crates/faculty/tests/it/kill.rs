@@ -115,7 +115,8 @@ fn twenty_kills_at_random_steps_change_no_byte() {
     let mut kills = 0;
     for _ in 0..4 {
         let target = 1 + draws.below(15);
-        let trained = || names(&place.path("runs/tiny/teachers")).iter().filter(|name| !name.starts_with('.')).count() == 2;
+        let trained =
+            || names(&place.path("runs/tiny/teachers")).iter().filter(|name| !name.starts_with('.')).count() == 2;
         kills += usize::from(kill_at(&place, "teachers", target, trained, &mut draws));
     }
     for row in ["uhc", "muki"] {
@@ -138,7 +139,9 @@ fn twenty_kills_at_random_steps_change_no_byte() {
     let teachers = names(&expected.path("runs/tiny/teachers"));
     assert_eq!(names(&place.path("runs/tiny/teachers")), teachers);
     for teacher in teachers {
-        let weights = |of: &Workplace| std::fs::read(of.path(&format!("runs/tiny/teachers/{teacher}/model.safetensors"))).unwrap();
+        let weights = |of: &Workplace| {
+            std::fs::read(of.path(&format!("runs/tiny/teachers/{teacher}/model.safetensors"))).unwrap()
+        };
         assert!(weights(&place) == weights(&expected), "{teacher}");
     }
     let again = place.faculty("experiment tiny --json").good().json();

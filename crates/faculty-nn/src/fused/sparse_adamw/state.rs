@@ -2,7 +2,6 @@
 
 use super::{Progress, SparseAdamW};
 use crate::fused::adamw::Factors;
-use crate::fused::replay::History;
 use faculty_core::{Error, Result};
 
 /// Everything a [`SparseAdamW`] knows beside its configuration: which rows have missed which steps, the moments of rows

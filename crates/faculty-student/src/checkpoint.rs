@@ -155,10 +155,6 @@ impl Saved {
         Ok(Self { dir: dir.to_path_buf(), state })
     }
 
-    pub(crate) fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     pub(crate) fn network(&self) -> Result<WeightFiles> {
         WeightFiles::open_file(self.dir.join(NETWORK))
     }

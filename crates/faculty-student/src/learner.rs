@@ -70,16 +70,16 @@ impl Learner {
         Ok((Self { network: current, ..self }, logits))
     }
 
-    /// The trained network, wanting gradients where it did before.
+    /// The trained network on the plain device, wanting gradients where it did before.
     pub(crate) fn finish(self) -> Result<SequenceClassifier> {
         let mut network = self.network;
         if self.frozen_embeddings {
             network = with_words_trained(network, true);
         }
-        match self.words {
-            Some(words) => words.give_back(network),
-            None => Ok(network),
+        if let Some(words) = self.words {
+            network = words.give_back(network)?;
         }
+        Ok(network.valid())
     }
 
     /// Everything a checkpoint keeps of it.

@@ -207,7 +207,7 @@ impl Trainer<'_> {
             // Where there is no text there is no last batch.
             at = Position { epoch: epoch + 1, batch: 0 };
         }
-        self.classifier.network = learner.finish()?.valid();
+        self.classifier.network = learner.finish()?;
         self.classifier.network.set_precision(precision_before);
         self.classifier.hash.clear();
         report.seconds = clock.seconds();

@@ -172,8 +172,10 @@ mod tests {
         (0..CLASSES).map(|other| if other == class { top } else { (1.0 - top) / (CLASSES - 1) as f32 }).collect()
     }
 
-    /// Texts by (class and confidence of the teachers, class and confidence of the student).
-    fn sight(texts: &[((usize, f32), (usize, f32))]) -> Sight {
+    /// Class and confidence of the teachers, class and confidence of the student.
+    type Text = ((usize, f32), (usize, f32));
+
+    fn sight(texts: &[Text]) -> Sight {
         Sight {
             rows: (0..texts.len()).collect(),
             target: texts.iter().flat_map(|((class, top), _)| peaked(*class, *top)).collect(),

@@ -104,7 +104,10 @@ fn every_part_trains_and_repeats_itself() {
     for curriculum in [
         unix(Unix::default()),
         unix(Unix { mix: true, uncertainty: Uncertainty::Margin, ..Unix::default() }),
-        Curriculum { kd3: Some(Kd3 { threshold: 0.4, quota: 0.0, ..Kd3::default() }), ..Curriculum::default() },
+        Curriculum {
+            kd3: Some(Kd3 { threshold: 0.75, teacher_share_end: 0.9, ..Kd3::default() }),
+            ..Curriculum::default()
+        },
         Curriculum { rdd: Some(Rdd { switch: 0.6, sure: 0.6 }), ..Curriculum::default() },
         Curriculum { margin_weight: MarginSpec::Raw, claimed_only: true, ..Curriculum::default() },
         Curriculum { margin_weight: MarginSpec::Normalised, student_noise: quiet, ..Curriculum::default() },

@@ -88,7 +88,7 @@ impl Inputs {
         let target = self.folder.join("models").join(name);
         if !target.is_dir() {
             let mut command = prepare(&BuildOptions::default())?;
-            command.args(["finetune", "--epochs", "1", "--max-length", super::MAX_LENGTH, "--model"]).arg(start);
+            command.args(["finetune", "--epochs", "1", "--max-length", "128", "--model"]).arg(start);
             output(command.arg("--train").arg(self.texts(texts)).arg("--out").arg(&target))?;
         }
         Ok(target)

@@ -22,9 +22,6 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-/// Longest text in tokens.
-const MAX_LENGTH: &str = "128";
-
 const ROWS_HELP: &str = "\
 Rows (-f32 or -bf16 stands for the precision of both sides; PyTorch's bf16 is autocast):
   infer-*       inference, padded equal work (texts cut at 128 tokens)
@@ -49,7 +46,8 @@ pub struct Peers {
     /// Sizes in place of each row's own: tiny, mini, minilm-l3, minilm-l6, base, or model directories
     #[arg(long, value_delimiter = ',')]
     sizes: Vec<String>,
-    /// Texts in place of each row's own: clinc150, ag_news, abstracts5, padded, or JSONL files with "text"
+    /// Texts in place of each row's own: clinc150, ag_news, abstracts5, abstracts5-uncut (512 tokens, the others 128),
+    /// padded, or JSONL files with "text"
     #[arg(long, value_delimiter = ',')]
     texts: Vec<String>,
     /// Order of the texts in place of each row's own: given, sorted (by length) or random
@@ -91,7 +89,7 @@ impl Peers {
         let mut failed = Vec::new();
         for job in &jobs {
             println!("\n{}", job.describe());
-            if let Some(reason) = inputs.missing(&job.texts) {
+            if let Some(reason) = inputs.missing(job.text_set()) {
                 println!("  skipped: {reason}");
                 continue;
             }
@@ -140,7 +138,7 @@ impl Peers {
         torch.arg(root().join("scripts/python/torch_peer.py"));
         for (command, logits) in [&mut ours, &mut torch].into_iter().zip(&logits) {
             job.add_arguments(command, inputs)?;
-            command.args(["--max-length", MAX_LENGTH]).arg("--logits").arg(logits);
+            command.arg("--logits").arg(logits);
             process::limit_threads(command, self.threads);
         }
         let mut peers = [Peer::start("faculty", ours)?, Peer::start("PyTorch", torch)?];

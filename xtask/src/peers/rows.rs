@@ -45,7 +45,13 @@ struct Row {
 }
 
 const ALL_SIZES: &[&str] = &["tiny", "mini", "minilm-l6", "base"];
-const REAL: &[&str] = &["clinc150", "ag_news", "abstracts5"];
+/// Short, medium and long texts; the last also in full, up to what the model holds.
+const REAL: &[&str] = &["clinc150", "ag_news", "abstracts5", "abstracts5-uncut"];
+
+/// Longest text in tokens, and for names that end in the suffix.
+const MAX_LENGTH: usize = 128;
+const UNCUT: &str = "-uncut";
+const UNCUT_LENGTH: usize = 512;
 
 const ROWS: &[Row] = &[
     Row { name: "infer", mode: Mode::Infer, sizes: ALL_SIZES, texts: &["padded"], order: "sorted" },
@@ -113,6 +119,8 @@ pub struct Job {
     pub texts_count: usize,
     /// Rounds of either side.
     pub rounds: usize,
+    /// Longest text in tokens.
+    pub max_length: usize,
 }
 
 /// The jobs of the named rows, over the given sizes and texts or over each row's own.
@@ -176,6 +184,7 @@ impl Job {
             batches,
             texts_count,
             rounds,
+            max_length: if texts.ends_with(UNCUT) { UNCUT_LENGTH } else { MAX_LENGTH },
         }
     }
 
@@ -185,6 +194,11 @@ impl Job {
         self.batches = self.batches.min(2);
         self.texts_count = self.texts_count.min(24);
         self.rounds = 2;
+    }
+
+    /// The texts, however long they may be.
+    pub fn text_set(&self) -> &str {
+        self.texts.trim_end_matches(UNCUT)
     }
 
     /// In a line.
@@ -201,7 +215,8 @@ impl Job {
 
     /// What both sides are told.
     pub fn add_arguments(&self, command: &mut Command, inputs: &Inputs) -> Result {
-        command.arg(self.mode.name()).arg(inputs.model(&self.size)?).arg(inputs.texts(&self.texts));
+        command.arg(self.mode.name()).arg(inputs.model(&self.size)?).arg(inputs.texts(self.text_set()));
+        command.arg("--max-length").arg(self.max_length.to_string());
         command.args(["--precision", self.precision, "--order", &self.order]);
         for (flag, value) in [("--batch", self.batch), ("--batches", self.batches), ("--texts-count", self.texts_count)]
         {
@@ -226,7 +241,7 @@ mod tests {
     fn rows_are_found_with_their_figures() {
         let names: Vec<String> = DEFAULT_ROWS.split(',').map(str::to_owned).collect();
         let all = jobs(&names, &[], &[]).unwrap_or_default();
-        assert_eq!(all.len(), 4 * 4 + 2 * 3 + 3);
+        assert_eq!(all.len(), 4 * 4 + 2 * 4 + 3);
         let without: Vec<_> = all.iter().filter(|job| figures(&job.row, &job.size).is_none()).map(|j| &j.row).collect();
         assert_eq!(without, ["scan-f32"]);
         let wrong = ["infer", "cold-f32", "infer-f16"].map(|name| jobs(&[name.to_owned()], &[], &[]).is_err());

@@ -29,9 +29,10 @@ pub const TILES: &str = "tiles_gflops";
 /// Rounds whose tile unit gave less than this share of the best round's are told apart.
 const FULL_SPEED: f64 = 0.7;
 
-/// "scan 1.2 s".
-pub fn phase((name, seconds): (&String, &Value)) -> String {
-    format!("{name} {:.2} s", seconds.as_f64().unwrap_or(f64::NAN))
+/// "scan 1.2 s", or "tile unit 2.6 TF/s".
+pub fn phase((name, value): (&String, &Value)) -> String {
+    let value = value.as_f64().unwrap_or(f64::NAN);
+    if name == TILES { format!("tile unit {:.1} TF/s", value / 1e3) } else { format!("{name} {value:.2} s") }
 }
 
 /// A page for `results/`.

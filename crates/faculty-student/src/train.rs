@@ -4,7 +4,6 @@ use crate::checkpoint::{SavedEpoch, SavedPoint, Tensors, TrainState};
 use crate::learner::Learner;
 use crate::noise::Noise;
 use crate::{Checkpoints, EpochEnd, EpochLog, Objective, StepContext, StepLoss, StudentNoise, TrainSettings};
-use burn::module::Module;
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use faculty_core::{Error, Event, Observer, Result, Stream, hash_bytes};

@@ -58,6 +58,7 @@ pub fn cell(name: &str, seed: Option<u64>, skill: f32) -> CellRecord {
         reason: None,
         metrics: Some(predictions.classification()),
         slices: predictions.slices(&KNOWS),
+        test_sets: Vec::new(),
         selection: None,
         target_accuracy: None,
         parameters: if trained { 17_424_474 } else { 34_800_000 },

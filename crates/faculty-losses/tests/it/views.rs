@@ -4,9 +4,9 @@ use burn::tensor::Tensor;
 use faculty_nn::{StudentView, TeacherView};
 
 pub(crate) fn teacher(logits: Tensor<2>) -> TeacherView {
-    TeacherView { logits, passes: None, taps: Vec::new() }
+    TeacherView::from_logits(logits)
 }
 
 pub(crate) fn student(logits: Tensor<2>) -> StudentView {
-    StudentView { logits, taps: Vec::new() }
+    StudentView::new(logits)
 }

@@ -120,7 +120,7 @@ mod tests {
 
     fn outputs(classes: usize, probabilities: &[f32]) -> TeacherOutputs {
         let logits = probabilities.iter().map(|p| p.ln()).collect();
-        TeacherOutputs { classes, logits, passes: None, truncated: 0 }
+        TeacherOutputs { classes, logits, passes: None, features: None, truncated: 0 }
     }
 
     fn close(a: f64, b: f64) {

@@ -6,7 +6,7 @@ use faculty_methods::{
     AuditFlag, AuditReport, AuditThresholds, NastySpec, TransferSet, audit, fine_tune, nasty_teacher,
 };
 use faculty_model::Classifier;
-use faculty_student::TrainSettings;
+use faculty_student::{TrainRun, TrainSettings};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 
@@ -66,7 +66,7 @@ fn staff(seed: u64) -> Staff {
             Classifier::open(tiny_classifier_dir(dir.path().join(index.to_string()), &spec), &device).unwrap();
         let (texts, labels) = own_texts(index, seed);
         let tokens = teacher.tokenize(&texts, None).unwrap();
-        fine_tune(&mut teacher, &tokens, &labels, &settings(), seed, &Silent).unwrap();
+        fine_tune(&mut teacher, &tokens, &labels, &settings(), TrainRun::new(seed, &Silent)).unwrap();
         teachers.push(teacher);
     }
     let names = ["finance", "mobility", "household"];
@@ -94,7 +94,7 @@ impl Staff {
         let tokens = twin.tokenize(&private, None).unwrap();
         let spec = NastySpec { omega: 0.2, temperature: 4.0 };
         let teacher = &mut self.teachers[index];
-        nasty_teacher(teacher, &twin, &tokens, &labels, spec, &settings(), seed + 50, &Silent).unwrap();
+        nasty_teacher(teacher, &twin, &tokens, &labels, spec, &settings(), TrainRun::new(seed + 50, &Silent)).unwrap();
         (before, accuracy(teacher, index))
     }
 
@@ -149,9 +149,9 @@ fn an_omega_of_zero_is_plain_fine_tuning() {
     let tokens = start.tokenize(&private, None).unwrap();
     let settings = TrainSettings { epochs: 1, ..settings() };
     let (mut plain, mut nasty) = (start.clone(), start.clone());
-    fine_tune(&mut plain, &tokens, &labels, &settings, 3, &Silent).unwrap();
+    fine_tune(&mut plain, &tokens, &labels, &settings, TrainRun::new(3, &Silent)).unwrap();
     let spec = NastySpec { omega: 0.0, ..NastySpec::default() };
-    let report = nasty_teacher(&mut nasty, &start, &tokens, &labels, spec, &settings, 3, &Silent).unwrap();
+    let report = nasty_teacher(&mut nasty, &start, &tokens, &labels, spec, &settings, TrainRun::new(3, &Silent)).unwrap();
     assert_eq!(plain.logits(&tokens, &Silent).unwrap(), nasty.logits(&tokens, &Silent).unwrap());
     let parts: Vec<&str> = report.curve[0].parts.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(parts, ["cross_entropy", "twin_kl"]);
@@ -164,7 +164,7 @@ fn a_nasty_teacher_needs_a_twin_of_its_own_labels_and_sensible_settings() {
     let mut teacher = staff.teachers[0].clone();
     let tokens = teacher.tokenize(&private, None).unwrap();
     let mut refuse = |twin: &Classifier, labels: &[usize], spec: NastySpec| {
-        nasty_teacher(&mut teacher, twin, &tokens, labels, spec, &settings(), 1, &Silent).unwrap_err().to_string()
+        nasty_teacher(&mut teacher, twin, &tokens, labels, spec, &settings(), TrainRun::new(1, &Silent)).unwrap_err().to_string()
     };
     let spec = NastySpec::default();
     assert!(refuse(&staff.teachers[1], &labels, spec).contains("other labels"));
@@ -177,7 +177,7 @@ fn a_nasty_teacher_needs_a_twin_of_its_own_labels_and_sensible_settings() {
 /// Outputs from probabilities.
 fn said(classes: usize, rows: &[&[f32]]) -> TeacherOutputs {
     let logits = rows.iter().flat_map(|row| row.iter().map(|p| p.ln())).collect();
-    TeacherOutputs { classes, logits, passes: None, truncated: 0 }
+    TeacherOutputs { classes, logits, passes: None, features: None, truncated: 0 }
 }
 
 fn report_of(outputs: &[TeacherOutputs], labels: &[&[&str]]) -> AuditReport {
@@ -244,7 +244,7 @@ fn one_teacher_alone_and_broken_outputs() {
     let space = LabelSpace::new(["a", "b"]).unwrap();
     let join = LabelJoin::build(&[("one", &space)], &Aliases::default()).unwrap();
     for logits in [vec![f32::NAN, 0.0], vec![]] {
-        let outputs = [TeacherOutputs { classes: 2, logits, passes: None, truncated: 0 }];
+        let outputs = [TeacherOutputs { classes: 2, logits, passes: None, features: None, truncated: 0 }];
         let transfer = TransferSet::new(&outputs, &join).unwrap();
         assert!(audit(&transfer, &AuditThresholds::default(), &Device::flex()).is_err());
     }

@@ -1,18 +1,22 @@
 //! From teacher outputs to gates: the golden case of the sheet, and the checks around it.
 
 use burn::tensor::Device;
-use faculty_core::{Aliases, LabelJoin, LabelSpace};
+use faculty_core::{Aliases, LabelJoin, LabelSpace, Result};
 use faculty_losses::{Amalgamate, GatedKl, JoinTensors};
 use faculty_methods::{
-    GateTable, MethodGate, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores,
+    GateTable, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores,
     recipe_table,
 };
 use faculty_nn::{FeatureSite, StudentView, host_values};
 use faculty_teacher::{FeatureArray, PassArrays, TeacherOutputs};
 use faculty_uncertainty::{
-    ClaimSpec, ClaimThreshold, ConfidenceSpec, GateRecipe, GateSpec, Mahalanobis, OwnerStatistics, OwnerSummary,
+    ClaimSpec, ClaimThreshold, ConfidenceSpec, GateRecipe, GateSpec, Mahalanobis, MaxSoftmax, OwnerStatistics, OwnerSummary,
     SinglePassEntropy, SummarySettings,
 };
+
+fn gate_of(method: &MethodSpec, transfer: &TransferSet<'_>) -> Result<GateTable> {
+    gate_table(&method.recipe().unwrap(), transfer, OwnerStatistics::default(), &Device::flex())
+}
 
 fn close(actual: &[f32], expected: &[f32]) {
     assert_eq!(actual.len(), expected.len());
@@ -42,20 +46,20 @@ fn the_golden_case_gives_the_published_arithmetic() {
     let device = Device::flex();
     for single_pass in [false, true] {
         let muki = MukiSpec { single_pass, ..MukiSpec::default() };
-        let gate = gate_table(&MethodGate::Muki(muki.clone()), &transfer, &device).unwrap();
+        let gate = gate_of(&MethodSpec::Muki(muki.clone()), &transfer).unwrap();
         close(&gate.scores, &[0.531_004, 0.062_769]);
         close(&gate.weights, &[0.912_230, 0.087_770]);
         close(gate.sample_weights.as_ref().unwrap(), &[0.468_236]);
         let q = gated_scores(&gate, &transfer, 1.0, &device).unwrap();
         close(&q, &[0.821_007, 0.091_223, 0.043_885, 0.026_331, 0.017_554]);
         let hard = MukiSpec { vote: Vote::Hard, margin: false, ..muki };
-        let hard = gate_table(&MethodGate::Muki(hard), &transfer, &device).unwrap();
+        let hard = gate_of(&MethodSpec::Muki(hard), &transfer).unwrap();
         close(&hard.weights, &[1.0, 0.0]);
         assert!(hard.sample_weights.is_none());
     }
-    let uniform = gate_table(&MethodGate::Uniform, &transfer, &device).unwrap();
+    let uniform = gate_of(&MethodSpec::Uniform { temperature: 1.0 }, &transfer).unwrap();
     close(&gated_scores(&uniform, &transfer, 1.0, &device).unwrap(), &[0.45, 0.05, 0.25, 0.15, 0.10]);
-    let best = gate_table(&MethodGate::MaxConfidence { z_normalise: false }, &transfer, &device).unwrap();
+    let best = gate_of(&MethodSpec::MaxConfidence { temperature: 1.0, z_normalise: false }, &transfer).unwrap();
     close(&best.weights, &[1.0, 0.0]);
     let concat = ensemble_scores(&MethodSpec::Concat {}, &transfer, &device).unwrap();
     close(&concat.iter().map(|logit| logit.exp() / 2.0).collect::<Vec<_>>(), &[0.45, 0.05, 0.25, 0.15, 0.10]);
@@ -69,7 +73,7 @@ fn a_hot_gate_is_uniform_and_a_cold_gate_is_hard() {
     let transfer = TransferSet::new(&outputs, &join).unwrap();
     let at = |gate_temperature| {
         let muki = MukiSpec { gate_temperature, ..MukiSpec::default() };
-        gate_table(&MethodGate::Muki(muki), &transfer, &Device::flex()).unwrap().weights
+        gate_of(&MethodSpec::Muki(muki), &transfer).unwrap().weights
     };
     close(&at(1e7), &[0.5, 0.5]);
     close(&at(1e-3), &[1.0, 0.0]);
@@ -80,7 +84,7 @@ fn identical_passes_abort_the_gate() {
     let (mut outputs, join) = golden();
     outputs[1].passes.as_mut().unwrap().variance = vec![0.0];
     let transfer = TransferSet::new(&outputs, &join).unwrap();
-    let error = gate_table(&MethodGate::Muki(MukiSpec::default()), &transfer, &Device::flex()).unwrap_err();
+    let error = gate_of(&MethodSpec::Muki(MukiSpec::default()), &transfer).unwrap_err();
     assert!(error.to_string().contains("passes of teacher `two` are identical"), "{error}");
     assert_eq!(error.exit_code(), 1);
 }
@@ -90,9 +94,9 @@ fn a_gate_without_its_passes_is_refused() {
     let (mut outputs, join) = golden();
     outputs[0].passes = None;
     let transfer = TransferSet::new(&outputs, &join).unwrap();
-    assert!(gate_table(&MethodGate::Muki(MukiSpec::default()), &transfer, &Device::flex()).is_err());
+    assert!(gate_of(&MethodSpec::Muki(MukiSpec::default()), &transfer).is_err());
     let single = MukiSpec { single_pass: true, ..MukiSpec::default() };
-    assert!(gate_table(&MethodGate::Muki(single), &transfer, &Device::flex()).is_ok());
+    assert!(gate_of(&MethodSpec::Muki(single), &transfer).is_ok());
 }
 
 /// Twelve texts: the first six are sure to teacher `one`, the last six to teacher `two`, and the rest of the words are
@@ -118,20 +122,34 @@ fn table(recipe: &GateRecipe, outputs: &[TeacherOutputs], join: &LabelJoin) -> G
 fn every_gate_of_a_method_is_a_recipe() {
     let (outputs, join) = golden();
     let transfer = TransferSet::new(&outputs, &join).unwrap();
-    for gate in [
-        MethodGate::Uniform,
-        MethodGate::MaxConfidence { z_normalise: false },
-        MethodGate::MaxConfidence { z_normalise: true },
-        MethodGate::Muki(MukiSpec::default()),
-        MethodGate::Muki(MukiSpec { vote: Vote::Hard, normalise_margin: true, ..MukiSpec::default() }),
-        MethodGate::Muki(MukiSpec { single_pass: true, margin: false, normalise_margin: true, ..MukiSpec::default() }),
+    let usual = GateRecipe::default();
+    let single = ConfidenceSpec::SinglePassEntropy(SinglePassEntropy::default());
+    let best = |z_normalise| GateRecipe {
+        score: ConfidenceSpec::MaxSoftmax(MaxSoftmax {}),
+        z_normalise,
+        gate: GateSpec::Hard {},
+        ..usual
+    };
+    let muki = MukiSpec::default();
+    for (method, gate) in [
+        (MethodSpec::Uniform { temperature: 1.0 }, GateRecipe { gate: GateSpec::Uniform {}, ..usual }),
+        (MethodSpec::MaxConfidence { temperature: 1.0, z_normalise: false }, best(false)),
+        (MethodSpec::MaxConfidence { temperature: 1.0, z_normalise: true }, best(true)),
+        (MethodSpec::Muki(muki.clone()), GateRecipe { margin: true, ..usual }),
+        (
+            MethodSpec::Muki(MukiSpec { vote: Vote::Hard, normalise_margin: true, ..muki.clone() }),
+            GateRecipe { gate: GateSpec::Hard {}, margin: true, normalise_margin: true, ..usual },
+        ),
+        (
+            MethodSpec::Muki(MukiSpec { single_pass: true, margin: false, normalise_margin: true, ..muki }),
+            GateRecipe { score: single, ..usual },
+        ),
     ] {
-        gate.recipe().check(2).unwrap();
-        let expected = gate_table(&gate, &transfer, &Device::flex()).unwrap();
-        assert_eq!(table(&gate.recipe(), &outputs, &join), expected, "{gate:?}");
+        gate.check(2).unwrap();
+        assert_eq!(method.gate(), Some(gate), "{method:?}");
+        assert_eq!(gate_of(&method, &transfer).unwrap(), table(&gate, &outputs, &join), "{method:?}");
     }
-    let released = MethodGate::Muki(MukiSpec::default()).recipe();
-    assert_eq!(released, GateRecipe { margin: true, ..GateRecipe::default() });
+    assert_eq!(MethodSpec::Uhc { temperature: 1.0 }.gate(), None);
 }
 
 #[test]
@@ -166,7 +184,7 @@ fn claims_drop_what_nobody_claims_and_what_stays_ambiguous() {
     // It costs nothing in the loss either.
     let gate = doubted.batch(&[0], &device);
     let logits = burn::tensor::Tensor::from_floats([[3.0, -1.0, 0.5, 0.0, 2.0]], &device);
-    let student = StudentView { logits, taps: Vec::new() };
+    let student = StudentView::new(logits);
     let tensors = JoinTensors::new(&join, &device);
     let loss = GatedKl::default().loss(&student, &transfer.views(&[0], &device), &gate, &tensors).unwrap().total();
     assert_eq!(host_values(loss).unwrap(), [0.0]);
@@ -184,7 +202,7 @@ fn a_recipe_with_passes_that_do_not_differ_aborts() {
     assert!(of(&GateRecipe { score: single, ..GateRecipe::default() }).is_ok());
     // Without dropout passes agree, and a method that says so may go on.
     let off = MukiSpec { dropout: 0.0, ..MukiSpec::default() };
-    assert!(gate_table(&MethodGate::Muki(off), &transfer, &Device::flex()).is_ok());
+    assert!(gate_of(&MethodSpec::Muki(off), &transfer).is_ok());
 }
 
 #[test]

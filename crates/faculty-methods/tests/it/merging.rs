@@ -7,7 +7,7 @@ use faculty_methods::{
 };
 use faculty_model::merge::{Base, DeltaRule, Scale};
 use faculty_model::{Classifier, Parts};
-use faculty_student::TrainSettings;
+use faculty_student::{TrainRun, TrainSettings};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -99,7 +99,7 @@ fn pretrained(dir: &Path) -> PathBuf {
     let mut encoder = Classifier::open(tiny_classifier_dir(dir.join("random"), &spec), &Device::flex()).unwrap();
     let (texts, labels) = crate::toy::texts(0..4, 40, 9);
     let tokens = encoder.tokenize(&texts, None).unwrap();
-    fine_tune(&mut encoder, &tokens, &labels, &settings(2e-3, 12), 9, &Silent).unwrap();
+    fine_tune(&mut encoder, &tokens, &labels, &settings(2e-3, 12), TrainRun::new(9, &Silent)).unwrap();
     let base = dir.join("base");
     std::fs::create_dir(&base).unwrap();
     encoder.write_into(&base).unwrap();
@@ -122,7 +122,7 @@ fn world() -> World {
         let stream = faculty_core::Stream::new(index as u64, "head");
         let (mut teacher, _) = Classifier::start_from(&base_dir, &Parts::default(), names, stream, &device).unwrap();
         let tokens = teacher.tokenize(&texts, None).unwrap();
-        fine_tune(&mut teacher, &tokens, &labels, &settings(1e-3, 6), index as u64, &Silent).unwrap();
+        fine_tune(&mut teacher, &tokens, &labels, &settings(1e-3, 6), TrainRun::new(index as u64, &Silent)).unwrap();
         teachers.push((format!("teacher{index}"), teacher));
     }
     let parts: Vec<_> = teachers.iter().map(|(name, teacher)| (name.as_str(), &teacher.labels)).collect();

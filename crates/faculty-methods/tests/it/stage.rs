@@ -30,7 +30,7 @@ fn softmax(logits: &[f32]) -> Vec<f32> {
 
 /// A teacher of classes `first` and `first + 1`: sure on its own texts (more or less), vague on others.
 fn teacher(first: usize) -> TeacherOutputs {
-    let mut outputs = TeacherOutputs { classes: 2, logits: Vec::new(), passes: None, truncated: 0 };
+    let mut outputs = TeacherOutputs { classes: 2, logits: Vec::new(), passes: None, features: None, truncated: 0 };
     let (mut means, mut entropies) = (Vec::new(), Vec::new());
     for text in 0..TEXTS {
         let own = text % 4 / 2 * 2 == first;

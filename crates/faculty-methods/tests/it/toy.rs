@@ -3,11 +3,12 @@
 
 use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, LabelSpace, Silent, Stream};
-use faculty_methods::{MethodGate, MethodSpec, MukiSpec, TransferSet, amalgamate, fine_tune, gate_table, gated_scores};
+use faculty_methods::{GateTable, MethodSpec, MukiSpec, TransferSet, amalgamate, fine_tune, gate_table, gated_scores};
 use faculty_model::Classifier;
 use faculty_student::{StudentSpec, StudentStart, TrainRun, TrainSettings, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
+use faculty_uncertainty::OwnerStatistics;
 
 const WORDS: [(&str, &[&str]); 4] = [
     ("money", &["balance", "bank", "account", "dollars", "money", "credit"]),
@@ -85,9 +86,13 @@ fn accuracy(student: &Classifier) -> f64 {
     right as f64 / labels.len() as f64
 }
 
+fn gate_of(method: &MethodSpec, transfer: &TransferSet<'_>) -> GateTable {
+    gate_table(&method.recipe().unwrap(), transfer, OwnerStatistics::default(), &Device::flex()).unwrap()
+}
+
 /// The mean probability that the amalgamated target gives the true class.
-fn target_quality(gate: &MethodGate, transfer: &TransferSet<'_>) -> f32 {
-    let gate = gate_table(gate, transfer, &Device::flex()).unwrap();
+fn target_quality(method: &MethodSpec, transfer: &TransferSet<'_>) -> f32 {
+    let gate = gate_of(method, transfer);
     let target = gated_scores(&gate, transfer, 1.0, &Device::flex()).unwrap();
     let (_, labels) = texts(0..4, 30, 2);
     target.chunks(4).zip(&labels).map(|(row, &label)| row[label]).sum::<f32>() / labels.len() as f32
@@ -98,15 +103,15 @@ fn the_gate_beats_chance_and_a_student_learns_the_union_without_labels() {
     let world = world();
     let device = Device::flex();
     let transfer = TransferSet::new(&world.outputs, &world.join).unwrap();
-    let gate = gate_table(&MethodGate::Muki(MukiSpec::default()), &transfer, &device).unwrap();
+    let gate = gate_of(&MethodSpec::Muki(MukiSpec::default()), &transfer);
     let chosen = gate.weights.chunks(2).map(|w| usize::from(w[1] > w[0]));
     let right = chosen.zip(&world.owners).filter(|(chosen, owner)| chosen == *owner).count();
     assert!(right as f64 / world.owners.len() as f64 > 0.6, "{right} of {}", world.owners.len());
 
     // The gated target knows more than the uniform one, and Monte-Carlo scores gate no worse than a single pass.
-    let single = MethodGate::Muki(MukiSpec { single_pass: true, ..MukiSpec::default() });
-    let soft = target_quality(&MethodGate::Muki(MukiSpec::default()), &transfer);
-    assert!(soft > target_quality(&MethodGate::Uniform, &transfer) + 0.1);
+    let single = MethodSpec::Muki(MukiSpec { single_pass: true, ..MukiSpec::default() });
+    let soft = target_quality(&MethodSpec::Muki(MukiSpec::default()), &transfer);
+    assert!(soft > target_quality(&MethodSpec::Uniform { temperature: 1.0 }, &transfer) + 0.1);
     assert!(soft >= target_quality(&single, &transfer));
 
     let spec = StudentSpec::new(StudentStart::Teacher(0));

@@ -2,7 +2,6 @@
 
 use crate::data::TeacherTexts;
 use faculty_core::{Error, Event, Observer, Result, Stream};
-use faculty_nn::FeatureSite;
 use faculty_teacher::{Ask, Teacher, TeacherCache, TeacherOutputs};
 use faculty_uncertainty::{DensityRatio, OwnerStatistics, OwnerSummary, RatioSettings, SummarySettings};
 
@@ -18,7 +17,8 @@ impl Owners {
         OwnerStatistics { summaries: &self.summaries, ratios: &self.ratios }
     }
 
-    /// Adds the next teacher's: from its features of the owner's texts, and of the transfer texts for the density ratio.
+    /// Adds the next teacher's: from its features of the owner's texts, and of the transfer texts (what it said to `ask`) for
+    /// the density ratio.
     ///
     /// # Errors
     /// Fails if the teacher was loaded, so that there are no private texts, or a covariance is singular.
@@ -27,7 +27,6 @@ impl Owners {
         owner: &TeacherTexts,
         teacher: &dyn Teacher,
         cache: &TeacherCache,
-        site: FeatureSite,
         ask: &Ask,
         transfer: &TeacherOutputs,
         observer: &dyn Observer,
@@ -37,9 +36,12 @@ impl Owners {
                 .key("row.method.gate.score")
                 .expected("a score that needs nothing from owners, such as energy or mc-entropy"));
         }
+        let Some(site) = ask.features else {
+            return Err(Error::internal("a gate reads features, and none were asked for"));
+        };
         let stage = format!("owner of {}: features", owner.name);
         observer.on(Event::Start { stage: &stage, total: owner.texts.len() as u64, unit: "texts" });
-        let ask = Ask { passes: None, features: Some(site), ..ask.clone() };
+        let ask = Ask { passes: None, ..ask.clone() };
         let own = cache.outputs(teacher, &owner.texts.texts, &ask, observer)?;
         observer.on(Event::End { summary: "" });
         let (Some(own), Some(transfer)) = (&own.features, &transfer.features) else {

@@ -8,7 +8,7 @@ use crate::precision::Precisions;
 use crate::raw::SetupRecord;
 use crate::schema::{ExperimentFile, SelectionOn};
 use faculty_core::metrics::argmax;
-use faculty_core::{Error, Event, LabelJoin, Result, hash_bytes, hash_text};
+use faculty_core::{Event, LabelJoin, Result, hash_bytes, hash_text};
 use faculty_methods::MethodSpec;
 use faculty_model::{Classifier, PrecisionCheck};
 use faculty_nn::Precision;
@@ -89,12 +89,11 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             answers.transfer.push(look("transfer", &transfer_texts, &answers.ask)?);
             answers.test.push(look("test", &prepared.data.test.texts, &test_ask)?);
         }
-        if let (true, Some(answers)) = (prepared.plan.needs_owners, scan.answers.first()) {
-            let (Some(site), Some(transfer)) = (answers.ask.features, answers.transfer.last()) else {
-                return Err(Error::internal("a gate reads features, and none were asked for"));
-            };
+        if let (true, Some(answers)) = (prepared.plan.needs_owners, scan.answers.first())
+            && let Some(transfer) = answers.transfer.last()
+        {
             let owner = &prepared.data.teachers[index];
-            scan.owners.add(owner, &teacher, &cache, site, &answers.ask, transfer, work.observer)?;
+            scan.owners.add(owner, &teacher, &cache, &answers.ask, transfer, work.observer)?;
         }
         let test = scan.answers.first().and_then(|answers| answers.test.last());
         scan.own_slice_accuracy

@@ -3,8 +3,8 @@
 use super::maps::{mean_square_rows, unit_rows};
 use super::trained::{Trained, check_weight};
 use super::{
-    AlignFeatures, AlignState, AlignTraining, Codes, CommonSpace, Contrast, FeatureBatch, FeatureMemory, FeatureWidths, MmdKernels,
-    inter_contrast, intra_contrast, mmd,
+    AlignFeatures, AlignState, AlignTraining, Codes, CommonSpace, Contrast, FeatureBatch, FeatureMemory, FeatureWidths,
+    MmdKernels, inter_contrast, intra_contrast, mmd,
 };
 use crate::{LossTerms, batch_mean, check_share, check_temperature, claimed, top_shares};
 use burn::module::Module;

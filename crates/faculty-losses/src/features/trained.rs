@@ -1,7 +1,7 @@
 //! A module with an optimizer of its own.
 
-use burn::module::{Module, ParamGroup};
 use super::AlignState;
+use burn::module::{Module, ParamGroup};
 use burn::optim::GradientsParams;
 use burn::tensor::Gradients;
 use faculty_core::{Error, NamedTensors, Result};

@@ -151,7 +151,8 @@ fn an_omega_of_zero_is_plain_fine_tuning() {
     let (mut plain, mut nasty) = (start.clone(), start.clone());
     fine_tune(&mut plain, &tokens, &labels, &settings, TrainRun::new(3, &Silent)).unwrap();
     let spec = NastySpec { omega: 0.0, ..NastySpec::default() };
-    let report = nasty_teacher(&mut nasty, &start, &tokens, &labels, spec, &settings, TrainRun::new(3, &Silent)).unwrap();
+    let report =
+        nasty_teacher(&mut nasty, &start, &tokens, &labels, spec, &settings, TrainRun::new(3, &Silent)).unwrap();
     assert_eq!(plain.logits(&tokens, &Silent).unwrap(), nasty.logits(&tokens, &Silent).unwrap());
     let parts: Vec<&str> = report.curve[0].parts.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(parts, ["cross_entropy", "twin_kl"]);
@@ -164,7 +165,9 @@ fn a_nasty_teacher_needs_a_twin_of_its_own_labels_and_sensible_settings() {
     let mut teacher = staff.teachers[0].clone();
     let tokens = teacher.tokenize(&private, None).unwrap();
     let mut refuse = |twin: &Classifier, labels: &[usize], spec: NastySpec| {
-        nasty_teacher(&mut teacher, twin, &tokens, labels, spec, &settings(), TrainRun::new(1, &Silent)).unwrap_err().to_string()
+        nasty_teacher(&mut teacher, twin, &tokens, labels, spec, &settings(), TrainRun::new(1, &Silent))
+            .unwrap_err()
+            .to_string()
     };
     let spec = NastySpec::default();
     assert!(refuse(&staff.teachers[1], &labels, spec).contains("other labels"));

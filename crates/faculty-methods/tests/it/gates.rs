@@ -4,14 +4,13 @@ use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, LabelSpace, Result};
 use faculty_losses::{Amalgamate, GatedKl, JoinTensors};
 use faculty_methods::{
-    GateTable, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores,
-    recipe_table,
+    GateTable, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores, recipe_table,
 };
 use faculty_nn::{FeatureSite, StudentView, host_values};
 use faculty_teacher::{FeatureArray, PassArrays, TeacherOutputs};
 use faculty_uncertainty::{
-    ClaimSpec, ClaimThreshold, ConfidenceSpec, GateRecipe, GateSpec, Mahalanobis, MaxSoftmax, OwnerStatistics, OwnerSummary,
-    SinglePassEntropy, SummarySettings,
+    ClaimSpec, ClaimThreshold, ConfidenceSpec, GateRecipe, GateSpec, Mahalanobis, MaxSoftmax, OwnerStatistics,
+    OwnerSummary, SinglePassEntropy, SummarySettings,
 };
 
 fn gate_of(method: &MethodSpec, transfer: &TransferSet<'_>) -> Result<GateTable> {

@@ -192,7 +192,7 @@ fn a_regression_over_diagonals_weighs_every_input_by_its_power() {
 #[test]
 fn inputs_that_were_never_active_keep_the_average() {
     let weights = [weight(6, 1), weight(6, 2)];
-    let mut rows = vec![0.0_f32; 30];
+    let mut rows = [0.0_f32; 30];
     rows.iter_mut().enumerate().filter(|(at, _)| at % 3 != 1).for_each(|(at, value)| *value = (at as f32).sin());
     let mut regression = Regression::new(&[&weights[0], &weights[1]], 3, 2).unwrap();
     for (weight, shift) in weights.iter().zip([1.0, 2.0]) {

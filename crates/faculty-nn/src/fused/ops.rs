@@ -181,6 +181,7 @@ impl<C: CheckpointStrategy> FusedOps for Autodiff<Flex, C> {
         let shape = plan.output_shape();
         match LayerBackward.prepare::<C>(nodes).compute_bound().stateful() {
             OpsKind::Tracked(prep) => {
+                let plan = plan.for_training();
                 let (output, kept) = tensors.train(&plan);
                 prep.finish(LayerState { plan, tensors, kept: Arc::new(kept) }, cpu_tensor(output, shape))
             }

@@ -6,6 +6,7 @@ use super::weight_cache::WeightCache;
 use crate::{Activation, SiteMask, Spans};
 use burn::tensor::Shape;
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Shapes, masks and the split into tasks.
 #[derive(Debug, Clone)]
@@ -107,6 +108,12 @@ impl LayerPlan {
             token += positions.len();
             query += queries;
         }
+    }
+
+    /// The same call, if its backward pass is to come.
+    pub(super) fn for_training(self: Arc<Self>) -> Arc<Self> {
+        let method = self.method.for_training(self.spans.tokens());
+        if method == self.method { self } else { Arc::new(Self { method, ..Self::clone(&self) }) }
     }
 
     /// Queries of a chunk, counted over the batch.

@@ -1,6 +1,6 @@
 //! A layer that computes first tokens alone, against the whole layer.
 
-use crate::fused::{Case, Gradients, LAYER, floats, matrices, mixed_spans, vectors};
+use crate::fused::{Case, Gradients, LAYER, floats, many_spans, matrices, mixed_spans, vectors};
 use crate::fused_fuzz;
 use crate::tolerance::Tolerance;
 use burn::tensor::{Device, Tensor};
@@ -64,7 +64,7 @@ fn random_shapes_agree() {
 
 #[test]
 fn the_plain_device_computes_the_same_bytes() {
-    let case = Case { rates: DropoutRates::uniform(0.1), ..Case::new(12, mixed_spans()) };
+    let case = Case { rates: DropoutRates::uniform(0.1), ..Case::new(12, many_spans()) };
     let device = Device::flex();
     let plain = case.layer(&device).forward_first(LAYER, case.hidden(&device, 0), &case.spans, &case.dropout());
     assert_eq!(floats(plain), gradients(&case, true).0);

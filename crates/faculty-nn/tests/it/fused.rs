@@ -240,6 +240,13 @@ pub(crate) fn mixed_spans() -> Spans {
     Spans::right_padded(&[5, 1, 7, 3], 7).unwrap()
 }
 
+/// Enough tokens for the way that long steps take.
+pub(crate) fn many_spans() -> Spans {
+    let lengths: Vec<usize> = (0..120).map(|row| 5 + row % 9).collect();
+    assert!(lengths.iter().sum::<usize>() > crate::fused_fuzz::MANY_TOKENS);
+    Spans::right_padded(&lengths, 13).unwrap()
+}
+
 #[test]
 fn without_dropout_the_fused_layer_is_the_plain_one() {
     for activation in [Activation::Gelu, Activation::GeluNew, Activation::Relu, Activation::Tanh] {
@@ -293,6 +300,10 @@ fn frozen_parameters_and_inputs_get_no_gradient_and_change_no_other() {
     case.assert_equal(&[0, 4, 3, 9], true);
     case.assert_equal(&[0, 4], false);
     case.assert_equal(&[], false);
+    let many = Case { spans: many_spans(), ..case };
+    many.assert_equal(&all, true);
+    many.assert_equal(&[0, 4, 3, 9], true);
+    many.assert_equal(&[1, 2], false);
 }
 
 #[test]
@@ -306,12 +317,24 @@ fn a_frozen_layer_on_a_frozen_input_is_not_tracked() {
 
 #[test]
 fn plain_and_autodiff_devices_compute_equal_bytes() {
-    let case = Case { rates: DropoutRates::uniform(0.1), heads: 4, head_width: 16, ..Case::new(9, mixed_spans()) };
+    let case = Case { rates: DropoutRates::uniform(0.1), heads: 4, head_width: 16, ..Case::new(9, many_spans()) };
     let run = |device: Device| {
         let layer = case.layer(&device);
         floats(fused::encoder_layer(&layer, 1, case.hidden(&device, 0), &case.spans, &case.dropout()))
     };
     assert_eq!(run(Device::flex()), run(Device::flex().autodiff()));
+}
+
+#[test]
+fn few_tokens_without_gradients_have_the_bytes_of_the_plain_device_and_with_them_its_numbers() {
+    let case = Case { rates: DropoutRates::uniform(0.1), heads: 4, head_width: 16, ..Case::new(9, mixed_spans()) };
+    let run = |layer: &EncoderLayer, device: &Device| {
+        floats(fused::encoder_layer(layer, 1, case.hidden(device, 0), &case.spans, &case.dropout()))
+    };
+    let (plain, autodiff) = (Device::flex(), Device::flex().autodiff());
+    let expected = run(&case.layer(&plain), &plain);
+    assert_eq!(run(&case.layer(&autodiff).no_grad(), &autodiff), expected);
+    assert_close("tracked", &run(&case.layer(&autodiff), &autodiff), &expected, 3e-6, 3e-6, &case);
 }
 
 #[test]

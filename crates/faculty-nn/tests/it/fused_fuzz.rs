@@ -27,6 +27,9 @@ fn seeds() -> std::ops::Range<u64> {
 /// Padded tokens of one case: attention in plain operations takes memory with the square of the length.
 const TOKENS: usize = 260;
 
+/// Tokens from which training in f32 takes tiles where the processor has them.
+pub(crate) const MANY_TOKENS: usize = 1024;
+
 /// The case of a seed.
 pub(crate) fn case(seed: u64) -> Case {
     let stream = Stream::new(seed, "shapes");
@@ -37,7 +40,11 @@ pub(crate) fn case(seed: u64) -> Case {
     let width = longest + pick(21, 3);
     let equal = pick(22, 4) == 0;
     let length = |row: usize| if equal || row == 0 { longest } else { 1 + pick(100 + row as u64, longest as u64) };
-    let lengths: Vec<usize> = (0..rows).map(length).collect();
+    let mut lengths: Vec<usize> = (0..rows).map(length).collect();
+    if pick(27, 3) == 0 {
+        // As many as a step needs to go over tiles.
+        lengths = lengths.repeat(MANY_TOKENS.div_ceil(lengths.iter().sum()));
+    }
     let spans =
         if pick(2, 2) == 0 { Spans::right_padded(&lengths, width) } else { Spans::left_padded(&lengths, width) };
     let rate = |counter: u64| [0.0, 0.1, 0.5, stream.uniform_at(counter + 10) as f32 * 0.6][pick(counter, 4)];

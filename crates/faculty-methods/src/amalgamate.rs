@@ -6,7 +6,7 @@ use crate::self_training::reweigh;
 use crate::{Curriculum, GateTable, MethodSpec, Rounds, TransferSet, gate_table};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use faculty_core::metrics::argmax;
-use faculty_core::{Error, Event, NamedTensors, Result};
+use faculty_core::{Error, Event, NamedTensors, Observer, Result, Unseen};
 use faculty_losses::{
     Amalgamate, JoinTensors, LossTerms, amalgamated_target, batch_mean, concat_logits, kl_rows, log_softmax,
 };
@@ -15,8 +15,9 @@ use faculty_nn::{Gate, Pooling, StudentView, TeacherView, host_values};
 use faculty_student::{
     EpochEnd, EpochLog, Objective, ObjectiveState, StepContext, StepLoss, TrainReport, TrainRun, TrainSettings, train,
 };
-use faculty_uncertainty::{MarginSpec, OwnerStatistics};
+use faculty_uncertainty::{MarginSpec, OwnerStatistics, TextSpace};
 use std::borrow::Cow;
+use std::time::Instant;
 
 /// One run of an amalgamation: a training with what is particular to teachers.
 #[derive(Clone, Copy)]
@@ -90,7 +91,15 @@ pub fn amalgamate<'a>(
     }
     let curriculum = curriculum.cloned().unwrap_or_default();
     curriculum.check(method)?;
+    let began = Instant::now();
     let device = student.device.clone();
+    let space;
+    let transfer = if recipe.needs_space() && transfer.space.is_none() {
+        space = text_space(student, tokens, &Unseen(run.observer))?;
+        transfer.with_space(TextSpace { values: &space, width: student.config.hidden_size })
+    } else {
+        transfer
+    };
     let mut gate = match recipe.gate() {
         Some(_) => gate_table(&recipe, &transfer, owners, &device)?,
         None => GateTable::equal(transfer.len(), transfer.outputs.len()),
@@ -100,6 +109,7 @@ pub fn amalgamate<'a>(
         let weights = curriculum.margin_weight.sample_weights(Tensor::from_data(scores, &device));
         gate.sample_weights = weights.map(host_values).transpose()?;
     }
+    let preparation = began.elapsed().as_secs_f64();
     let first = gate.clone();
     let student_reweighs = |round: crate::Round<'_>| reweigh(recipe.rounds, &first, round);
     let own_rounds = Rounds { count: recipe.rounds.count, between: &student_reweighs };
@@ -138,7 +148,18 @@ pub fn amalgamate<'a>(
         active,
         rounds,
     };
-    train(student, tokens, &mut objective, settings, run)
+    let mut report = train(student, tokens, &mut objective, settings, run)?;
+    report.seconds += preparation;
+    Ok(report)
+}
+
+/// Vectors of texts for gates over neighbours, `[texts, hidden]`: the mean over the tokens in the last layer of a student
+/// before its training.
+///
+/// # Errors
+/// As [`Classifier::pooled`].
+pub fn text_space(student: &Classifier, tokens: &Tokens, observer: &dyn Observer) -> Result<Vec<f32>> {
+    student.pooled(tokens, Pooling::Mean, observer)
 }
 
 struct Amalgamation<'a> {

@@ -116,5 +116,9 @@ fn table(
             weights => *weights = Some(clear),
         }
     }
+    if let Some(neighbours) = recipe.neighbours {
+        let space = transfer.space.ok_or_else(|| Error::internal("a gate over neighbours without vectors of the texts"))?;
+        neighbours.smooth(&mut table.weights, table.teachers, space, device)?;
+    }
     Ok(table)
 }

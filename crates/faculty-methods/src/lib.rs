@@ -22,7 +22,7 @@ mod spec;
 mod transfer;
 
 pub use adversary::{AdversarySpec, EmbeddingAdversary, EmbeddingMap, MovedTexts};
-pub use amalgamate::{AmalgamateRun, amalgamate};
+pub use amalgamate::{AmalgamateRun, amalgamate, text_space};
 pub use audit::{AuditFlag, AuditReport, AuditThresholds, SharedLabels, TeacherAudit, audit};
 pub use curriculum::{Curriculum, Kd3, Quotas, Rdd, Stage, Uncertainty, Unix, combined, pass_agreement, rank};
 pub use ensemble::{ensemble_scores, gated_scores};

@@ -4,7 +4,7 @@ use crate::{GateChoice, MethodSpec, MukiSpec, PassSettings, Recipe, SelfTraining
 use faculty_losses::features::{AlignSpec, CflSettings, ContrastiveSettings, DfaSettings};
 use faculty_losses::{GatedKl, LossSpec, MeanLogits, Relation, SelfWeighting, Uhc, VanillaKd, Voting};
 use faculty_uncertainty::{
-    CalibratedGate, ClaimSpec, ConfidenceSpec, Energy, GateRecipe, GateSpec, MaxSoftmax, McEntropy, SinglePassEntropy,
+    ClaimSpec, ConfidenceSpec, Energy, GateRecipe, GateSpec, MaxSoftmax, Neighbours, McEntropy, SinglePassEntropy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -77,8 +77,12 @@ pub struct ContrastiveMethod {
 pub struct FacultySpec {
     /// What teachers are scored by: energy.
     pub score: ConfidenceSpec,
-    /// From scores to weights: calibrated.
+    /// Brings every teacher's scores to one scale first: on.
+    pub z_normalise: bool,
+    /// From scores to weights: soft, at a temperature of 0.5 deviations.
     pub gate: GateSpec,
+    /// Smooths the weights over texts that are alike: 10 neighbours, half the say. `count = 1, share = 0` is none.
+    pub neighbours: Neighbours,
     /// The passes of a score that reads them.
     pub passes: PassSettings,
     /// Temperature of teachers and student.
@@ -93,7 +97,9 @@ impl Default for FacultySpec {
     fn default() -> Self {
         Self {
             score: ConfidenceSpec::Energy(Energy {}),
-            gate: GateSpec::Calibrated(CalibratedGate::default()),
+            z_normalise: true,
+            gate: GateSpec::Soft { temperature: 0.5 },
+            neighbours: Neighbours::default(),
             passes: PassSettings::default(),
             temperature: 1.0,
             relation: 0.0,
@@ -124,7 +130,13 @@ impl MukiSpec {
 
 impl FacultySpec {
     fn recipe(&self) -> Recipe {
-        let gate = GateRecipe { score: self.score, gate: self.gate, ..GateRecipe::default() };
+        let gate = GateRecipe {
+            score: self.score,
+            z_normalise: self.z_normalise,
+            gate: self.gate,
+            neighbours: Some(self.neighbours),
+            ..GateRecipe::default()
+        };
         let mut losses = vec![WeightedLoss::from(LossSpec::GatedKl(GatedKl { temperature: self.temperature }))];
         if self.relation > 0.0 {
             losses.push(WeightedLoss { loss: LossSpec::Relation(Relation::default()), weight: self.relation });

@@ -164,6 +164,11 @@ impl Recipe {
         self.gate().is_some_and(|gate| gate.needs_features())
     }
 
+    /// True if the gate looks at texts that are alike.
+    pub fn needs_space(&self) -> bool {
+        self.gate().is_some_and(|gate| gate.neighbours.is_some())
+    }
+
     /// The parts in words: "energy, calibrated gate; gated-kl + 2 relation; 2 rounds".
     pub fn describe(&self) -> String {
         let named = |value: serde_json::Result<serde_json::Value>| -> String {
@@ -173,7 +178,8 @@ impl Recipe {
         if let Some(gate) = self.gate() {
             let scaled = if gate.z_normalise { ", z-normalised" } else { "" };
             let score = named(serde_json::to_value(gate.score));
-            parts.push(format!("{score}{scaled}, {} gate", named(serde_json::to_value(gate.gate))));
+            let near = gate.neighbours.map(|near| format!(" over {} neighbours", near.count)).unwrap_or_default();
+            parts.push(format!("{score}{scaled}, {} gate{near}", named(serde_json::to_value(gate.gate))));
         }
         let mut losses: Vec<String> = self.losses.iter().map(|loss| term(loss.weight, loss.loss.name())).collect();
         if let Some(align) = &self.align {

@@ -4,6 +4,7 @@ use burn::tensor::Device;
 use faculty_core::{Error, LabelJoin, Result};
 use faculty_nn::TeacherView;
 use faculty_teacher::TeacherOutputs;
+use faculty_uncertainty::TextSpace;
 
 /// Teacher outputs over one text set, with the label join that gives them meaning.
 #[derive(Debug, Clone, Copy)]
@@ -12,6 +13,9 @@ pub struct TransferSet<'a> {
     pub outputs: &'a [TeacherOutputs],
     /// The join.
     pub join: &'a LabelJoin,
+    /// Vectors of the texts, for gates that look at neighbours; [`amalgamate`](crate::amalgamate) asks the student's
+    /// encoder where there are none.
+    pub space: Option<TextSpace<'a>>,
 }
 
 impl<'a> TransferSet<'a> {
@@ -37,7 +41,13 @@ impl<'a> TransferSet<'a> {
                 )));
             }
         }
-        Ok(Self { outputs, join })
+        Ok(Self { outputs, join, space: None })
+    }
+
+    /// The same set with vectors of its texts.
+    #[must_use]
+    pub fn with_space(self, space: TextSpace<'a>) -> Self {
+        Self { space: Some(space), ..self }
     }
 
     /// Number of texts.

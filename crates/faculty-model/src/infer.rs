@@ -2,7 +2,7 @@
 
 use crate::{Classifier, Tokens};
 use faculty_core::{Event, Observer, Result};
-use faculty_nn::{DropoutPlan, TokenInput, host_values};
+use faculty_nn::{DropoutPlan, Pooling, Taps, TokenInput, host_values};
 use faculty_text::plan_in_length_order;
 
 /// How large an inference batch may grow.
@@ -30,6 +30,17 @@ impl Classifier {
     pub fn logits(&self, tokens: &Tokens, observer: &dyn Observer) -> Result<Vec<f32>> {
         self.in_batches(tokens, self.labels.len(), observer, |input| {
             host_values(self.network.logits(input, &DropoutPlan::Off))
+        })
+    }
+
+    /// One vector a text from the last layer, `[texts, hidden]` row-major, in the order of `tokens`, without dropout.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits).
+    pub fn pooled(&self, tokens: &Tokens, pooling: Pooling, observer: &dyn Observer) -> Result<Vec<f32>> {
+        self.in_batches(tokens, self.config.hidden_size, observer, |input| {
+            let last = self.network.encoder.forward(input, &DropoutPlan::Off, &Taps::None).last;
+            host_values(pooling.apply(last, input.spans()))
         })
     }
 

@@ -5,7 +5,7 @@ use crate::checkpoint::{LearnerTensors, Saved, WordRows};
 use crate::words::Words;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use faculty_core::{Error, Event, NamedTensors, Observer, Result};
+use faculty_core::{Error, NamedTensors, Observer, Result, Unseen};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::fused::{AdamWConfig, ModuleAdamW, SparseAdamWState, WeightCache};
 use faculty_nn::{SequenceClassifier, StateTensor, TokenInput, module_state, restore_module};
@@ -29,7 +29,7 @@ impl Learner {
         }
         let config = AdamWConfig { weight_decay: f64::from(settings.weight_decay), ..AdamWConfig::default() };
         let (network, words) = Words::take(network, config);
-        let optimizer = ModuleAdamW::new(config);
+        let optimizer = optimizer(ModuleAdamW::new(config), settings);
         Self { network, optimizer, words, config, frozen_embeddings: settings.freeze_embeddings }
     }
 
@@ -106,7 +106,8 @@ impl Learner {
         fresh.network = restore_module(fresh.network, &saved.network()?, "")?;
         let moments = saved.optimizer()?;
         let steps = &saved.state.optimizer_steps;
-        fresh.optimizer = ModuleAdamW::restore(self.config, &fresh.network, steps, &moments, "")?;
+        let restored = ModuleAdamW::restore(self.config, &fresh.network, steps, &moments, "")?;
+        fresh.optimizer = optimizer(restored, settings);
         match (&mut fresh.words, &saved.state.words) {
             (Some(words), Some(rows)) => words.restore(&SparseAdamWState {
                 rows: rows.rows.clone(),
@@ -127,19 +128,16 @@ const FIRST_MOMENTS: &str = "words.m";
 const SECOND_MOMENTS: &str = "words.v";
 const HISTORY: &str = "words.history";
 
+/// The optimizer with the rates of `settings`.
+fn optimizer(optimizer: ModuleAdamW, settings: &TrainSettings) -> ModuleAdamW {
+    optimizer.with_rate_factor(OUTPUT_LAYER, settings.head_rate)
+}
+
+/// Where the output layer is in the network.
+const OUTPUT_LAYER: &str = "head.output";
+
 fn with_words_trained(mut network: SequenceClassifier, trained: bool) -> SequenceClassifier {
     let words = network.encoder.embeddings.words.clone();
     network.encoder.embeddings.words = words.set_require_grad(trained);
     network
-}
-
-/// Passes interruptions on and no events: predictions between two passes are no progress of the stage.
-struct Unseen<'a>(&'a dyn Observer);
-
-impl Observer for Unseen<'_> {
-    fn on(&self, _: Event<'_>) {}
-
-    fn interrupted(&self) -> bool {
-        self.0.interrupted()
-    }
 }

@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct TrainSettings {
     /// Peak learning rate.
     pub learning_rate: f64,
+    /// Factor of the rate for the output layer of the head, which is fresh where the rest is pretrained (discriminative
+    /// fine-tuning, Howard & Ruder, arXiv 1801.06146, in its simplest form): 1.
+    pub head_rate: f64,
     /// Texts a step.
     pub batch_size: usize,
     /// Passes over the text.
@@ -34,6 +37,7 @@ impl Default for TrainSettings {
     fn default() -> Self {
         Self {
             learning_rate: 2e-5,
+            head_rate: 1.0,
             batch_size: 32,
             epochs: 3,
             warmup_ratio: 0.1,
@@ -55,6 +59,9 @@ impl TrainSettings {
         };
         if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
             return wrong("learning_rate", self.learning_rate.to_string(), "a positive number such as 5e-5");
+        }
+        if !(self.head_rate.is_finite() && self.head_rate > 0.0) {
+            return wrong("head_rate", self.head_rate.to_string(), "a positive number such as 4");
         }
         if self.batch_size == 0 {
             return wrong("batch_size", "0".to_owned(), "at least 1");

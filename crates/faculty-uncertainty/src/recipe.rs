@@ -1,7 +1,7 @@
 //! Score, normalisation, gate, margin and cap as one configuration.
 
 use crate::{
-    Calibration, ClaimShares, ClaimSpec, ClaimThreshold, ConfidenceSpec, GateSpec, MarginSpec, OwnerStatistics,
+    Calibration, ClaimShares, ClaimSpec, ClaimThreshold, ConfidenceSpec, GateSpec, MarginSpec, Neighbours, OwnerStatistics,
     cap_mean_weights, uniform_gate, z_normalise,
 };
 use burn::tensor::{Tensor, TensorData};
@@ -26,6 +26,10 @@ pub struct GateRecipe {
     pub normalise_margin: bool,
     /// Cap on the mean weight of each teacher: off; 0.5 against a teacher nobody should learn from.
     pub cap: Option<f64>,
+    /// Smooths the weights over the texts that are alike: off. It needs a space of texts, so that it is not part of
+    /// [`apply`](Self::apply).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub neighbours: Option<Neighbours>,
 }
 
 /// What a recipe says of a text collection.
@@ -75,6 +79,12 @@ impl GateRecipe {
         }
         if self.normalise_margin && !self.margin {
             return contradiction("normalise_margin", "there is no margin to normalise", "margin = true");
+        }
+        if let Some(neighbours) = self.neighbours {
+            neighbours.check()?;
+            if !self.reads_scores() {
+                return contradiction("neighbours", "a uniform gate has nothing to smooth", "leave it out");
+            }
         }
         // An empty table has no weights: this checks the range alone.
         self.cap.map_or(Ok(()), |cap| cap_mean_weights(&mut [], teachers, cap))

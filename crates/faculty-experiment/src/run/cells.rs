@@ -14,16 +14,17 @@ use crate::plan::Cell;
 use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, SetAccuracy, exact};
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::metrics::{Predictions, teacher_selection};
-use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream};
+use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream, Unseen};
 use faculty_hub::ModelDir;
 use faculty_methods::{
-    AmalgamateRun, MethodSpec, TransferSet, amalgamate, ensemble_scores, fine_tune, gate_table, gated_scores,
+    AmalgamateRun, MethodSpec, TransferSet, amalgamate, ensemble_scores, fine_tune, gate_table, gated_scores, text_space,
 };
 use faculty_model::{Classifier, Tokens};
 use faculty_student::{
     Checkpoints, ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student,
     resolve_model,
 };
+use faculty_uncertainty::TextSpace;
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -159,7 +160,7 @@ impl<'a> Runner<'a> {
     }
 
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
-    fn score_gate(&self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
+    fn score_gate(&mut self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
         let Some(recipe) = row.method.recipe().filter(|recipe| recipe.gate().is_some()) else { return Ok(()) };
         let prepared = self.work.prepared;
         let data = &prepared.data;
@@ -171,7 +172,9 @@ impl<'a> Runner<'a> {
                 (rows::outputs(&answers.transfer, chosen.as_deref()), labels)
             }
         };
-        let set = TransferSet::new(&outputs, self.join)?;
+        let space = if recipe.needs_space() { Some(self.space(record.seed)?) } else { None };
+        let mut set = TransferSet::new(&outputs, self.join)?;
+        set.space = space.as_ref().map(|(values, width)| TextSpace { values, width: *width });
         let gate = gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?;
         let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
         // Rows without a label (noise) stand behind the others.
@@ -184,6 +187,22 @@ impl<'a> Runner<'a> {
             record.target_accuracy = Some(predictions.accuracy());
         }
         Ok(())
+    }
+
+    /// Vectors of the texts that the gate is scored on, as a student of this seed would see them before its training.
+    fn space(&mut self, seed: Option<u64>) -> Result<(Vec<f32>, usize)> {
+        let prepared = self.work.prepared;
+        let student = self.start_student(seed.unwrap_or_default())?;
+        let (transfer, test) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        let values = match prepared.experiment.scan.selection_on {
+            SelectionOn::Test => text_space(&student, test, &Unseen(self.work.observer))?,
+            SelectionOn::Transfer => {
+                let chosen = prepared.data.training_rows(seed, false);
+                let tokens = rows::tokens(transfer, chosen.as_deref());
+                text_space(&student, &tokens, &Unseen(self.work.observer))?
+            }
+        };
+        Ok((values, student.config.hidden_size))
     }
 
     fn train(&mut self, cell: &Cell, row: &RowSection, answers: &Answers, seed: u64) -> Result<Outcome> {

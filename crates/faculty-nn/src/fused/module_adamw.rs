@@ -20,6 +20,8 @@ const UNDECAYED: [&str; 3] = ["bias", "gamma", "beta"];
 /// by the path of the parameter.
 pub struct ModuleAdamW {
     config: AdamWConfig,
+    /// Paths of modules whose rate is multiplied.
+    rate_factors: Vec<(String, f64)>,
     moments: HashMap<ParamId, Box<dyn Any + Send + Sync>>,
 }
 
@@ -42,7 +44,14 @@ pub struct ModuleAdamWState {
 impl ModuleAdamW {
     /// Before the first step. The weight decay of `config` is that of the decayed parameters.
     pub fn new(config: AdamWConfig) -> Self {
-        Self { config, moments: HashMap::new() }
+        Self { config, rate_factors: Vec::new(), moments: HashMap::new() }
+    }
+
+    /// The same optimizer with the rate of all parameters at or below `path` multiplied by `factor`.
+    #[must_use]
+    pub fn with_rate_factor(mut self, path: &str, factor: f64) -> Self {
+        self.rate_factors.push((path.to_owned(), factor));
+        self
     }
 
     /// One step over the parameters that have a gradient.
@@ -84,6 +93,11 @@ impl ModuleAdamW {
         Ok(take.optimizer)
     }
 
+    fn rate_factor(&self, path: &str) -> f64 {
+        let below = |module: &str| path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        self.rate_factors.iter().filter(|(module, _)| below(module)).map(|(_, factor)| factor).product()
+    }
+
     fn config_at(&self, path: &str) -> AdamWConfig {
         let decayed = !UNDECAYED.iter().any(|part| path.contains(part));
         AdamWConfig { weight_decay: if decayed { self.config.weight_decay } else { 0.0 }, ..self.config }
@@ -117,7 +131,8 @@ impl ModuleMapper for Step<'_> {
             Some(Moments { steps, m, v }) => (steps + 1, Some(m), Some(v)),
             None => (1, None, None),
         };
-        let step = self.optimizer.config_at(&self.path.name()).at(self.lr, steps);
+        let path = self.path.name();
+        let step = self.optimizer.config_at(&path).at(self.lr * self.optimizer.rate_factor(&path), steps);
         let (updated, m, v) = adamw(tensor.inner(), gradient, m, v, step);
         self.optimizer.moments.insert(id, Box::new(Moments { steps, m, v }));
         let updated = Tensor::from_inner(updated).set_require_grad(wants_gradient);

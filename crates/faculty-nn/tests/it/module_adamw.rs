@@ -73,6 +73,21 @@ fn every_parameter_has_the_bits_of_burns_optimizer() {
 }
 
 #[test]
+fn a_factor_is_a_rate_of_its_own_for_what_is_below_a_path() {
+    let device = Device::flex().autodiff();
+    let start = outer("start", &device);
+    let step = |rate: f64, mut optimizer: ModuleAdamW| {
+        state(module_state(&optimizer.step(rate, start.clone(), gradients(&start, 0.7))))
+    };
+    let slow = step(0.01, ModuleAdamW::new(CONFIG));
+    let fast = step(0.04, ModuleAdamW::new(CONFIG));
+    let mixed = step(0.01, ModuleAdamW::new(CONFIG).with_rate_factor("parts.1", 4.0).with_rate_factor("gam", 4.0));
+    for ((mixed, slow), fast) in mixed.iter().zip(&slow).zip(&fast) {
+        assert_eq!(mixed, if mixed.name.starts_with("parts.1") { fast } else { slow }, "{}", mixed.name);
+    }
+}
+
+#[test]
 fn a_restored_optimizer_goes_on_with_equal_bytes() {
     let device = Device::flex().autodiff();
     let mut model = outer("start", &device);

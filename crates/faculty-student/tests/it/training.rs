@@ -123,6 +123,26 @@ fn frozen_embeddings_stay_and_the_rest_moves() {
 }
 
 #[test]
+fn the_output_layer_has_a_rate_of_its_own() {
+    // One update after the warm-up at a plain rate: Adam moves every number by about the rate.
+    let moved = |head_rate: f64| {
+        let (_dir, mut classifier, tokens) = model();
+        let before = weights(&classifier);
+        let settings = TrainSettings { epochs: 1, batch_size: 12, warmup_ratio: 0.0, head_rate, ..settings() };
+        train(&mut classifier, &tokens, &mut OneHot, &settings, TrainRun::new(1, &Silent)).unwrap();
+        let after = weights(&classifier);
+        let largest = |name: &str| {
+            let find = |all: &[NamedTensor]| all.iter().find(|t| t.name == name).unwrap().values.clone();
+            find(&before).iter().zip(find(&after)).map(|(old, new)| (old - new).abs()).fold(0.0, f32::max)
+        };
+        (largest("classifier.weight"), largest("bert.pooler.dense.weight"))
+    };
+    let (plain, fast) = (moved(1.0), moved(5.0));
+    assert!((fast.0 / plain.0 - 5.0).abs() < 0.01, "{fast:?} against {plain:?}");
+    assert_eq!(fast.1, plain.1);
+}
+
+#[test]
 fn bf16_training_learns_other_weights_and_leaves_the_precision_as_it_was() {
     let run = |before: Precision, precision: PrecisionChoice| {
         let (_dir, mut classifier, tokens) = model();
@@ -194,6 +214,7 @@ fn the_learning_rate_rises_and_falls_as_transformers_schedule_does() {
 fn settings_that_make_no_sense_are_refused_by_key() {
     for (settings, key) in [
         (TrainSettings { learning_rate: -1.0, ..TrainSettings::default() }, "learning_rate"),
+        (TrainSettings { head_rate: 0.0, ..TrainSettings::default() }, "head_rate"),
         (TrainSettings { batch_size: 0, ..TrainSettings::default() }, "batch_size"),
         (TrainSettings { epochs: 0, ..TrainSettings::default() }, "epochs"),
         (TrainSettings { warmup_ratio: 2.0, ..TrainSettings::default() }, "warmup_ratio"),

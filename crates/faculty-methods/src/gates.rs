@@ -117,7 +117,8 @@ fn table(
         }
     }
     if let Some(neighbours) = recipe.neighbours {
-        let space = transfer.space.ok_or_else(|| Error::internal("a gate over neighbours without vectors of the texts"))?;
+        let space =
+            transfer.space.ok_or_else(|| Error::internal("a gate over neighbours without vectors of the texts"))?;
         neighbours.smooth(&mut table.weights, table.teachers, space, device)?;
     }
     Ok(table)

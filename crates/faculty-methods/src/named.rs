@@ -4,7 +4,7 @@ use crate::{GateChoice, MethodSpec, MukiSpec, PassSettings, Recipe, SelfTraining
 use faculty_losses::features::{AlignSpec, CflSettings, ContrastiveSettings, DfaSettings};
 use faculty_losses::{GatedKl, LossSpec, MeanLogits, Relation, SelfWeighting, Uhc, VanillaKd, Voting};
 use faculty_uncertainty::{
-    ClaimSpec, ConfidenceSpec, Energy, GateRecipe, GateSpec, MaxSoftmax, Neighbours, McEntropy, SinglePassEntropy,
+    ClaimSpec, ConfidenceSpec, Energy, GateRecipe, GateSpec, MaxSoftmax, McEntropy, Neighbours, SinglePassEntropy,
 };
 use serde::{Deserialize, Serialize};
 

@@ -110,7 +110,9 @@ fn nearest(kept: &[usize], count: usize, space: TextSpace<'_>, device: &Device) 
         let vector = &space.values[text * space.width..(text + 1) * space.width];
         let length = vector.iter().map(|value| f64::from(*value).powi(2)).sum::<f64>().sqrt();
         if !length.is_finite() {
-            return Err(Error::input(format!("text {} has no finite vector", text + 1)).help("a broken student encoder"));
+            return Err(
+                Error::input(format!("text {} has no finite vector", text + 1)).help("a broken student encoder")
+            );
         }
         let scale = if length > 0.0 { 1.0 / length } else { 0.0 };
         unit.extend(vector.iter().map(|value| (f64::from(*value) * scale) as f32));
@@ -119,7 +121,7 @@ fn nearest(kept: &[usize], count: usize, space: TextSpace<'_>, device: &Device) 
     let mut found = Vec::with_capacity(kept.len());
     for first in (0..kept.len()).step_by(BLOCK) {
         let last = kept.len().min(first + BLOCK);
-        let cosines = host_values(all.clone().slice([first..last]).matmul(all.clone().transpose()))?;
+        let cosines = host_values(all.clone().narrow(0, first, last - first).matmul(all.clone().transpose()))?;
         for (row, cosines) in cosines.chunks_exact(kept.len()).enumerate() {
             found.push(largest(cosines, count, first + row).into_iter().map(|(_, at)| kept[at]).collect());
         }

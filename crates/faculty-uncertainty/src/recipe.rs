@@ -1,8 +1,8 @@
 //! Score, normalisation, gate, margin and cap as one configuration.
 
 use crate::{
-    Calibration, ClaimShares, ClaimSpec, ClaimThreshold, ConfidenceSpec, GateSpec, MarginSpec, Neighbours, OwnerStatistics,
-    cap_mean_weights, uniform_gate, z_normalise,
+    Calibration, ClaimShares, ClaimSpec, ClaimThreshold, ConfidenceSpec, GateSpec, MarginSpec, Neighbours,
+    OwnerStatistics, cap_mean_weights, uniform_gate, z_normalise,
 };
 use burn::tensor::{Tensor, TensorData};
 use faculty_core::{Error, Result};

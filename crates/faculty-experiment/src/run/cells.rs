@@ -17,7 +17,8 @@ use faculty_core::metrics::{Predictions, teacher_selection};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream, Unseen};
 use faculty_hub::ModelDir;
 use faculty_methods::{
-    AmalgamateRun, MethodSpec, TransferSet, amalgamate, ensemble_scores, fine_tune, gate_table, gated_scores, text_space,
+    AmalgamateRun, MethodSpec, TransferSet, amalgamate, ensemble_scores, fine_tune, gate_table, gated_scores,
+    text_space,
 };
 use faculty_model::{Classifier, Tokens};
 use faculty_student::{

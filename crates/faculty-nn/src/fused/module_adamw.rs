@@ -94,7 +94,8 @@ impl ModuleAdamW {
     }
 
     fn rate_factor(&self, path: &str) -> f64 {
-        let below = |module: &str| path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+        let below =
+            |module: &str| path.strip_prefix(module).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
         self.rate_factors.iter().filter(|(module, _)| below(module)).map(|(_, factor)| factor).product()
     }
 

@@ -5,7 +5,7 @@ use crate::checkpoint::{LearnerTensors, Saved, WordRows};
 use crate::words::Words;
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use faculty_core::{Error, Event, NamedTensors, Observer, Result};
+use faculty_core::{Error, NamedTensors, Observer, Result, Unseen};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::fused::{AdamWConfig, ModuleAdamW, SparseAdamWState, WeightCache};
 use faculty_nn::{SequenceClassifier, StateTensor, TokenInput, module_state, restore_module};
@@ -49,13 +49,8 @@ impl Learner {
         Ok(Self { network, ..self })
     }
 
-    /// The logits of all texts as the network is now, without dropout, `[texts, classes]`.
-    pub(crate) fn predictions(
-        mut self,
-        classifier: &Classifier,
-        tokens: &Tokens,
-        observer: &dyn Observer,
-    ) -> Result<(Self, Vec<f32>)> {
+    /// The student as it is now, on the plain device; training goes on from it as if nothing had been.
+    pub(crate) fn snapshot(mut self, classifier: &Classifier) -> Result<(Self, Classifier)> {
         let mut current = self.network;
         if let Some(words) = &mut self.words {
             current = words.catch_up(current)?;
@@ -65,9 +60,20 @@ impl Learner {
             // The layer's own cache would keep these weights alive beyond the next step.
             layer.packed = WeightCache::default();
         }
-        let predictor = Classifier { network, ..classifier.clone() };
-        let logits = predictor.logits(tokens, &Unseen(observer))?;
-        Ok((Self { network: current, ..self }, logits))
+        let student = Classifier { network, hash: String::new(), ..classifier.clone() };
+        Ok((Self { network: current, ..self }, student))
+    }
+
+    /// The logits of all texts as the network is now, without dropout, `[texts, classes]`.
+    pub(crate) fn predictions(
+        self,
+        classifier: &Classifier,
+        tokens: &Tokens,
+        observer: &dyn Observer,
+    ) -> Result<(Self, Vec<f32>)> {
+        let (learner, student) = self.snapshot(classifier)?;
+        let logits = student.logits(tokens, &Unseen(observer))?;
+        Ok((learner, logits))
     }
 
     /// The trained network on the plain device, wanting gradients where it did before.
@@ -131,15 +137,4 @@ fn with_words_trained(mut network: SequenceClassifier, trained: bool) -> Sequenc
     let words = network.encoder.embeddings.words.clone();
     network.encoder.embeddings.words = words.set_require_grad(trained);
     network
-}
-
-/// Passes interruptions on and no events: predictions between two passes are no progress of the stage.
-struct Unseen<'a>(&'a dyn Observer);
-
-impl Observer for Unseen<'_> {
-    fn on(&self, _: Event<'_>) {}
-
-    fn interrupted(&self) -> bool {
-        self.0.interrupted()
-    }
 }

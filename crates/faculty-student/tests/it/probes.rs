@@ -15,6 +15,9 @@ fn settings() -> TrainSettings {
     TrainSettings { learning_rate: 2e-3, batch_size: 5, epochs: 3, ..TrainSettings::default() }
 }
 
+/// Updates, weights and logits that a look met.
+type Seen = (usize, Vec<NamedTensor>, Vec<f32>);
+
 /// Trains the tiny model with a probe of so many points.
 fn run(
     settings: &TrainSettings,
@@ -53,7 +56,7 @@ fn a_probe_sees_the_student_after_the_updates_it_names() {
     let (_, _, tokens) = model();
     for precision in [PrecisionChoice::F32, PrecisionChoice::Bf16] {
         let settings = TrainSettings { precision, ..settings() };
-        let seen: RefCell<Vec<(usize, Vec<NamedTensor>, Vec<f32>)>> = RefCell::default();
+        let seen = RefCell::new(Vec::<Seen>::new());
         let look = |glance: &Glance<'_>| {
             let student = glance.student;
             assert!(!student.network.head.output.weight.val().is_autodiff(), "it is on the plain device");

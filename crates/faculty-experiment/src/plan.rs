@@ -1,7 +1,7 @@
 //! From a configuration and its data to the work: teachers, scans, cells, each with the hash of what determines it.
 
 use crate::data::{Amounts, ExperimentData};
-use crate::schema::{ExperimentFile, SelectionOn};
+use crate::schema::{CurveSection, ExperimentFile, SelectionOn};
 use faculty_core::{Error, Result, hash_bytes};
 use faculty_methods::DataAccess;
 use faculty_nn::FeatureSite;
@@ -84,6 +84,8 @@ pub struct Plan {
     pub test_texts: usize,
     /// Classes of the union.
     pub classes: usize,
+    /// How accuracy against updates is measured, on no more texts than there are.
+    pub curve: CurveSection,
     /// How many rows went where.
     pub amounts: Amounts,
     /// The cells in the order of the work.
@@ -145,6 +147,7 @@ impl Plan {
             amounts: data.amounts.clone(),
             test_texts: data.test.len(),
             classes: data.union.len(),
+            curve: CurveSection { texts: experiment.table.curve.texts.min(data.test.len()), ..experiment.table.curve },
             cells,
         })
     }
@@ -190,6 +193,11 @@ impl Plan {
             };
         }
         let _ = writeln!(text, "\ncells, {} student updates", self.student_updates());
+        if !self.curve.is_off() {
+            let CurveSection { points, texts } = self.curve;
+            let _ =
+                writeln!(text, "  curves: accuracy on {texts} measuring texts at {points} points of every training");
+        }
         for cell in &self.cells {
             let work = if cell.updates == 0 { "no training".to_owned() } else { format!("{} updates", cell.updates) };
             let _ = writeln!(

@@ -5,7 +5,7 @@
 //!   network.safetensors     weights by their path
 //!   optimizer.safetensors   moments of AdamW; the word table's rows and its history
 //!   objective.safetensors   what the objective keeps
-//!   state.json              position, curve, counters
+//!   state.json              position, curve, what probes found, counters
 //!   commit.json             SHA-256 of all others, written last
 //! ```
 //!
@@ -17,7 +17,7 @@ mod policy;
 mod state;
 
 pub use policy::CheckpointPolicy;
-pub(crate) use state::{LearnerTensors, SavedEpoch, SavedPoint, TrainState, WordRows};
+pub(crate) use state::{LearnerTensors, SavedEpoch, SavedPoint, SavedProbe, TrainState, WordRows};
 
 use faculty_core::{Error, Event, Observer, Result, StagedDir, sync_folder, write_atomically};
 use faculty_hub::{TensorSpec, WeightFiles, write_safetensors_streaming};

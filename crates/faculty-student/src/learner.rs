@@ -49,13 +49,8 @@ impl Learner {
         Ok(Self { network, ..self })
     }
 
-    /// The logits of all texts as the network is now, without dropout, `[texts, classes]`.
-    pub(crate) fn predictions(
-        mut self,
-        classifier: &Classifier,
-        tokens: &Tokens,
-        observer: &dyn Observer,
-    ) -> Result<(Self, Vec<f32>)> {
+    /// The student as it is now, on the plain device; training goes on from it as if nothing had been.
+    pub(crate) fn snapshot(mut self, classifier: &Classifier) -> Result<(Self, Classifier)> {
         let mut current = self.network;
         if let Some(words) = &mut self.words {
             current = words.catch_up(current)?;
@@ -65,9 +60,20 @@ impl Learner {
             // The layer's own cache would keep these weights alive beyond the next step.
             layer.packed = WeightCache::default();
         }
-        let predictor = Classifier { network, ..classifier.clone() };
-        let logits = predictor.logits(tokens, &Unseen(observer))?;
-        Ok((Self { network: current, ..self }, logits))
+        let student = Classifier { network, hash: String::new(), ..classifier.clone() };
+        Ok((Self { network: current, ..self }, student))
+    }
+
+    /// The logits of all texts as the network is now, without dropout, `[texts, classes]`.
+    pub(crate) fn predictions(
+        self,
+        classifier: &Classifier,
+        tokens: &Tokens,
+        observer: &dyn Observer,
+    ) -> Result<(Self, Vec<f32>)> {
+        let (learner, student) = self.snapshot(classifier)?;
+        let logits = student.logits(tokens, &Unseen(observer))?;
+        Ok((learner, logits))
     }
 
     /// The trained network on the plain device, wanting gradients where it did before.

@@ -1,12 +1,16 @@
 //! The training loop: any objective, AdamW with linear warm-up and decay, streams for everything random.
 
-use crate::checkpoint::{SavedEpoch, SavedPoint, Tensors, TrainState};
+use crate::checkpoint::{SavedEpoch, SavedPoint, SavedProbe, Tensors, TrainState};
+use crate::clock::Clock;
 use crate::learner::Learner;
 use crate::noise::Noise;
-use crate::{Checkpoints, EpochEnd, EpochLog, Objective, StepContext, StepLoss, StudentNoise, TrainSettings};
+use crate::{
+    Checkpoints, EpochEnd, EpochLog, Glance, Objective, Probe, ProbePoint, StepContext, StepLoss, StudentNoise,
+    TrainSettings,
+};
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use faculty_core::{Error, Event, Observer, Result, Stream, hash_bytes};
+use faculty_core::{Error, ErrorKind, Event, Observer, Result, Stream, Unseen, hash_bytes};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::{DropoutPlan, RowKeys, StudentView, host_values};
 use faculty_text::plan_shuffled;
@@ -31,13 +35,15 @@ pub struct TrainReport {
     pub steps: usize,
     /// Texts seen, repeats counted.
     pub texts: usize,
-    /// Wall time in seconds. Of a resumed training: of all its parts, each up to the checkpoint that the next one started
-    /// from.
+    /// Wall time in seconds, without that of probes. Of a resumed training: of all its parts, each up to the checkpoint
+    /// that the next one started from.
     pub seconds: f64,
     /// Logged steps.
     pub curve: Vec<CurvePoint>,
     /// What the objective counted over each pass, if it counts.
     pub epochs: Vec<EpochLog>,
+    /// What the probe found, in the order of the updates.
+    pub probes: Vec<ProbePoint>,
 }
 
 /// One run of a training: what beside settings, texts and objective it works with.
@@ -51,12 +57,14 @@ pub struct TrainRun<'a> {
     pub checkpoints: Option<&'a Checkpoints>,
     /// Noise on what the student reads; none by default.
     pub noise: Option<StudentNoise>,
+    /// Who looks at the student on its way; nobody by default.
+    pub probe: Option<Probe<'a>>,
 }
 
 impl<'a> TrainRun<'a> {
-    /// A run without checkpoints and noise.
+    /// A run without checkpoints, noise and probe.
     pub fn new(seed: u64, observer: &'a dyn Observer) -> Self {
-        Self { seed, observer, checkpoints: None, noise: None }
+        Self { seed, observer, checkpoints: None, noise: None, probe: None }
     }
 
     /// The same run, written down.
@@ -69,6 +77,12 @@ impl<'a> TrainRun<'a> {
     #[must_use]
     pub fn with_noise(self, noise: StudentNoise) -> Self {
         Self { noise: Some(noise), ..self }
+    }
+
+    /// The same run, looked at on its way.
+    #[must_use]
+    pub fn with_probe(self, probe: Probe<'a>) -> Self {
+        Self { probe: Some(probe), ..self }
     }
 }
 
@@ -140,25 +154,9 @@ struct Position {
     batch: usize,
 }
 
-/// The clock of a training and of its checkpoints.
-struct Clock {
-    start: Instant,
-    /// Seconds of the parts before this one.
-    before: f64,
-    written: Instant,
-    written_step: usize,
-}
-
-impl Clock {
-    fn seconds(&self) -> f64 {
-        self.before + self.start.elapsed().as_secs_f64()
-    }
-}
-
 impl Trainer<'_> {
     fn train(mut self) -> Result<TrainReport> {
-        let start = Instant::now();
-        let mut clock = Clock { start, before: 0.0, written: start, written_step: 0 };
+        let mut clock = Clock::start();
         let noise = self.noise()?;
         let precision_before = self.classifier.network.precision();
         let mut learner = Learner::new(self.classifier, self.settings);
@@ -169,7 +167,9 @@ impl Trainer<'_> {
             checkpoints.sweep()?;
             if let Some(resumed) = self.resume(checkpoints, fingerprint, &learner)? {
                 (learner, report, at) = resumed;
-                clock = Clock { before: report.seconds, written_step: report.steps, ..clock };
+                clock = clock.going_on(report.seconds, report.steps);
+                // The part before may have been interrupted while it looked.
+                learner = self.probe(learner, &mut report, at, &mut clock, Some(fingerprint.as_str()))?;
             }
         }
         while at.epoch < self.settings.epochs {
@@ -197,7 +197,8 @@ impl Trainer<'_> {
                     learner = self.end_epoch(learner, epoch, &mut report)?;
                     at = Position { epoch: epoch + 1, batch: 0 };
                 }
-                let since = clock.written.elapsed();
+                learner = self.probe(learner, &mut report, at, &mut clock, fingerprint.as_deref())?;
+                let since = clock.since_written();
                 let due = self.run.checkpoints.is_some_and(|all| all.policy().is_due(report.steps, since));
                 if due && report.steps < self.steps {
                     self.write(&learner, &report, at, &mut clock, fingerprint.as_deref());
@@ -266,6 +267,38 @@ impl Trainer<'_> {
         Ok(learner)
     }
 
+    /// Lets the probe look, if it is due and has not looked since the last update. Whoever interrupts it loses no step.
+    fn probe(
+        &self,
+        learner: Learner,
+        report: &mut TrainReport,
+        at: Position,
+        clock: &mut Clock,
+        fingerprint: Option<&str>,
+    ) -> Result<Learner> {
+        let has_looked = report.probes.last().is_some_and(|point| point.step == report.steps);
+        let due = self.run.probe.filter(|probe| !has_looked && probe.is_due(report.steps, self.steps));
+        let Some(probe) = due else { return Ok(learner) };
+        let begun = Instant::now();
+        let (learner, mut student) = learner.snapshot(self.classifier)?;
+        student.set_precision(self.classifier.precision());
+        let observer = Unseen(self.run.observer);
+        let found = probe.look(&Glance { student: &student, step: report.steps, observer: &observer });
+        // The next step changes tensors in place where they have one owner.
+        drop(student);
+        clock.leave_out(begun);
+        match found {
+            Ok(point) => report.probes.push(point),
+            Err(error) => {
+                if error.kind() == ErrorKind::Interrupted {
+                    self.write(&learner, report, at, clock, fingerprint);
+                }
+                return Err(error);
+            }
+        }
+        Ok(learner)
+    }
+
     /// Writes a checkpoint, if this training has any and there is something new. One that cannot be written is a warning:
     /// the one before it is still there.
     fn write(
@@ -277,7 +310,7 @@ impl Trainer<'_> {
         fingerprint: Option<&str>,
     ) {
         let (Some(checkpoints), Some(fingerprint)) = (self.run.checkpoints, fingerprint) else { return };
-        if checkpoints.policy().is_never() || report.steps == clock.written_step {
+        if checkpoints.policy().is_never() || clock.is_written(report.steps) {
             return;
         }
         let written = self.objective.save_state().and_then(|objective| {
@@ -291,6 +324,7 @@ impl Trainer<'_> {
                 seconds: clock.seconds(),
                 curve: report.curve.iter().map(SavedPoint::from).collect(),
                 epochs: report.epochs.iter().map(SavedEpoch::from).collect(),
+                probes: report.probes.iter().map(SavedProbe::from).collect(),
                 optimizer_steps: tensors.steps,
                 words: tensors.words,
                 objective: objective.values,
@@ -299,9 +333,9 @@ impl Trainer<'_> {
                 Tensors { network: tensors.network, optimizer: tensors.optimizer, objective: objective.tensors };
             checkpoints.write(&state, tensors)
         });
-        clock.written = Instant::now();
+        clock.tried_to_write();
         match written {
-            Ok(()) => clock.written_step = report.steps,
+            Ok(()) => clock.wrote(report.steps),
             Err(error) => {
                 let text = format!("no checkpoint was written at update {}: {error}", report.steps);
                 self.run.observer.on(Event::Warning { text: &text });
@@ -338,6 +372,7 @@ impl Trainer<'_> {
             seconds: state.seconds,
             curve: state.curve.into_iter().map(CurvePoint::from).collect(),
             epochs: state.epochs.into_iter().map(EpochLog::from).collect(),
+            probes: state.probes.into_iter().map(ProbePoint::from).collect(),
         };
         self.run.observer.on(Event::Skip { units: report.texts as u64, reason: "from a checkpoint" });
         Ok(Some((learner, report, Position { epoch: state.epoch, batch: state.batch })))
@@ -353,7 +388,7 @@ impl Trainer<'_> {
             .flat_map(|(identity, row)| identity.to_le_bytes().into_iter().chain(row.ids.len().to_le_bytes()))
             .collect();
         let first: Vec<u8> = (self.plan)(0).iter().flatten().flat_map(|row| row.to_le_bytes()).collect();
-        let determines = serde_json::json!({
+        let mut determines = serde_json::json!({
             "key": checkpoints.key(),
             "settings": self.settings,
             "precision": format!("{:?}", self.settings.precision.resolve()),
@@ -364,6 +399,10 @@ impl Trainer<'_> {
             "first_pass": hash_bytes(&first),
             "model": self.classifier.config.to_hf(self.classifier.labels.names()),
         });
+        // Other points would leave gaps in what was found; none are as if there were no probe.
+        if let Some(points) = self.run.probe.map(|probe| probe.points()).filter(|&points| points > 0) {
+            determines["probes"] = points.into();
+        }
         let json = serde_json::to_vec(&determines)
             .map_err(|error| Error::internal("the settings of a training cannot be written").source(error))?;
         Ok(hash_bytes(&json))

@@ -1,4 +1,5 @@
-//! Memory over a thousand training steps and a thousand inference batches of ever other shapes: it does not grow.
+//! Memory over a thousand training steps, looked at now and then, and a thousand inference batches of ever other shapes: it
+//! does not grow.
 //!
 //! A test binary of its own, because the memory of a process is what is measured.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
@@ -6,7 +7,7 @@
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Event, Observer, Result, Silent, Stream};
 use faculty_model::{Classifier, Tokens};
-use faculty_student::{Objective, StepContext, StepLoss, TrainRun, TrainSettings, train_batches};
+use faculty_student::{Glance, Objective, Probe, StepContext, StepLoss, TrainRun, TrainSettings, train_batches};
 use faculty_testkit::{TINY_WORDS, TinySpec, tiny_classifier_dir};
 use std::sync::Mutex;
 
@@ -84,7 +85,12 @@ fn memory_does_not_grow_over_a_thousand_steps_and_batches() {
 
     let watch = Watch::default();
     let settings = TrainSettings { epochs: 1, ..TrainSettings::default() };
-    train_batches(&mut classifier, &tokens, &mut Zero, &settings, &batches, TrainRun::new(1, &watch)).unwrap();
+    let look = |glance: &Glance<'_>| {
+        glance.student.logits(&tokens, glance.observer)?;
+        Ok(Vec::new())
+    };
+    let run = TrainRun::new(1, &watch).with_probe(Probe::new(STEPS / 25, &look));
+    train_batches(&mut classifier, &tokens, &mut Zero, &settings, &batches, run).unwrap();
     let training = watch.0.into_inner().unwrap();
     assert_eq!(training.len(), STEPS);
 

@@ -4,7 +4,12 @@ use crate::raw::CellRecord;
 use faculty_core::{Error, Result};
 use faculty_student::CurvePoint;
 use serde_json::{Map, Value};
+use std::collections::BTreeMap;
 use std::path::Path;
+
+/// Accuracy on the sample of measuring texts that curves are measured on. A name of its own, since after the last update
+/// `eval/accuracy` is that on all of them.
+const ACCURACY_ON_THE_WAY: &str = "eval/accuracy_sample";
 
 /// One line: the figures known after `step` updates, under names such as `train/loss`.
 #[derive(Debug, Clone, PartialEq)]
@@ -28,23 +33,23 @@ impl MetricLine {
 }
 
 /// The lines of a training: losses and learning rates as logged (`rate_at` gives the rate of an update, counted from 0),
-/// and the measured student last.
+/// accuracies on the way, and the measured student last.
 pub(crate) fn training_lines(
     curve: &[CurvePoint],
     rate_at: impl Fn(usize) -> f64,
     record: &CellRecord,
 ) -> Vec<MetricLine> {
-    let mut lines: Vec<MetricLine> = curve
-        .iter()
-        .map(|point| {
-            let mut values = vec![
-                ("train/loss".to_owned(), decimal(point.loss)),
-                ("train/lr".to_owned(), rate_at(point.step.saturating_sub(1))),
-            ];
-            values.extend(point.parts.iter().map(|(name, part)| (format!("train/loss/{name}"), decimal(*part))));
-            MetricLine { step: point.step as u64, values }
-        })
-        .collect();
+    let mut lines: BTreeMap<u64, Vec<(String, f64)>> = BTreeMap::new();
+    for point in curve {
+        let line = lines.entry(point.step as u64).or_default();
+        line.push(("train/loss".to_owned(), decimal(point.loss)));
+        line.push(("train/lr".to_owned(), rate_at(point.step.saturating_sub(1))));
+        line.extend(point.parts.iter().map(|(name, part)| (format!("train/loss/{name}"), decimal(*part))));
+    }
+    for point in &record.details.accuracy {
+        lines.entry(point.step as u64).or_default().push((ACCURACY_ON_THE_WAY.to_owned(), point.accuracy));
+    }
+    let mut lines: Vec<MetricLine> = lines.into_iter().map(|(step, values)| MetricLine { step, values }).collect();
     if let Some(metrics) = &record.metrics {
         let values = [
             ("eval/accuracy", metrics.accuracy),

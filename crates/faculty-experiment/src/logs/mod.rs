@@ -1,5 +1,6 @@
 //! Logs of a training, under the names that Weights & Biases and TensorBoard group by: `train/loss`, `train/lr`,
-//! `train/loss/<part>`, `eval/accuracy`, `eval/macro_f1`, `eval/ece`.
+//! `train/loss/<part>`, `eval/accuracy`, `eval/macro_f1`, `eval/ece`, and `eval/accuracy_sample` on the way, where the
+//! experiment asks for a curve.
 //!
 //! `metrics.jsonl` of a cell has one JSON object a line, flat, with `step` first: a dictionary as
 //! `wandb.log` takes it. A TensorBoard event file of the same figures is written on request.

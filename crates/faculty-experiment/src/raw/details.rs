@@ -64,7 +64,7 @@ impl LossPoint {
 /// A point of the accuracy while training.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct AccuracyPoint {
-    /// Updates done.
+    /// Updates done; 0 for a row without training, whose single point holds throughout.
     pub step: usize,
     /// The share of the texts that is predicted rightly.
     pub accuracy: f64,

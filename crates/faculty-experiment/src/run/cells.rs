@@ -2,6 +2,7 @@
 
 mod merged;
 
+use super::curve::CurveTexts;
 use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
 use super::{Work, rows};
@@ -22,8 +23,8 @@ use faculty_methods::{
 };
 use faculty_model::{Classifier, Tokens};
 use faculty_student::{
-    Checkpoints, ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student,
-    resolve_model,
+    Checkpoints, Glance, ModelCard, Probe, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun,
+    build_student, resolve_model,
 };
 use faculty_uncertainty::TextSpace;
 use std::borrow::Cow;
@@ -38,6 +39,8 @@ pub(super) struct Runner<'a> {
     /// Transfer and measuring texts as the student's tokenizer reads them: the same for every row and seed.
     tokens: Option<(Tokens, Tokens)>,
     origin: Option<StudentOrigin>,
+    /// The measuring texts that curves are measured on; none where no curve is drawn.
+    curve_rows: Vec<usize>,
 }
 
 /// A trained student, or why there is none.
@@ -45,7 +48,8 @@ type Outcome = std::result::Result<(Classifier, TrainReport), String>;
 
 impl<'a> Runner<'a> {
     pub(super) fn new(work: &'a Work<'a>, teachers: &'a [ReadyTeacher], join: &'a LabelJoin, scan: &'a Scan) -> Self {
-        Self { work, teachers, join, scan, tokens: None, origin: None }
+        let curve_rows = work.prepared.experiment.table.curve.rows(work.prepared.data.test.len());
+        Self { work, teachers, join, scan, tokens: None, origin: None, curve_rows }
     }
 
     /// What students started from, in words.
@@ -91,6 +95,7 @@ impl<'a> Runner<'a> {
                     record.seconds.train = report.seconds;
                     self.measure_student(cell, &student, &mut record)?;
                     record.details.keep_losses(&report.curve);
+                    record.details.keep_curve(&report.probes, self.curve_rows.len());
                     let settings = &self.work.prepared.experiment.student.train;
                     let rate_at = |update| settings.rate_at(update, report.steps);
                     let logged = training_lines(&report.curve, rate_at, &record);
@@ -158,6 +163,9 @@ impl<'a> Runner<'a> {
         record.slices = predictions.slices(&slices);
         record.test_sets = by_set(predictions, &self.work.prepared.data.test_sets);
         record.details.keep_predictions(predictions);
+        if record.seed.is_none() {
+            record.details.keep_level(predictions, &self.curve_rows);
+        }
     }
 
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
@@ -223,14 +231,17 @@ impl<'a> Runner<'a> {
             }
             self.tokens = Some((transfer, test));
         }
-        let (tokens, _) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        let (tokens, test) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        let curve = CurveTexts::new(&self.curve_rows, test, &data.test);
+        let look = |glance: &Glance<'_>| curve.look(glance);
+        let probe = Probe::new(prepared.experiment.table.curve.points, &look);
         let labelled = matches!(row.method, MethodSpec::Supervised {});
         let chosen = data.training_rows(Some(seed), labelled);
         let tokens = rows::tokens(tokens, chosen.as_deref());
         let total = (section.train.epochs * tokens.len()) as u64;
         self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
         let checkpoints = self.checkpoints(cell);
-        let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints);
+        let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints).with_probe(probe);
         let trained = if labelled {
             let labels = rows::labels(guarded.labels()?, chosen.as_deref());
             fine_tune(&mut student, &tokens, &labels, &section.train, run)

@@ -1,6 +1,7 @@
 //! Running an experiment: prepare, teachers, scan, cells, table.
 
 mod cells;
+mod curve;
 mod measure;
 mod notes;
 mod owners;

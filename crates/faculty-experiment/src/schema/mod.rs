@@ -1,5 +1,6 @@
 //! The shape of an experiment file. TOML describes, Rust computes.
 
+mod curve;
 mod data;
 mod label_split;
 mod limit;
@@ -10,6 +11,7 @@ mod row;
 mod table;
 mod teacher_part;
 
+pub use curve::CurveSection;
 pub use data::{DataSection, EvaluateOn, SetPart};
 pub use label_split::LabelSplit;
 pub use limit::Limit;

@@ -1,5 +1,6 @@
 //! `[table]`: what the table is called and which seeds fill it.
 
+use super::CurveSection;
 use faculty_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +46,9 @@ pub struct TableSection {
     /// Which students are kept on disk.
     #[serde(default)]
     pub keep_students: KeepStudents,
+    /// Accuracy against updates; off by default.
+    #[serde(default, skip_serializing_if = "CurveSection::is_off")]
+    pub curve: CurveSection,
 }
 
 fn one_seed() -> Vec<u64> {
@@ -64,6 +68,6 @@ impl TableSection {
                 return Err(Error::input(format!("seed {seed} stands twice")).key("table.seeds"));
             }
         }
-        Ok(())
+        self.curve.validate()
     }
 }

@@ -1,5 +1,5 @@
 use crate::support::{SMALL, error_of, parse};
-use faculty_experiment::schema::{LabelSplit, Limit, Role};
+use faculty_experiment::schema::{CurveSection, LabelSplit, Limit, Role};
 use faculty_experiment::{
     Overrides, describe_differences, differences, load_experiment, parse_experiment, parse_seeds,
 };
@@ -227,6 +227,43 @@ fn every_key_of_the_data_section_survives_writing_and_reading() {
     let text = text.replace("[teacher]", "split = \"contiguous\"\n[teacher]");
     let changed = parse_experiment(Path::new("small.toml"), &text, &random).unwrap();
     assert_eq!(changed.data.split, Some(LabelSplit::Random(9)));
+}
+
+#[test]
+fn a_curve_is_off_unless_asked_for_and_names_what_makes_no_sense() {
+    let with = |curve: &str| SMALL.replace("seeds = [1]\n\n", &format!("seeds = [1]\ncurve = {{ {curve} }}\n\n"));
+    let off = parse(SMALL).unwrap();
+    assert!(off.table.curve.is_off() && off.table.curve.rows(10).is_empty());
+    // Run directories of earlier versions say nothing of it, and must go on being continued.
+    assert!(!toml::to_string(&off).unwrap().contains("curve"));
+    let on = parse(&with("points = 8")).unwrap();
+    assert_eq!((on.table.curve.points, on.table.curve.texts), (8, 500));
+    let resolved = toml::to_string(&on).unwrap();
+    assert!(resolved.contains("[table.curve]\npoints = 8\ntexts = 500\n"), "{resolved}");
+    assert_eq!(parse(&resolved).unwrap().table, on.table);
+    assert_eq!(with_set("table.curve.points=4").table.curve.points, 4);
+    let error = error_of(&with("points = 8, text = 9"));
+    assert!(error.contains("did you mean `texts`?"), "{error}");
+    let error = error_of(&with("points = 8, texts = 0"));
+    assert!(error.contains("table.curve.texts"), "{error}");
+}
+
+fn with_set(assignment: &str) -> faculty_experiment::schema::ExperimentFile {
+    with(&set(assignment)).unwrap()
+}
+
+#[test]
+fn the_texts_of_a_curve_are_the_same_whoever_asks() {
+    let curve = |texts: usize| CurveSection { points: 1, texts };
+    let rows = curve(500).rows(4500);
+    assert_eq!(rows, curve(500).rows(4500));
+    assert_eq!(rows.len(), 500);
+    assert!(rows.windows(2).all(|pair| pair[0] < pair[1]) && rows[499] < 4500, "in order, and none twice");
+    assert!(curve(100).rows(4500).iter().all(|row| rows.contains(row)), "fewer texts are some of them");
+    let halves = rows.iter().filter(|&&row| row < 2250).count();
+    assert!((200..300).contains(&halves), "from the whole split, of which the order may be that of classes: {halves}");
+    assert_eq!(curve(500).rows(7), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(curve(500).rows(0), [0; 0]);
 }
 
 #[test]

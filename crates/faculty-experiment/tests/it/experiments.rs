@@ -3,6 +3,7 @@
 use crate::support::experiments;
 use faculty_core::{ErrorKind, Event, Observer, Silent};
 use faculty_experiment::logs::{MetricLine, read_metrics};
+use faculty_experiment::schema::CurveSection;
 use faculty_experiment::{
     ExperimentOptions, Overrides, Prepared, RawRecord, check_run, load_experiment, missing_data, prepare_experiment,
     read_raw, run_experiment,
@@ -106,6 +107,30 @@ fn a_precision_determines_every_cell_and_is_recorded_as_what_runs() {
     }
 }
 
+#[test]
+fn a_curve_determines_no_cell_and_is_drawn_in_the_paper_tier() {
+    let prepare = |set: &[&str]| {
+        let overrides = Overrides { set: set.iter().map(|&set| set.to_owned()).collect(), ..Overrides::default() };
+        let file = experiments().join("quickstart.toml");
+        prepare_experiment(&ExperimentOptions { file, overrides, ..ExperimentOptions::default() }, &Silent)
+            .unwrap()
+            .plan
+    };
+    let (plain, drawn) = (prepare(&[]), prepare(&["table.curve.points=8", "table.curve.texts=1000000"]));
+    assert_eq!(plain.cells, drawn.cells, "what a cell ends with does not depend on it");
+    assert!(!plain.describe().contains("curves:"));
+    let words = format!("curves: accuracy on {} measuring texts at 8 points of every training", plain.test_texts);
+    assert!(drawn.describe().contains(&words), "{}", drawn.describe());
+
+    for file in shipped().iter().filter(|file| file.to_string_lossy().contains("two-teachers")) {
+        let of = |tier: &str| {
+            let overrides = Overrides { tier: Some(tier.to_owned()), ..Overrides::default() };
+            load_experiment(file, &overrides).unwrap().table.curve
+        };
+        assert_eq!((of("paper").points, of("smoke").points), (8, 0), "{}", file.display());
+    }
+}
+
 /// Keeps stages and warnings, and asks to stop when a stage of this name begins.
 struct Watch {
     stages: Mutex<Vec<String>>,
@@ -138,7 +163,8 @@ impl Observer for Watch {
 fn the_quickstart_runs_stops_continues_and_then_has_nothing_to_do() {
     let root = tempfile::tempdir().unwrap();
     let out = root.path().join("run");
-    let overrides = Overrides { tier: Some("smoke".to_owned()), ..Overrides::default() };
+    let curve = vec![format!("table.curve={{ points = {}, texts = {} }}", CURVE.points, CURVE.texts)];
+    let overrides = Overrides { tier: Some("smoke".to_owned()), set: curve, ..Overrides::default() };
     let file = experiments().join("quickstart.toml");
     let mut options = ExperimentOptions { file, overrides, out: Some(out.clone()), ..ExperimentOptions::default() };
 
@@ -177,17 +203,23 @@ fn the_quickstart_runs_stops_continues_and_then_has_nothing_to_do() {
     assert_eq!((again.computed, again.reused), (0, 8));
     assert_eq!(again.table, summary.table);
     let events = out.join("tensorboard/muki-soft-margin/seed-1/events.out.tfevents.faculty");
-    assert!(std::fs::read(events).unwrap().windows(10).any(|word| word == b"train/loss"));
+    let events = std::fs::read(events).unwrap();
+    for name in [b"train/loss".as_slice(), b"eval/accuracy_sample"] {
+        assert!(events.windows(name.len()).any(|word| word == name));
+    }
     options.tensorboard = false;
 
     let mut changed = options.clone();
-    changed.overrides.set = vec!["student.train.epochs=2".to_owned()];
+    changed.overrides.set.push("student.train.epochs=2".to_owned());
     let refusal = run_experiment(&changed, &Silent).unwrap_err().to_string();
     assert!(refusal.contains("student.train.epochs: 1 -> 2"), "{refusal}");
 
     std::fs::write(out.join("table.md"), summary.table.replace('|', "!")).unwrap();
     assert!(check_run(&out).is_err());
 }
+
+/// The curves of the smoke run.
+const CURVE: CurveSection = CurveSection { points: 3, texts: 20 };
 
 /// Every trained cell carries what figures are drawn from, and its log has the names that dashboards know.
 fn check_figures(out: &Path) {
@@ -205,6 +237,14 @@ fn check_figures(out: &Path) {
         assert_eq!(details.reliability.iter().map(|bin| bin.texts).sum::<usize>(), metrics.texts);
         assert_eq!(details.loss.is_empty(), cell.seed.is_none());
         assert_eq!(details.selection.is_some(), cell.selection.is_some());
+        let curve_rows = CURVE.rows(metrics.texts);
+        let share = curve_rows.iter().filter(|&&row| right.as_slice()[row]).count() as f64 / curve_rows.len() as f64;
+        let steps: Vec<usize> = details.accuracy.iter().map(|point| point.step).collect();
+        let thirds = [cell.steps.div_ceil(3), (2 * cell.steps).div_ceil(3), cell.steps];
+        assert_eq!(steps, if cell.seed.is_some() { thirds.to_vec() } else { vec![0] }, "{}", cell.row);
+        assert!(details.accuracy.iter().all(|point| point.texts == CURVE.texts));
+        let last = details.accuracy.last().unwrap().accuracy;
+        assert!((last - share).abs() < 1e-9, "{}: {last} on the way, {share} in the end", cell.row);
         if cell.row == "MUKI soft+margin" {
             let scores = details.scores.as_ref().unwrap();
             let counted: u64 =
@@ -214,6 +254,12 @@ fn check_figures(out: &Path) {
     }
     let lines = read_metrics(&out.join("cells/muki-soft-margin/seed-1/metrics.jsonl")).unwrap();
     let names = |line: &MetricLine| line.values.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
-    assert_eq!(names(&lines[0])[..2], ["train/loss", "train/lr"]);
+    let logged = lines.iter().map(names).find(|names| names[0] == "train/loss").unwrap();
+    assert_eq!(logged[1], "train/lr");
     assert_eq!(names(lines.last().unwrap())[0], "eval/accuracy");
+    assert!(lines.windows(2).all(|pair| pair[0].step <= pair[1].step), "dashboards want steps in order");
+    let sampled = lines.iter().filter(|line| names(line).contains(&"eval/accuracy_sample".to_owned())).count();
+    assert_eq!(sampled, CURVE.points);
+    let page = std::fs::read_to_string(out.join("table.html")).unwrap();
+    assert!(page.contains("on a fixed sample of 20 measuring texts"), "the curve is drawn");
 }

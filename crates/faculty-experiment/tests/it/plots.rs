@@ -123,7 +123,14 @@ fn long_names_are_cut_to_their_room() {
 fn figures_of_nothing_and_of_one_are_figures() {
     let canvas = Canvas { id: "a", title: "A", description: "a < b", width: 300.0, height: 200.0 };
     let dot = Dot { name: "one".to_owned(), tone: Tone::Accent, at: (0.0, f64::NAN), spread: 0.0 };
-    let line = Line { name: "one".to_owned(), tone: Tone::Other(9), points: vec![(0.0, 1.0)], runs: vec![Vec::new()] };
+    let line = Line {
+        name: "one".to_owned(),
+        tone: Tone::Other(9),
+        points: vec![(0.0, 1.0)],
+        runs: vec![Vec::new()],
+        spread: vec![f64::NAN],
+        is_level: false,
+    };
     let range = Range {
         name: "one".to_owned(),
         tone: Tone::Ceiling,
@@ -147,4 +154,34 @@ fn figures_of_nothing_and_of_one_are_figures() {
     }
     assert!(label("tick", Anchor::End, 0.0, 0.0, "<b>").to_string().contains("&lt;b&gt;"));
     assert_eq!(Tone::Other(9).class(), Tone::Other(1).class(), "colours repeat");
+}
+
+#[test]
+fn lines_bands_and_levels_stand_where_their_values_are() {
+    let canvas = Canvas { id: "a", title: "A", description: "d", width: 400.0, height: 200.0 };
+    let line = |name: &str, points: Vec<(f64, f64)>, spread: Vec<f64>, is_level: bool| Line {
+        name: name.to_owned(),
+        tone: Tone::Accent,
+        points,
+        runs: Vec::new(),
+        spread,
+        is_level,
+    };
+    let lines = [
+        line("rises", vec![(5.0, 20.0), (10.0, 70.0)], vec![20.0, 10.0], false),
+        line("level", vec![(0.0, 100.0), (10.0, 100.0)], Vec::new(), true),
+    ];
+    let figure = line_plot(&canvas, ("x", "y"), &lines, false).to_string();
+    // The area is 46 to 390 by 160 to 28, for 0 to 10 by 0 to 100: the band of the first line reaches down to 0.
+    let (x, y) = (|value: f64| 46.0 + 34.4 * value, |value: f64| 160.0 - 1.32 * value);
+    let place = |point: (f64, f64)| format!("{} {}", coordinate(x(point.0)), coordinate(y(point.1)));
+    let path = |points: &[(f64, f64)]| format!("M{}", points.iter().map(|&at| place(at)).collect::<Vec<_>>().join("L"));
+    for expected in [
+        format!("<path class=\"line\" d=\"{}\"/>", path(&[(5.0, 20.0), (10.0, 70.0)])),
+        format!("<path class=\"band\" d=\"{}Z\"/>", path(&[(5.0, 40.0), (10.0, 80.0), (10.0, 60.0), (5.0, 0.0)])),
+        format!("<path class=\"level\" d=\"{}\"/>", path(&[(0.0, 100.0), (10.0, 100.0)])),
+    ] {
+        assert!(figure.contains(&expected), "{expected}\n{figure}");
+    }
+    assert_eq!(figure.matches("<circle").count(), 1, "a level has no mark at its end");
 }

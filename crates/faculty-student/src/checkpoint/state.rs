@@ -1,6 +1,6 @@
 //! What a checkpoint holds beside tensors.
 
-use crate::{CurvePoint, EpochLog};
+use crate::{CurvePoint, EpochLog, ProbePoint};
 use faculty_nn::StateTensor;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -23,6 +23,8 @@ pub(crate) struct TrainState {
     pub(crate) seconds: f64,
     pub(crate) curve: Vec<SavedPoint>,
     pub(crate) epochs: Vec<SavedEpoch>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) probes: Vec<SavedProbe>,
     /// Steps of the optimizer by parameter.
     pub(crate) optimizer_steps: BTreeMap<String, usize>,
     /// The word table, where it is trained row by row.
@@ -91,5 +93,27 @@ impl From<SavedEpoch> for EpochLog {
     fn from(log: SavedEpoch) -> Self {
         let values = log.values.into_iter().map(|(name, bits)| (name, f64::from_bits(bits))).collect();
         Self { epoch: log.epoch, values, classes: log.classes }
+    }
+}
+
+/// A [`ProbePoint`], its floats as bits.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SavedProbe {
+    step: usize,
+    figures: Vec<(String, u64)>,
+}
+
+impl From<&ProbePoint> for SavedProbe {
+    fn from(point: &ProbePoint) -> Self {
+        let figures = point.figures.iter().map(|(name, value)| (name.clone(), value.to_bits())).collect();
+        Self { step: point.step, figures }
+    }
+}
+
+impl From<SavedProbe> for ProbePoint {
+    fn from(point: SavedProbe) -> Self {
+        let figures = point.figures.into_iter().map(|(name, bits)| (name, f64::from_bits(bits))).collect();
+        Self { step: point.step, figures }
     }
 }

@@ -5,8 +5,8 @@ use crate::training::{model, weights};
 use faculty_core::{Error, Event, NamedTensor, NamedTensors, Observer, Result, Silent};
 use faculty_nn::Pooling;
 use faculty_student::{
-    CheckpointPolicy, Checkpoints, EpochEnd, EpochLog, Objective, ObjectiveState, StepContext, StepLoss, StudentNoise,
-    TrainReport, TrainRun, TrainSettings, train,
+    CheckpointPolicy, Checkpoints, EpochEnd, EpochLog, Glance, Objective, ObjectiveState, Probe, StepContext, StepLoss,
+    StudentNoise, TrainReport, TrainRun, TrainSettings, train,
 };
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -93,11 +93,15 @@ struct Case {
     noise: Option<StudentNoise>,
     seed: u64,
     pooling: Pooling,
+    /// Looks at the student on its way.
+    looks: usize,
+    /// The first look after this update is interrupted.
+    stop_look: Option<usize>,
 }
 
 impl Default for Case {
     fn default() -> Self {
-        Self { settings: settings(), noise: None, seed: 1, pooling: Pooling::FirstToken }
+        Self { settings: settings(), noise: None, seed: 1, pooling: Pooling::FirstToken, looks: 4, stop_look: None }
     }
 }
 
@@ -105,7 +109,16 @@ impl Case {
     fn run(&self, checkpoints: Option<&Checkpoints>, killed_at: Option<usize>, observer: &dyn Observer) -> Result<End> {
         let (_dir, mut classifier, tokens) = model();
         let mut objective = Killed { inner: Beside::new(self.pooling), at: killed_at };
-        let run = TrainRun { seed: self.seed, observer, checkpoints, noise: self.noise };
+        // A number that JSON is not trusted with.
+        let look = |glance: &Glance<'_>| match self.stop_look == Some(glance.step) {
+            true => Err(Error::interrupted()),
+            false => {
+                let logits = glance.student.logits(&tokens, glance.observer)?;
+                Ok(vec![("mean".to_owned(), logits.iter().map(|&logit| f64::from(logit)).sum::<f64>() / 36.0)])
+            }
+        };
+        let probe = Some(Probe::new(self.looks, &look));
+        let run = TrainRun { seed: self.seed, observer, checkpoints, noise: self.noise, probe };
         let mut report = train(&mut classifier, &tokens, &mut objective, &self.settings, run)?;
         assert!(report.seconds > 0.0);
         report.seconds = 0.0;
@@ -142,6 +155,8 @@ fn a_training_killed_at_any_step_ends_as_if_it_had_not_been() {
     ] {
         let expected = case.run(None, None, &Silent).unwrap();
         assert_eq!(expected.report.steps, STEPS);
+        let looks: Vec<usize> = expected.report.probes.iter().map(|point| point.step).collect();
+        assert_eq!(looks, [3, 5, 7, 9]);
         for every_steps in intervals {
             for step in 0..STEPS {
                 let dir = tempfile::tempdir().unwrap();
@@ -190,6 +205,35 @@ fn whoever_interrupts_loses_no_step() {
     let watch = Watch { stop_after: Some(4), ..Watch::default() };
     assert!(case.run(Some(&never), None, &watch).is_err());
     assert!(!never.dir().exists());
+}
+
+#[test]
+fn whoever_interrupts_a_look_loses_no_step_and_no_look() {
+    let expected = Case::default().run(None, None, &Silent).unwrap();
+    for step in [3, 5, 9] {
+        let dir = tempfile::tempdir().unwrap();
+        let rarely = CheckpointPolicy { steps: None, seconds: Some(3600.0) };
+        let checkpoints = Checkpoints::new(dir.path().join("c"), "a test", rarely);
+        let stopped = Case { stop_look: Some(step), ..Case::default() };
+        for _ in 0..2 {
+            assert_eq!(stopped.run(Some(&checkpoints), None, &Silent).err().unwrap().exit_code(), 130);
+            assert_eq!(names(checkpoints.dir()), [format!("step-{step:09}")]);
+        }
+        let watch = Watch::default();
+        let end = Case::default().run(Some(&checkpoints), None, &watch).unwrap();
+        assert!(end == expected, "interrupted at the look after update {step}");
+        assert_eq!(watch.steps.into_inner(), STEPS - step);
+    }
+}
+
+#[test]
+fn a_checkpoint_without_looks_is_the_one_of_earlier_versions() {
+    let (case, dir) = (Case { looks: 0, ..Case::default() }, tempfile::tempdir().unwrap());
+    let checkpoints = every(dir.path(), 5);
+    assert!(case.run(Some(&checkpoints), Some(6), &Silent).is_err());
+    let state = std::fs::read_to_string(checkpoints.dir().join("step-000000005/state.json")).unwrap();
+    assert!(!state.contains("probes"), "{state}");
+    assert!(case.run(Some(&checkpoints), None, &Silent).unwrap() == case.run(None, None, &Silent).unwrap());
 }
 
 #[test]
@@ -305,6 +349,7 @@ fn a_checkpoint_of_another_training_is_passed_over() {
         ("epochs", Case { settings: longer, ..Case::default() }, &here),
         ("rate", Case { settings: faster, ..Case::default() }, &here),
         ("noise", Case { noise, ..Case::default() }, &here),
+        ("looks", Case { looks: 3, ..Case::default() }, &here),
     ] {
         let watch = Watch::default();
         let end = case.run(Some(checkpoints), None, &watch).unwrap();

@@ -125,3 +125,58 @@ fn published_raw_lines_are_found_by_name_and_the_last_ones_count() {
     place.write("results/tiny/2026-01-02-host/table.md", &table);
     place.faculty("table tiny --check").good();
 }
+
+/// A label-free row and the ceiling, whose students are kept.
+const KEPT: &str = "
+[[row]]
+name = \"MUKI\"
+method = { kind = \"muki\", passes = 4 }
+[[row]]
+name = \"concat\"
+method = { kind = \"concat\" }
+[[row]]
+name = \"ceiling\"
+method = { kind = \"supervised\" }
+";
+
+#[test]
+fn a_curve_is_measured_beside_the_training_and_changes_no_student() {
+    let file = FILE.replace("seeds = [1]\n", "seeds = [1]\nkeep_students = \"all\"\n") + KEPT;
+    let (plain, drawn) = (place_with(&file), place_with(&file));
+    plain.faculty("experiment tiny").good();
+    // All of the 60 measuring texts, so that the end of a curve is the result.
+    let curve = "--set table.curve={points=2,texts=500}";
+    drawn.faculty(&format!("experiment tiny --tensorboard {curve}")).good();
+    drawn.faculty("table tiny --check").good();
+    for row in ["uhc", "muki", "ceiling", "concat"] {
+        let cell = format!("runs/tiny/cells/{row}/{}", if row == "concat" { "fixed" } else { "seed-1" });
+        let result = |of: &Workplace| of.json(&format!("{cell}/result.json"));
+        let (without, with) = (result(&plain), result(&drawn));
+        assert_eq!(without["config_hash"], with["config_hash"], "{row}");
+        assert_eq!(without["metrics"], with["metrics"], "{row}");
+        assert!(without["details"].get("accuracy").is_none(), "{row}");
+        let points = with["details"]["accuracy"].as_array().unwrap();
+        let steps: Vec<u64> = points.iter().map(|point| point["step"].as_u64().unwrap()).collect();
+        let last = with["steps"].as_u64().unwrap();
+        assert_eq!(steps, if row == "concat" { vec![0] } else { vec![last.div_ceil(2), last] }, "{row}");
+        assert_eq!(points.last().unwrap()["accuracy"], with["metrics"]["accuracy"], "{row}");
+        assert!(points.iter().all(|point| point["texts"] == with["metrics"]["texts"]), "{row}");
+        if row == "concat" {
+            continue;
+        }
+        let student = |of: &Workplace| std::fs::read(of.path(&format!("{cell}/student/model.safetensors"))).unwrap();
+        assert!(student(&plain) == student(&drawn), "{row}: measuring on the way changes the student");
+        let log = std::fs::read_to_string(drawn.path(&format!("{cell}/metrics.jsonl"))).unwrap();
+        assert_eq!(log.matches("eval/accuracy_sample").count(), 2, "{log}");
+        let without: Vec<String> = std::fs::read_to_string(plain.path(&format!("{cell}/metrics.jsonl")))
+            .unwrap()
+            .lines()
+            .map(str::to_owned)
+            .collect();
+        assert_eq!(log.lines().last(), without.last().map(String::as_str), "the last line is the measured student");
+    }
+    let page = |of: &Workplace| std::fs::read_to_string(of.path("runs/tiny/table.html")).unwrap();
+    assert!(page(&drawn).contains("id=\"training-accuracy-title\"") && !page(&plain).contains("training-accuracy"));
+    // One run directory, one kind of raw lines.
+    plain.faculty(&format!("experiment tiny {curve}")).refused(2, &["table.curve.points"]);
+}

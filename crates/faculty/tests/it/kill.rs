@@ -11,10 +11,10 @@ use std::time::Duration;
 /// Updates of a cell: 12 passes of 5 batches.
 const UPDATES: usize = 60;
 
-/// Two rows whose students are kept, the second one under a curriculum.
+/// Two rows whose students are kept and measured on their way, the second one under a curriculum.
 fn place() -> Workplace {
     let file = FILE
-        .replace("seeds = [1]\n", "seeds = [1]\nkeep_students = \"all\"\n")
+        .replace("seeds = [1]\n", "seeds = [1]\nkeep_students = \"all\"\ncurve = { points = 7, texts = 9 }\n")
         .replace("epochs = 2\n", "epochs = 5\nbatch_size = 4\n")
         .replace("[[row]]", "[student.train]\nepochs = 12\nbatch_size = 4\n[[row]]");
     place_with(&(file + MUKI))
@@ -95,6 +95,8 @@ fn reference() -> Workplace {
     let epochs = std::fs::read_to_string(place.path("runs/tiny/cells/muki/seed-1/epochs.jsonl")).unwrap();
     assert_eq!(epochs.lines().count(), 12);
     assert!(epochs.contains("dropped_by_unix"), "{epochs}");
+    let curve = &read_json(&place.path("runs/tiny/cells/muki/seed-1/result.json"))["details"]["accuracy"];
+    assert_eq!(curve.as_array().unwrap().len(), 7, "{curve}");
     place
 }
 

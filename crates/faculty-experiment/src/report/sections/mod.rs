@@ -2,6 +2,7 @@
 
 mod calibration;
 mod cost;
+mod curves;
 mod differences;
 mod gates;
 mod opening;

@@ -1,9 +1,10 @@
-//! Accuracy and loss against updates.
+//! Loss against updates, and where it was measured, accuracy.
 
+use super::curves;
 use crate::raw::CellRecord;
 use crate::report::Page;
 use crate::report::markup::Element;
-use crate::report::parts::{figure, grouped, paragraph, section, side_by_side};
+use crate::report::parts::{figure, paragraph, section, side_by_side};
 use crate::report::plot::{Canvas, Line, Tone, line_plot};
 use crate::table::TableRow;
 use faculty_core::statistics::Summary;
@@ -13,36 +14,28 @@ type Curve = Vec<(f64, f64)>;
 
 /// Curves of the rows that were trained.
 pub(in crate::report) fn training(page: &Page<'_>) -> Option<Element> {
-    let accuracy = |cell: &CellRecord| -> Curve {
-        cell.details.accuracy.iter().map(|point| (point.step as f64, 100.0 * point.accuracy)).collect()
-    };
     let loss = |cell: &CellRecord| -> Curve {
         cell.details.loss.iter().map(|point| (point.step as f64, point.loss)).collect()
     };
-    let accuracies: Vec<Line> = page.rows().filter_map(|(row, tone)| curve(row, tone, &accuracy)).collect();
     let losses: Vec<(&TableRow, Line)> =
         page.rows().filter_map(|(row, tone)| Some((row, curve(row, tone, &loss)?))).collect();
+    let accuracies = curves::accuracies(page);
     if accuracies.is_empty() && losses.is_empty() {
         return None;
     }
-    let mut found = section("training", "Training");
-    match accuracies.is_empty() {
-        true => found = found.child(paragraph("Accuracy was not measured during training in this run.")),
-        false => found = found.child(accuracy_figure(page, &accuracies)),
-    }
+    let mut found = section("training", "Training").children(accuracies);
     if losses.is_empty() {
         return Some(found);
     }
     let figures = losses.iter().enumerate().map(|(index, (row, line))| loss_figure(index, row, line)).collect();
-    Some(
-        found
-            .child(Element::new("h3").text("Loss against updates"))
-            .child(paragraph(
-                "The mean over seeds, single seeds thin behind it. Losses of different methods are different \
-                 quantities, so that only their course can be compared.",
-            ))
-            .child(side_by_side("figures", figures)),
-    )
+    found = found
+        .child(Element::new("h3").text("Loss against updates"))
+        .child(paragraph(
+            "The mean over seeds, single seeds thin behind it. Losses of different methods are different \
+             quantities, so that only their course can be compared.",
+        ))
+        .child(side_by_side("figures", figures));
+    Some(found)
 }
 
 /// The mean curve of a row with the curves of its seeds; none if no cell has one.
@@ -53,24 +46,8 @@ fn curve(row: &TableRow, tone: Tone, of: &dyn Fn(&CellRecord) -> Curve) -> Optio
     let alike: Vec<&Curve> = runs.iter().filter(same).collect();
     let mean = |index: usize| alike.iter().map(|run| run[index].1).sum::<f64>() / alike.len() as f64;
     let points = first.iter().enumerate().map(|(index, point)| (point.0, mean(index))).collect();
-    Some(Line { name: row.row.name.clone(), tone, points, runs: if runs.len() > 1 { runs } else { Vec::new() } })
-}
-
-fn accuracy_figure(page: &Page<'_>, lines: &[Line]) -> Element {
-    let texts = page.table.rows.iter().flat_map(|row| row.good_cells()).flat_map(|cell| &cell.details.accuracy);
-    let texts = texts.map(|point| point.texts).max().unwrap_or(0);
-    let canvas = Canvas {
-        id: "training-accuracy",
-        title: "Accuracy against updates",
-        description: "A line a row, named at its end: the mean over seeds, single seeds thin behind it.",
-        width: 860.0,
-        height: 420.0,
-    };
-    let more = format!(
-        "on a fixed sample of {} measuring texts; analysis only: no checkpoint is chosen by it",
-        grouped(texts)
-    );
-    figure("Accuracy against updates", &more, line_plot(&canvas, ("updates", "accuracy %"), lines, true))
+    let runs = if runs.len() > 1 { runs } else { Vec::new() };
+    Some(Line { name: row.row.name.clone(), tone, points, runs, spread: Vec::new(), is_level: false })
 }
 
 fn loss_figure(index: usize, row: &TableRow, line: &Line) -> Element {

@@ -12,6 +12,7 @@
 mod build;
 mod card;
 mod checkpoint;
+mod fresh;
 mod learner;
 mod noise;
 mod objective;
@@ -23,6 +24,7 @@ mod words;
 pub use build::{MINILM_L3, StudentOrigin, build_student, resolve_model};
 pub use card::{ModelCard, TeacherEntry};
 pub use checkpoint::{CheckpointPolicy, Checkpoints};
+pub use fresh::FreshEncoder;
 pub use noise::StudentNoise;
 pub use objective::{EpochEnd, EpochLog, Objective, ObjectiveState, StepContext, StepLoss};
 pub use settings::TrainSettings;

@@ -2,6 +2,7 @@
 
 mod merged;
 
+use super::out_of_scope::{Answer, of_answers, of_gate};
 use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
 use super::{Work, rows};
@@ -33,9 +34,15 @@ pub(super) struct Runner<'a> {
     teachers: &'a [ReadyTeacher],
     join: &'a LabelJoin,
     scan: &'a Scan,
-    /// Transfer and measuring texts as the student's tokenizer reads them: the same for every row and seed.
-    tokens: Option<(Tokens, Tokens)>,
+    tokens: Option<StudentTokens>,
     origin: Option<StudentOrigin>,
+}
+
+/// The texts as the student's tokenizer reads them: the same for every row and seed.
+struct StudentTokens {
+    transfer: Tokens,
+    test: Tokens,
+    out_of_scope: Option<Tokens>,
 }
 
 /// A trained student, or why there is none.
@@ -126,6 +133,15 @@ impl<'a> Runner<'a> {
             _ => Predictions::from_logits(&scores, classes, labels)?,
         };
         self.store(&predictions, record);
+        if !answers.out_of_scope.is_empty() {
+            let set = TransferSet::new(&answers.out_of_scope, self.join)?;
+            let beyond = ensemble_scores(&row.method, &set, self.work.device)?;
+            let (inside, outside) = match &row.method {
+                MethodSpec::Teacher { .. } => (Answer::Probabilities(&scores), Answer::Probabilities(&beyond)),
+                _ => (Answer::Logits(&scores), Answer::Logits(&beyond)),
+            };
+            self.store_out_of_scope(inside, outside, record)?;
+        }
         record.seconds.evaluate = start.elapsed().as_secs_f64();
         record.parameters = match &row.method {
             MethodSpec::Teacher { index } => self.teachers.get(*index).map_or(0, |teacher| teacher.record.parameters),
@@ -136,7 +152,7 @@ impl<'a> Runner<'a> {
 
     fn measure_student(&self, cell: &Cell, student: &Classifier, record: &mut CellRecord) -> Result<()> {
         let data = &self.work.prepared.data;
-        let (transfer, test) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        let StudentTokens { transfer, test, out_of_scope } = self.tokens()?;
         let stage = format!("{}: measure", cell.title());
         self.work.observer.on(Event::Start { stage: &stage, total: test.len() as u64, unit: "texts" });
         let start = Instant::now();
@@ -145,6 +161,10 @@ impl<'a> Runner<'a> {
         record.seconds.evaluate = start.elapsed().as_secs_f64();
         self.store(&predictions, record);
         self.work.observer.on(Event::End { summary: &format!("accuracy {:.1} %", 100.0 * predictions.accuracy()) });
+        if let Some(texts) = out_of_scope {
+            let beyond = student.logits(texts, self.work.observer)?;
+            self.store_out_of_scope(Answer::Logits(&logits), Answer::Logits(&beyond), record)?;
+        }
         record.parameters = student.parameters();
         record.truncated = transfer.truncated + test.truncated;
         Ok(())
@@ -156,6 +176,15 @@ impl<'a> Runner<'a> {
         record.slices = predictions.slices(&slices);
         record.test_sets = by_set(predictions, &self.work.prepared.data.test_sets);
         record.details.keep_predictions(predictions);
+    }
+
+    fn store_out_of_scope(&self, inside: Answer<'_>, outside: Answer<'_>, record: &mut CellRecord) -> Result<()> {
+        record.details.out_of_scope = Some(of_answers(inside, outside, self.join.classes())?);
+        Ok(())
+    }
+
+    fn tokens(&self) -> Result<&StudentTokens> {
+        self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))
     }
 
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
@@ -183,6 +212,12 @@ impl<'a> Runner<'a> {
             let predictions = Predictions::from_probabilities(&target, self.join.classes(), &labels)?;
             record.target_accuracy = Some(predictions.accuracy());
         }
+        if let Some(found) = &mut record.details.out_of_scope {
+            let labelled: Vec<usize> = (0..labels.len()).collect();
+            let inside: Vec<_> = outputs.iter().map(|outputs| outputs.select(&labelled)).collect();
+            let owners = self.scan.owners.statistics();
+            found.gate = of_gate(&recipe, &inside, &answers.out_of_scope, self.join, owners, self.work.device)?;
+        }
         Ok(())
     }
 
@@ -194,16 +229,17 @@ impl<'a> Runner<'a> {
         let mut student = self.start_student(seed)?;
         guarded.texts()?;
         if self.tokens.is_none() {
-            let transfer = student.tokenize(&data.transfer_texts(), section.train.max_length)?;
-            let test = student.tokenize(&data.test.texts, section.train.max_length)?;
+            let read = |texts: &[String]| student.tokenize(texts, section.train.max_length);
+            let (transfer, test) = (read(&data.transfer_texts())?, read(&data.test.texts)?);
+            let out_of_scope = data.out_of_scope.as_deref().map(read).transpose()?;
             let truncated = transfer.truncated + test.truncated;
             if truncated > 0 {
                 let text = format!("{truncated} texts were truncated to the student's maximum length");
                 self.work.observer.on(Event::Warning { text: &text });
             }
-            self.tokens = Some((transfer, test));
+            self.tokens = Some(StudentTokens { transfer, test, out_of_scope });
         }
-        let (tokens, _) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        let tokens = &self.tokens()?.transfer;
         let labelled = matches!(row.method, MethodSpec::Supervised {});
         let chosen = data.training_rows(Some(seed), labelled);
         let tokens = rows::tokens(tokens, chosen.as_deref());

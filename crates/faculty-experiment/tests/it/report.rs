@@ -150,6 +150,10 @@ fn hostile_words_are_words() {
                     teacher.sha256 = evil.to_owned();
                 }
             }
+            RawRecord::OutOfScope(study) => {
+                study.inside_are = evil.to_owned();
+                study.scores.iter_mut().for_each(|score| score.score.push_str(evil));
+            }
             RawRecord::Run(run) => {
                 run.commit = Some(evil.to_owned());
                 run.processor = Some(evil.to_owned());

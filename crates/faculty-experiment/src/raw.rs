@@ -166,7 +166,7 @@ pub struct CellRecord {
     /// Teacher selection of the row's gate.
     pub selection: Option<Selection>,
     /// Accuracy of the gate's own target on the measuring texts, where it was scanned: what a student that learnt its
-    /// target by heart would reach.
+    /// target by heart would reach. Texts that nobody claims have no target and are left out.
     pub target_accuracy: Option<f64>,
     /// Number of weights used at prediction.
     pub parameters: usize,

@@ -66,9 +66,10 @@ impl FreshEncoder {
     /// The encoder in words: "fresh roberta, 2 layers of width 256, a vocabulary of its own of at most 4000 tokens".
     pub fn describe(&self) -> String {
         format!(
-            "fresh {}, {} layers of width {}, a vocabulary of its own of at most {} tokens",
+            "fresh {}, {} {} of width {}, a vocabulary of its own of at most {} tokens",
             self.family.model_type(),
             self.layers,
+            if self.layers == 1 { "layer" } else { "layers" },
             self.hidden,
             self.vocabulary
         )

@@ -209,8 +209,7 @@ impl<'a> Runner<'a> {
         record.details.keep_gate(&gate, &labels, &knows)?;
         if prepared.experiment.scan.selection_on == SelectionOn::Test {
             let target = gated_scores(&gate, &set, 1.0, self.work.device)?;
-            let predictions = Predictions::from_probabilities(&target, self.join.classes(), &labels)?;
-            record.target_accuracy = Some(predictions.accuracy());
+            record.target_accuracy = target_accuracy(&target, self.join.classes(), &labels)?;
         }
         if let Some(found) = &mut record.details.out_of_scope {
             let labelled: Vec<usize> = (0..labels.len()).collect();
@@ -344,6 +343,20 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// Accuracy of a gate's targets, over the texts that have one: what nobody claims has none. Nothing if no text has.
+fn target_accuracy(target: &[f32], classes: usize, labels: &[usize]) -> Result<Option<f64>> {
+    let rows = target.chunks_exact(classes).zip(labels).filter(|(row, _)| row.iter().any(|&p| p > 0.0));
+    let (mut kept, mut of_kept) = (Vec::with_capacity(target.len()), Vec::with_capacity(labels.len()));
+    for (row, &label) in rows {
+        kept.extend_from_slice(row);
+        of_kept.push(label);
+    }
+    if of_kept.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Predictions::from_probabilities(&kept, classes, &of_kept)?.accuracy()))
+}
+
 /// Records as JSON lines.
 fn lines<T: serde::Serialize>(records: &[T]) -> Result<String> {
     let mut text = String::new();
@@ -385,5 +398,19 @@ fn empty_record(cell: &Cell) -> CellRecord {
         peak_memory_bytes: None,
         config_hash: cell.hash.clone(),
         details: CellDetails::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::target_accuracy;
+
+    #[test]
+    fn a_text_that_nobody_claims_has_no_target() {
+        let target = [0.9, 0.1, 0.0, 0.0, 0.3, 0.7, 0.6, 0.4];
+        assert_eq!(target_accuracy(&target, 2, &[0, 1, 1, 1]).unwrap(), Some(2.0 / 3.0));
+        assert_eq!(target_accuracy(&[0.0; 4], 2, &[0, 1]).unwrap(), None);
     }
 }

@@ -2,6 +2,7 @@
 
 use super::Work;
 use crate::data::TeacherTexts;
+use crate::manifest::public_name;
 use crate::raw::TeacherRecord;
 use crate::schema::TeacherSection;
 use burn::tensor::Device;
@@ -49,12 +50,7 @@ pub(super) fn train_or_load(work: &mut Work<'_>) -> Result<Vec<ReadyTeacher>> {
 fn load(teacher: &TeacherTexts, model: &str, work: &Work<'_>) -> Result<ReadyTeacher> {
     let dir = resolve_model(model, work.observer)?;
     let classifier = Classifier::open(&dir, work.device)?;
-    let source = match dir.exists() && Path::new(model).exists() {
-        true => {
-            Path::new(model).file_name().map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned())
-        }
-        false => model.to_owned(),
-    };
+    let source = public_name(model);
     Ok(ready(teacher, &classifier, dir, source, 0, 0.0))
 }
 
@@ -129,7 +125,7 @@ fn start_of(teacher: &TeacherTexts, section: &TeacherSection, work: &Work<'_>) -
         return Err(Error::internal("a teacher's start was not checked"));
     };
     let dir = resolve_model(init, work.observer)?;
-    Ok((init.clone(), ModelDir::open(&dir)?.model_hash()?))
+    Ok((public_name(init), ModelDir::open(&dir)?.model_hash()?))
 }
 
 fn ready(

@@ -1,6 +1,7 @@
 //! `[[data.teacher]]`: a team.
 
 use super::{Limit, TeacherSection};
+use crate::manifest::public_name;
 use faculty_core::{Error, Result};
 use faculty_student::{FreshEncoder, StudentStart};
 use serde::{Deserialize, Serialize};
@@ -79,8 +80,8 @@ impl OwnTraining {
     pub fn describe(&self) -> String {
         let encoder = self.fresh.as_ref().map(FreshEncoder::describe);
         let parts = [
-            encoder.or_else(|| self.init.as_ref().map(|init| format!("from {init}"))),
-            self.layers.map(|layers| format!("{layers} layers")),
+            encoder.or_else(|| self.init.as_ref().map(|init| format!("from {}", public_name(&init.to_string())))),
+            self.layers.map(|layers| format!("{layers} {}", if layers == 1 { "layer" } else { "layers" })),
             self.epochs.map(|epochs| format!("{epochs} epochs")),
             self.learning_rate.map(|rate| format!("rate {rate}")),
         ];
@@ -161,6 +162,8 @@ pub(super) fn check_teacher_init(init: &StudentStart, key: &str) -> Result<()> {
         StudentStart::Teacher(_) | StudentStart::Fresh { .. } => Err(Error::input(format!("is `{init}`"))
             .key(key)
             .expected("a pretrained encoder")
-            .help("a teacher of another family that starts from nothing is `fresh = { family = \"roberta\", ... }`")),
+            .help(
+                "a teacher of another family is named by its directory, or starts from nothing: fresh = { family = ... }",
+            )),
     }
 }

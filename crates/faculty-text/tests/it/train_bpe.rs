@@ -52,5 +52,7 @@ fn what_cannot_be_learnt_is_said() {
     assert!(train_bpe(&[], 400, 32, dir.path()).unwrap_err().to_string().contains("no text"));
     let error = train_bpe(&texts(), 200, 32, dir.path()).unwrap_err().to_string();
     assert!(error.contains("vocabulary") && error.contains("261"), "{error}");
-    assert!(train_bpe(&texts(), 400, 32, &dir.path().join("nowhere")).is_err());
+    let file = dir.path().join("file");
+    std::fs::write(&file, "no directory").unwrap();
+    assert!(train_bpe(&texts(), 400, 32, &file).is_err());
 }

@@ -217,6 +217,31 @@ fn figures_of_two_texts_are_those_of_a_calculation_by_hand() {
 }
 
 #[test]
+fn a_second_peak_at_a_raised_temperature_is_judged_and_takes_over_where_it_is_chosen() {
+    let flags = |one: &[f32]| {
+        // "two" is never the surer one, and what its first class leaves is almost even: 0.011 at temperature 4.
+        let two: &[f32] = &[0.6, 0.145, 0.13, 0.125];
+        let report =
+            report_of(&[said(4, &[one; 3]), said(4, &[two; 3])], &[&["a", "b", "c", "d"], &["e", "f", "g", "h"]]);
+        assert!((report.teachers[0].selection_share - 1.0).abs() < 1e-12);
+        assert!((report.teachers[1].second_peak_soft.unwrap() - 0.0108).abs() < 1e-4);
+        assert!(report.teachers[1].flags.is_empty());
+        (report.teachers[0].second_peak_soft.unwrap(), report.teachers[0].flags.clone())
+    };
+    // Being chosen for all texts says nothing by itself: they may be its own.
+    let (peak, none) = flags(&[0.97, 0.01, 0.01, 0.01]);
+    assert!(peak < 1e-6 && none.is_empty(), "{peak}: {none:?}");
+    // Fourth roots: 0.376 of 0.908.
+    let (peak, found) = flags(&[0.97, 0.02, 0.005, 0.005]);
+    assert!((peak - 0.1214).abs() < 1e-3, "{peak}");
+    assert_eq!(found, [AuditFlag::TakesOver]);
+    // 0.409 of 0.765.
+    let (peak, found) = flags(&[0.97, 0.028, 0.001, 0.001]);
+    assert!((peak - 0.3025).abs() < 1e-3, "{peak}");
+    assert_eq!(found, [AuditFlag::SoftPeak, AuditFlag::TakesOver]);
+}
+
+#[test]
 fn teachers_that_share_labels_are_compared_on_them() {
     let rows: [&[f32]; 4] = [&[0.9, 0.1], &[0.8, 0.2], &[0.2, 0.8], &[0.1, 0.9]];
     let same = said(2, &rows);

@@ -16,7 +16,7 @@ fn teachers_are_audited_on_shared_text_and_the_report_is_kept() {
     place.write("texts.txt", texts.collect::<String>());
     let command = "audit teachers/bank trips=teachers/travel --text texts.txt";
     let run = place.faculty(&format!("{command} --out report.json")).good();
-    for word in ["teacher", "suspicion", "bank", "trips", "without bank: trips +", "60 texts", "Flags:"] {
+    for word in ["teacher", "suspicion", "bank", "trips", "without bank: trips +", "60 texts. Suspicious:", "flags"] {
         assert!(run.stdout.contains(word), "{word}: {}", run.stdout);
     }
     let record = place.json("report.json");

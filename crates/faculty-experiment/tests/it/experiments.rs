@@ -8,6 +8,7 @@ use faculty_experiment::{
     read_raw, run_experiment,
 };
 use faculty_nn::{DeviceName, PrecisionChoice};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
@@ -22,15 +23,22 @@ fn shipped() -> Vec<PathBuf> {
     files
 }
 
+/// The tiers of an experiment file and of what it extends.
+fn tiers(file: &Path) -> BTreeSet<String> {
+    let text: toml::Table = toml::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    let own = text.get("tier").and_then(toml::Value::as_table).into_iter().flat_map(|tiers| tiers.keys().cloned());
+    let base = text.get("extends").map(|base| tiers(&file.parent().unwrap().join(base.as_str().unwrap())));
+    own.chain(base.into_iter().flatten()).collect()
+}
+
 #[test]
 fn every_shipped_experiment_parses_and_plans_in_every_tier() {
     let files = shipped();
     assert!(files.iter().any(|file| file.ends_with("quickstart.toml")));
     for file in files {
         load_experiment(&file, &Overrides::default()).unwrap();
-        let text: toml::Table = toml::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
-        let tiers = text.get("tier").and_then(toml::Value::as_table).map(|tiers| tiers.keys().cloned().collect());
-        let tiers: Vec<String> = tiers.unwrap_or_default();
+        let tiers = tiers(&file);
+        assert!(tiers.contains("smoke") && tiers.contains("paper"), "{}: {tiers:?}", file.display());
         for tier in std::iter::once(None).chain(tiers.into_iter().map(Some)) {
             let overrides = Overrides { tier: tier.clone(), ..Overrides::default() };
             let options = ExperimentOptions { file: file.clone(), overrides, ..ExperimentOptions::default() };

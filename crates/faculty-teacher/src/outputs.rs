@@ -97,8 +97,8 @@ impl TeacherOutputs {
     /// Fails if the classes or the widths of the features differ.
     pub fn followed_by(&self, other: &Self) -> Result<Self> {
         let width = |outputs: &Self| outputs.features.as_ref().map(|features| features.width);
-        let differ = self.classes != other.classes
-            || width(self).zip(width(other)).is_some_and(|(ours, theirs)| ours != theirs);
+        let differ =
+            self.classes != other.classes || width(self).zip(width(other)).is_some_and(|(ours, theirs)| ours != theirs);
         if differ {
             return Err(Error::internal("outputs of different teachers are put together"));
         }
@@ -113,10 +113,8 @@ impl TeacherOutputs {
                 mean_entropy: join(&ours.mean_entropy, &theirs.mean_entropy),
                 variance: join(&ours.variance, &theirs.variance),
             }),
-            features: features.map(|(ours, theirs)| FeatureArray {
-                width: ours.width,
-                values: join(&ours.values, &theirs.values),
-            }),
+            features: features
+                .map(|(ours, theirs)| FeatureArray { width: ours.width, values: join(&ours.values, &theirs.values) }),
             truncated: self.truncated + other.truncated,
         })
     }

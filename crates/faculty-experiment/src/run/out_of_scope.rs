@@ -124,12 +124,7 @@ pub(super) fn of_gate(
 }
 
 /// Every score that the scan allows, without a gate; nothing without out-of-scope texts.
-pub(super) fn study(
-    prepared: &Prepared,
-    scan: &Scan,
-    join: &LabelJoin,
-    device: &Device,
-) -> Result<Option<ScoreStudy>> {
+pub(super) fn study(prepared: &Prepared, scan: &Scan, join: &LabelJoin, device: &Device) -> Result<Option<ScoreStudy>> {
     let Some(answers) = scan.answers.first().filter(|answers| !answers.out_of_scope.is_empty()) else {
         return Ok(None);
     };

@@ -45,12 +45,7 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             .plan
             .asks
             .iter()
-            .map(|ask| Answers {
-                ask: ask.clone(),
-                transfer: Vec::new(),
-                test: Vec::new(),
-                out_of_scope: Vec::new(),
-            })
+            .map(|ask| Answers { ask: ask.clone(), transfer: Vec::new(), test: Vec::new(), out_of_scope: Vec::new() })
             .collect(),
         owners: Owners::default(),
         own_slice_accuracy: Vec::new(),

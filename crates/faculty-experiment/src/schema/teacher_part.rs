@@ -129,7 +129,9 @@ impl TeacherPart {
         if let Some(fresh) = &self.fresh {
             let key = format!("{key}.fresh");
             if self.init.is_some() || self.layers.is_some() {
-                return Err(Error::input("gives a fresh encoder and another one").key(key).help("leave init and layers out"));
+                return Err(Error::input("gives a fresh encoder and another one")
+                    .key(key)
+                    .help("leave init and layers out"));
             }
             fresh.check().map_err(|error| error.help(format!("in {key}")))?;
         }

@@ -38,9 +38,10 @@ pub(crate) fn mean_of(teachers: &[Option<Separation>], figure: impl Fn(&Separati
 /// The tables below the main one; nothing where no row was measured on such texts.
 pub(super) fn write(text: &mut String, table: &Table) {
     let measured: Vec<&TableRow> = table.rows.iter().filter(|row| auroc(row).is_some()).collect();
-    let Some(separation) = measured.iter().find_map(|row| {
-        row.good_cells().find_map(|cell| cell.details.out_of_scope.as_ref()?.by_confidence().copied())
-    }) else {
+    let Some(separation) = measured
+        .iter()
+        .find_map(|row| row.good_cells().find_map(|cell| cell.details.out_of_scope.as_ref()?.by_confidence().copied()))
+    else {
         return;
     };
     let _ = writeln!(

@@ -66,7 +66,10 @@ fn every_shipped_experiment_is_listed_with_its_command() {
     }
     let listed = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name));
     for name in listed {
-        assert!(experiments().join(format!("{name}.toml")).is_file(), "docs/experiments.md lists {name}, which is not there");
+        assert!(
+            experiments().join(format!("{name}.toml")).is_file(),
+            "docs/experiments.md lists {name}, which is not there"
+        );
     }
 }
 

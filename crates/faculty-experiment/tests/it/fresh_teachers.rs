@@ -72,7 +72,11 @@ fn three_families_with_three_tokenizers_teach_one_student() {
     assert_eq!(updates, [1, 3, 1], "24 texts in one batch, three times, where the teacher says so");
     let summary = run_experiment(&options, &Silent).unwrap();
     assert_eq!((summary.computed, summary.failed), (2, 0), "{}", summary.table);
-    assert!(summary.table.contains("teacher roberta is trained in a way of its own: fresh roberta"), "{}", summary.table);
+    assert!(
+        summary.table.contains("teacher roberta is trained in a way of its own: fresh roberta"),
+        "{}",
+        summary.table
+    );
 
     let open = |name: &str| Classifier::open(teacher(root.path(), name), &Device::flex()).unwrap();
     let (old, roberta, distilbert) = (open("old"), open("roberta"), open("distilbert"));
@@ -120,7 +124,9 @@ fn what_a_teacher_has_of_its_own_must_fit_together() {
 
     let root = tempfile::tempdir().unwrap();
     declare(root.path(), "two", &["a", "b"], "", &[("train", rows("t", 2, 9)), ("test", rows("m", 2, 2))]);
-    let lines = format!("source = \"two\"\nteacher_count = 1\nteacher_texts_per_class = 4\n[[data.teacher]]\nname = \"x\"\n{fresh}");
+    let lines = format!(
+        "source = \"two\"\nteacher_count = 1\nteacher_texts_per_class = 4\n[[data.teacher]]\nname = \"x\"\n{fresh}"
+    );
     let data = shared_out(root.path(), &lines).unwrap();
     let own = &data.teachers[0].own;
     assert!(own.describe().starts_with("fresh roberta, 1 layer of width 32"), "{}", own.describe());

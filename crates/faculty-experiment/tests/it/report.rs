@@ -198,7 +198,9 @@ fn out_of_scope_figures_stand_in_every_format_where_they_were_measured() {
     assert!(concat.ends_with(&",".repeat(13)), "a row that was not measured has empty fields: {concat}");
 
     let plain = Table::from_raw(&crate::figures::records()).unwrap();
-    assert!(!plain.render(TableFormat::Csv).contains("oos") && !plain.render(TableFormat::Html).contains("out-of-scope"));
+    assert!(
+        !plain.render(TableFormat::Csv).contains("oos") && !plain.render(TableFormat::Html).contains("out-of-scope")
+    );
 }
 
 #[test]

@@ -4,7 +4,8 @@ use faculty_text::{SMALLEST_BPE_VOCABULARY, TextTokenizer, train_bpe};
 use std::path::Path;
 
 fn texts() -> Vec<String> {
-    let words = ["transfer", "money", "to my savings", "Transfer it now", "what is the balance", "grüße aus Köln", "日本"];
+    let words =
+        ["transfer", "money", "to my savings", "Transfer it now", "what is the balance", "grüße aus Köln", "日本"];
     (0..60).map(|row| format!("{} {} {}", words[row % 7], words[(row * 3 + 1) % 7], words[(row * 5 + 2) % 7])).collect()
 }
 
@@ -19,7 +20,10 @@ fn words_that_recur_become_tokens_and_nothing_is_unknown() {
     let tokenizer = learnt(dir.path(), &texts(), 340);
     assert!((SMALLEST_BPE_VOCABULARY + 20..=340).contains(&tokenizer.vocab_size()), "{}", tokenizer.vocab_size());
     let special = tokenizer.special_ids();
-    assert_eq!((special.cls, special.pad, special.sep, special.unk, special.mask), (Some(0), 1, Some(2), Some(3), Some(4)));
+    assert_eq!(
+        (special.cls, special.pad, special.sep, special.unk, special.mask),
+        (Some(0), 1, Some(2), Some(3), Some(4))
+    );
     assert_eq!((tokenizer.model_max_length(), tokenizer.added_tokens()), (Some(32), 2));
     let ids = |text: &str| tokenizer.encode(&[text], 32).unwrap().rows[0].ids.clone();
     assert_eq!(ids("transfer"), ids("TRANSFER"), "case does not matter");

@@ -3,9 +3,7 @@
 use crate::raw::{ScoreStudy, StudiedScore};
 use crate::report::Page;
 use crate::report::markup::Element;
-use crate::report::parts::{
-    columns, data_table, figure, grouped, number, paragraph, row_name, section, words as left,
-};
+use crate::report::parts::{columns, data_table, figure, grouped, number, paragraph, row_name, section, words as left};
 use crate::report::plot::{Canvas, Range, Tone, ranges};
 use crate::table::out_of_scope::{auroc, of_gate, of_score, over};
 use crate::table::{TableRow, words};

@@ -20,7 +20,7 @@ fn a_case_by_hand() {
 
 #[test]
 fn the_threshold_is_the_highest_that_nineteen_of_twenty_reach() {
-    let inside: Vec<f64> = (1..=20).map(|score| f64::from(score)).collect();
+    let inside: Vec<f64> = (1..=20).map(f64::from).collect();
     // 19 of 20 reach 2; a text that ties with the threshold is let in.
     let found = separation(&inside, &[0.0, 1.0, 2.0, 2.5, 30.0]).unwrap();
     assert_eq!(found.fpr_at_95_tpr, 3.0 / 5.0);

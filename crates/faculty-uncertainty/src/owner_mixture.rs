@@ -90,7 +90,7 @@ impl OwnerMixture {
         let (most, tolerance) = limits;
         let mut progress = Progress { iterations: 0, converged: false, objective: f64::NEG_INFINITY };
         loop {
-            let expected = mixture.expect(scores);
+            let expected = mixture.expectation(scores);
             let objective = expected.log_likelihood + mixture.log_prior(own);
             let gain = objective - progress.objective;
             progress.objective = objective;
@@ -118,7 +118,7 @@ impl OwnerMixture {
         }
     }
 
-    fn expect(&self, scores: &Scores<'_>) -> Expected {
+    fn expectation(&self, scores: &Scores<'_>) -> Expected {
         let teachers = scores.teachers;
         let mut expected = Expected {
             counts: vec![0.0; self.shares.len()],
@@ -295,7 +295,7 @@ mod tests {
     fn responsibilities_of_one_text_sum_to_one_and_its_likelihood_is_that_of_the_density() {
         let values = [0.3, -0.2];
         let (mixture, _) = OwnerMixture::fit(&Scores { values: &values, teachers: 2 }, &[], false, (3, 0.0)).unwrap();
-        let expected = mixture.expect(&Scores { values: &values, teachers: 2 });
+        let expected = mixture.expectation(&Scores { values: &values, teachers: 2 });
         assert!((expected.counts.iter().sum::<f64>() - 1.0).abs() < 1e-12);
         // The density, component by component.
         let p = &mixture.precision;

@@ -1,4 +1,5 @@
-//! What tables are made of: accuracy, macro-F1, slices, calibration, retained share, teacher selection.
+//! What tables are made of: accuracy, macro-F1, slices, calibration, retained share, teacher selection, and how a score tells
+//! what is out of scope.
 //!
 //! Everything works on plain row-major slices. Labels are class indices of the union.
 //!
@@ -17,6 +18,7 @@ mod right;
 mod score_histogram;
 mod selection;
 mod selection_matrix;
+mod separation;
 
 pub use confusion::Confusion;
 pub use gate::{GateQuality, gate_quality};
@@ -26,6 +28,7 @@ pub use right::RightAnswers;
 pub use score_histogram::{OwnAndForeign, SCORE_BINS, ScoreHistograms, score_histograms};
 pub use selection::{OwnerSelection, Selection, teacher_selection};
 pub use selection_matrix::{OwnerChoices, SelectionMatrix, selection_matrix};
+pub use separation::{Separation, separation};
 
 /// The index of the largest value, the lowest index among equals. NaN never wins; 0 for an empty row.
 pub fn argmax(row: &[f32]) -> usize {

@@ -90,7 +90,8 @@ pub struct Plan {
     pub amounts: Amounts,
     /// The cells in the order of the work.
     pub cells: Vec<Cell>,
-    /// Forward passes of teachers over single texts: transfer and measuring texts, all teachers, all passes.
+    /// Forward passes of teachers over single texts: transfer, measuring and out-of-scope texts, all
+    /// teachers, all passes.
     pub teacher_passes: usize,
 }
 
@@ -119,7 +120,10 @@ impl Plan {
                 name: teacher.name.clone(),
                 labels: teacher.labels.len(),
                 texts: teacher.texts.len(),
-                updates: if teacher.model.is_some() { 0 } else { experiment.teacher.train.steps(teacher.texts.len()) },
+                updates: match teacher.model {
+                    Some(_) => 0,
+                    None => teacher.own.section(&experiment.teacher).train.steps(teacher.texts.len()),
+                },
                 model: teacher.model.clone(),
             })
             .collect();
@@ -133,11 +137,13 @@ impl Plan {
             SelectionOn::Test => asks.iter().map(|ask| data.test.len() * passes_of(ask)).sum(),
             SelectionOn::Transfer => data.test.len(),
         };
+        let beyond = data.out_of_scope.as_ref().map_or(0, Vec::len);
+        let beyond: usize = asks.iter().map(|ask| beyond * passes_of(ask)).sum();
         Ok(Self {
             name: name.to_owned(),
             title: experiment.table.title.clone(),
             data: data.name.clone(),
-            teacher_passes: teachers.len() * (transfer + test),
+            teacher_passes: teachers.len() * (transfer + test + beyond),
             needs_owners: (0..experiment.rows.len()).any(|row| {
                 chosen(row) && experiment.rows[row].method.recipe().is_some_and(|recipe| recipe.needs_owners())
             }),

@@ -1,9 +1,11 @@
 //! `raw.jsonl`: one JSON line an event, only ever appended to. Tables are rendered from it and from nothing else.
 
 mod details;
+mod out_of_scope;
 mod place;
 
 pub use details::{AccuracyPoint, CellDetails, LossPoint};
+pub use out_of_scope::{GateKind, GateOutOfScope, OutOfScope, ScoreSeparation, ScoreStudy, StudiedScore};
 pub use place::RunRecord;
 
 use crate::precision::Precisions;
@@ -25,6 +27,8 @@ pub enum RawRecord {
     Table(TableRecord),
     /// Teachers and scans, which all rows share. The last one counts.
     Setup(SetupRecord),
+    /// What the teachers' scores say of out-of-scope texts. The last one counts.
+    OutOfScope(ScoreStudy),
     /// The machine and the program of the cells that follow.
     Run(RunRecord),
     /// The result of one row at one seed. The last one of a (row, seed) counts; earlier failures stay in the file.
@@ -162,7 +166,7 @@ pub struct CellRecord {
     /// Teacher selection of the row's gate.
     pub selection: Option<Selection>,
     /// Accuracy of the gate's own target on the measuring texts, where it was scanned: what a student that learnt its
-    /// target by heart would reach.
+    /// target by heart would reach. Texts that nobody claims have no target and are left out.
     pub target_accuracy: Option<f64>,
     /// Number of weights used at prediction.
     pub parameters: usize,

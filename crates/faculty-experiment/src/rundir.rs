@@ -7,6 +7,7 @@
 //!   raw.jsonl                 what tables are rendered from
 //!   table.md  table.csv  table.tex  table.html
 //!   teachers/<name>-<key>/    fine-tuned teachers, reused by later runs
+//!   tokenizers/<name>-<key>/  tokenizers that teachers of fresh weights learnt from their texts
 //!   scans/                    teacher outputs, a row a text
 //!   cells/<row>/seed-<n>/     {metrics.jsonl, epochs.jsonl, result.json, student/, commit.json}
 //!   checkpoints/              of trainings on their way: cells/<row>/seed-<n>/ and teachers/<name>-<key>/
@@ -113,6 +114,11 @@ impl RunDir {
         self.root.join("teachers").join(format!("{}-{}", slug(name), faculty_core::short_hash(key)))
     }
 
+    /// Where the tokenizer lies that a teacher with this content key learnt from its texts.
+    pub fn tokenizer_path(&self, name: &str, key: &str) -> PathBuf {
+        self.root.join("tokenizers").join(format!("{}-{}", slug(name), faculty_core::short_hash(key)))
+    }
+
     /// Where the fine-tuning of a teacher with this content key is written down.
     pub fn teacher_checkpoint_path(&self, name: &str, key: &str) -> PathBuf {
         self.checkpoints().join("teachers").join(format!("{}-{}", slug(name), faculty_core::short_hash(key)))
@@ -167,7 +173,8 @@ impl RunDir {
     fn sweep(&self) -> Result<()> {
         let cells = self.root.join("cells");
         self.sweep_checkpoints(&cells)?;
-        for dir in [self.root.clone(), self.root.join("teachers"), self.scan_path()].iter().chain(&subdirs(&cells)) {
+        let shared = ["teachers", "tokenizers", "scans"].map(|name| self.root.join(name));
+        for dir in std::iter::once(&self.root).chain(&shared).chain(&subdirs(&cells)) {
             for entry in entries(dir) {
                 let name = entry.file_name().unwrap_or_default().to_string_lossy().into_owned();
                 let temporary = name.ends_with(".tmp") && (name.starts_with(".faculty-") || name.contains(".old-"));

@@ -107,6 +107,38 @@ pub struct EncoderConfig {
 }
 
 impl EncoderConfig {
+    /// An encoder of this size that no checkpoint describes: heads of width 64 (or 32 where 64 does not divide `hidden`),
+    /// feed-forward width 4 x `hidden`, GELU, dropout 0.1, and what else its family always has. It reads `max_tokens`
+    /// tokens.
+    pub fn of_size(
+        family: Family,
+        (layers, hidden): (usize, usize),
+        vocab_size: usize,
+        pad_token_id: u32,
+        max_tokens: usize,
+    ) -> Self {
+        let config = Self {
+            family,
+            vocab_size,
+            embedding_size: hidden,
+            hidden_size: hidden,
+            layers,
+            heads: if hidden.is_multiple_of(64) { hidden / 64 } else { hidden / 32 },
+            intermediate_size: 4 * hidden,
+            activation: Activation::Gelu,
+            position_rows: max_tokens,
+            type_vocab_size: match family {
+                Family::Distilbert => 0,
+                Family::Roberta | Family::XlmRoberta => 1,
+                Family::Bert | Family::Electra => 2,
+            },
+            layer_norm_epsilon: if family.is_roberta() { 1e-5 } else { 1e-12 },
+            pad_token_id,
+            dropout: DropoutRates::uniform(0.1),
+        };
+        Self { position_rows: max_tokens + config.position_offset(), ..config }
+    }
+
     /// Reads a `config.json`.
     ///
     /// # Errors

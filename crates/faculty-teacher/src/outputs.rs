@@ -91,6 +91,34 @@ impl TeacherOutputs {
         }
     }
 
+    /// These outputs, then those for other texts of the same teacher. Passes and features are there if both have them.
+    ///
+    /// # Errors
+    /// Fails if the classes or the widths of the features differ.
+    pub fn followed_by(&self, other: &Self) -> Result<Self> {
+        let width = |outputs: &Self| outputs.features.as_ref().map(|features| features.width);
+        let differ =
+            self.classes != other.classes || width(self).zip(width(other)).is_some_and(|(ours, theirs)| ours != theirs);
+        if differ {
+            return Err(Error::internal("outputs of different teachers are put together"));
+        }
+        let join = |ours: &[f32], theirs: &[f32]| [ours, theirs].concat();
+        let passes = self.passes.as_ref().zip(other.passes.as_ref());
+        let features = self.features.as_ref().zip(other.features.as_ref());
+        Ok(Self {
+            classes: self.classes,
+            logits: join(&self.logits, &other.logits),
+            passes: passes.map(|(ours, theirs)| PassArrays {
+                mean_probabilities: join(&ours.mean_probabilities, &theirs.mean_probabilities),
+                mean_entropy: join(&ours.mean_entropy, &theirs.mean_entropy),
+                variance: join(&ours.variance, &theirs.variance),
+            }),
+            features: features
+                .map(|(ours, theirs)| FeatureArray { width: ours.width, values: join(&ours.values, &theirs.values) }),
+            truncated: self.truncated + other.truncated,
+        })
+    }
+
     /// The outputs of the given texts as tensors.
     pub fn view(&self, rows: &[usize], device: &Device) -> TeacherView {
         let matrix = |values: &[f32], width: usize| {

@@ -4,7 +4,7 @@ use crate::tiny_tokenizer::{tiny_tokenizer_config, tiny_tokenizer_json, tiny_voc
 use burn::tensor::Device;
 use faculty_core::Stream;
 use faculty_hub::write_safetensors;
-use faculty_nn::{Activation, DropoutRates, EncoderConfig, Family, SequenceClassifier};
+use faculty_nn::{DropoutRates, EncoderConfig, Family, SequenceClassifier};
 use std::path::{Path, PathBuf};
 
 /// What a tiny classifier looks like.
@@ -64,26 +64,19 @@ impl TinySpec {
 
     /// The encoder's configuration. The padding id is 0 in every family, as in the tiny tokenizer.
     pub fn encoder_config(&self) -> EncoderConfig {
-        let roberta = self.family.is_roberta();
         EncoderConfig {
-            family: self.family,
-            vocab_size: tiny_vocabulary().len(),
             // Narrower embeddings where the family has a projection.
             embedding_size: if self.family == Family::Electra { self.hidden / 2 } else { self.hidden },
-            hidden_size: self.hidden,
-            layers: self.layers,
             heads: self.heads,
             intermediate_size: self.intermediate,
-            activation: Activation::Gelu,
-            position_rows: self.max_tokens + usize::from(roberta),
-            type_vocab_size: match self.family {
-                Family::Distilbert => 0,
-                Family::Roberta | Family::XlmRoberta => 1,
-                Family::Bert | Family::Electra => 2,
-            },
-            layer_norm_epsilon: if roberta { 1e-5 } else { 1e-12 },
-            pad_token_id: 0,
-            dropout: DropoutRates { hidden: self.dropout, attention: self.dropout, classifier: self.dropout },
+            dropout: DropoutRates::uniform(self.dropout),
+            ..EncoderConfig::of_size(
+                self.family,
+                (self.layers, self.hidden),
+                tiny_vocabulary().len(),
+                0,
+                self.max_tokens,
+            )
         }
     }
 }

@@ -31,6 +31,7 @@ mod read;
 mod report;
 mod tokenizer;
 mod tokenizer_config;
+mod train_bpe;
 
 pub use batches::{PadSide, TokenBatch, plan_in_length_order, plan_shuffled};
 pub use corpus::{Corpus, RawLabel};
@@ -40,3 +41,4 @@ pub use read::{LabelPolicy, OnBroken, ReadOptions, read_corpus};
 pub use report::{BrokenRow, KEPT_BROKEN_ROWS, ReadReport};
 pub use tokenizer::{Encoded, TextTokenizer, TokenRow};
 pub use tokenizer_config::SpecialIds;
+pub use train_bpe::{SMALLEST_BPE_VOCABULARY, train_bpe};

@@ -3,7 +3,7 @@
 //! said. The smoke tier on real weights is part of CI.
 
 use faculty::core::Silent;
-use faculty::experiment::{ExperimentOptions, RawRecord, missing_data, read_raw, run_experiment};
+use faculty::experiment::{ExperimentOptions, RawRecord, load_experiment, missing_data, read_raw, run_experiment};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use std::path::{Path, PathBuf};
 
@@ -29,7 +29,12 @@ fn smoke(file: &Path, encoder: &Path, out: &Path) -> ExperimentOptions {
     let encoder = encoder.display().to_string();
     options.overrides.environment.clear();
     options.overrides.tier = Some("smoke".to_owned());
+    // A teacher's own encoder is one that this machine may lack.
+    let teachers = load_experiment(file, &options.overrides).unwrap().data.teachers;
+    let own = teachers.iter().enumerate().filter(|(_, teacher)| teacher.init.is_some());
+    let of_teachers = own.map(|(index, _)| format!("data.teacher[{index}].init={encoder:?}"));
     options.overrides.set = vec![format!("teacher.init={encoder:?}"), format!("student.init={encoder:?}")];
+    options.overrides.set.extend(of_teachers);
     options.out = Some(out.to_path_buf());
     options
 }

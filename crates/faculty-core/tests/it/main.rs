@@ -12,6 +12,7 @@ mod reliability;
 mod right;
 mod score_histogram;
 mod selection;
+mod separation;
 mod statistics;
 mod statistics_golden;
 mod stream;

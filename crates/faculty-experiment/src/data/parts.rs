@@ -1,12 +1,11 @@
 //! Which teacher owns which labels: as named, by a rule, or one data set each.
 
 use super::DataSet;
-use crate::schema::{DataSection, LabelSplit, Limit, TeacherPart};
+use crate::schema::{DataSection, LabelSplit, Limit, OwnTraining, TeacherPart};
 use faculty_core::{Error, LabelSpace, Result, Stream, nearest};
-use faculty_student::StudentStart;
 
 /// A teacher before it has texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Part {
     pub(super) name: String,
     pub(super) labels: Vec<String>,
@@ -14,24 +13,17 @@ pub(super) struct Part {
     pub(super) set: Option<usize>,
     pub(super) model: Option<String>,
     pub(super) texts_per_class: Option<Limit>,
-    pub(super) init: Option<StudentStart>,
-    pub(super) layers: Option<usize>,
+    pub(super) own: OwnTraining,
 }
 
 impl Part {
     fn plain(name: String, labels: Vec<String>) -> Self {
-        Self { name, labels, set: None, model: None, texts_per_class: None, init: None, layers: None }
+        Self { name, labels, set: None, model: None, texts_per_class: None, own: OwnTraining::default() }
     }
 
     /// Takes name and settings from a table.
     fn adjusted(self, part: &TeacherPart) -> Self {
-        Self {
-            name: part.name.clone(),
-            texts_per_class: part.texts_per_class,
-            init: part.init.clone(),
-            layers: part.layers,
-            ..self
-        }
+        Self { name: part.name.clone(), texts_per_class: part.texts_per_class, own: part.own_training(), ..self }
     }
 }
 

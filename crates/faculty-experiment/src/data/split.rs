@@ -4,9 +4,8 @@ use super::amounts::Amounts;
 use super::noise::{self, NoiseRows};
 use super::parts::{Part, parts};
 use super::{DataSet, LabelledTexts, OpenedFile, SetRows};
-use crate::schema::{DataSection, EvaluateOn, Limit};
+use crate::schema::{DataSection, EvaluateOn, Limit, OwnTraining};
 use faculty_core::{Error, LabelSpace, Result, Stream};
-use faculty_student::StudentStart;
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -19,10 +18,8 @@ pub struct TeacherTexts {
     pub labels: LabelSpace,
     /// A model that exists already; then `texts` is empty.
     pub model: Option<String>,
-    /// Its own pretrained encoder, in place of the experiment's.
-    pub init: Option<StudentStart>,
-    /// Its encoder is cut to so many layers, in place of the experiment's number.
-    pub layers: Option<usize>,
+    /// How it is trained, where that is not as all are.
+    pub own: OwnTraining,
     /// Its private texts, with classes in `labels`.
     pub texts: LabelledTexts,
 }
@@ -325,8 +322,7 @@ fn teacher(part: Part) -> Result<TeacherTexts> {
         name: part.name,
         labels: LabelSpace::new(part.labels)?,
         model: part.model,
-        init: part.init,
-        layers: part.layers,
+        own: part.own,
         texts: LabelledTexts::default(),
     })
 }

@@ -1,6 +1,7 @@
 //! What the figures of a report are drawn from. Every part is optional: lines of earlier versions have none, and not
 //! every part exists for every row.
 
+use super::OutOfScope;
 use faculty_core::metrics::{ReliabilityBin, RightAnswers, ScoreHistograms, SelectionMatrix};
 use serde::{Deserialize, Serialize};
 
@@ -20,6 +21,9 @@ pub struct CellDetails {
     /// The scores behind the gate, by teacher.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scores: Option<ScoreHistograms>,
+    /// What becomes of texts that belong to no class, where there are such texts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub out_of_scope: Option<OutOfScope>,
     /// The training loss, thinned to at most [`LossPoint::MOST`] points.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub loss: Vec<LossPoint>,

@@ -84,6 +84,7 @@ pub(crate) fn render(table: &Table) -> String {
         sections::training(&page),
         sections::gates(&page),
         sections::calibration(&page),
+        sections::out_of_scope(&page),
         sections::slices(&page),
         sections::cost(&page),
         sections::provenance(&page),

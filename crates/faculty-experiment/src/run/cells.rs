@@ -3,6 +3,7 @@
 mod merged;
 
 use super::curve::CurveTexts;
+use super::out_of_scope::{Answer, of_answers, of_gate};
 use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
 use super::{Work, rows};
@@ -36,11 +37,33 @@ pub(super) struct Runner<'a> {
     teachers: &'a [ReadyTeacher],
     join: &'a LabelJoin,
     scan: &'a Scan,
-    /// Transfer and measuring texts as the student's tokenizer reads them: the same for every row and seed.
-    tokens: Option<(Tokens, Tokens)>,
+    tokens: Option<StudentTokens>,
     origin: Option<StudentOrigin>,
     /// The measuring texts that curves are measured on; none where no curve is drawn.
     curve_rows: Vec<usize>,
+}
+
+/// The texts as the student's tokenizer reads them: the same for every row and seed.
+struct StudentTokens {
+    transfer: Tokens,
+    test: Tokens,
+    out_of_scope: Option<Tokens>,
+}
+
+/// Texts as vectors of an encoder.
+struct Space {
+    values: Vec<f32>,
+    outside: Vec<f32>,
+    width: usize,
+}
+
+impl Space {
+    /// The first `inside` texts and those out of scope.
+    fn together(mut self, inside: usize) -> (Vec<f32>, usize) {
+        self.values.truncate(inside * self.width);
+        self.values.append(&mut self.outside);
+        (self.values, self.width)
+    }
 }
 
 /// A trained student, or why there is none.
@@ -133,6 +156,15 @@ impl<'a> Runner<'a> {
             _ => Predictions::from_logits(&scores, classes, labels)?,
         };
         self.store(&predictions, record);
+        if !answers.out_of_scope.is_empty() {
+            let set = TransferSet::new(&answers.out_of_scope, self.join)?;
+            let beyond = ensemble_scores(&row.method, &set, self.work.device)?;
+            let (inside, outside) = match &row.method {
+                MethodSpec::Teacher { .. } => (Answer::Probabilities(&scores), Answer::Probabilities(&beyond)),
+                _ => (Answer::Logits(&scores), Answer::Logits(&beyond)),
+            };
+            self.store_out_of_scope(inside, outside, record)?;
+        }
         record.seconds.evaluate = start.elapsed().as_secs_f64();
         record.parameters = match &row.method {
             MethodSpec::Teacher { index } => self.teachers.get(*index).map_or(0, |teacher| teacher.record.parameters),
@@ -143,7 +175,7 @@ impl<'a> Runner<'a> {
 
     fn measure_student(&self, cell: &Cell, student: &Classifier, record: &mut CellRecord) -> Result<()> {
         let data = &self.work.prepared.data;
-        let (transfer, test) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        let StudentTokens { transfer, test, out_of_scope } = self.tokens()?;
         let stage = format!("{}: measure", cell.title());
         self.work.observer.on(Event::Start { stage: &stage, total: test.len() as u64, unit: "texts" });
         let start = Instant::now();
@@ -152,6 +184,10 @@ impl<'a> Runner<'a> {
         record.seconds.evaluate = start.elapsed().as_secs_f64();
         self.store(&predictions, record);
         self.work.observer.on(Event::End { summary: &format!("accuracy {:.1} %", 100.0 * predictions.accuracy()) });
+        if let Some(texts) = out_of_scope {
+            let beyond = student.logits(texts, self.work.observer)?;
+            self.store_out_of_scope(Answer::Logits(&logits), Answer::Logits(&beyond), record)?;
+        }
         record.parameters = student.parameters();
         record.truncated = transfer.truncated + test.truncated;
         Ok(())
@@ -166,6 +202,15 @@ impl<'a> Runner<'a> {
         if record.seed.is_none() {
             record.details.keep_level(predictions, &self.curve_rows);
         }
+    }
+
+    fn store_out_of_scope(&self, inside: Answer<'_>, outside: Answer<'_>, record: &mut CellRecord) -> Result<()> {
+        record.details.out_of_scope = Some(of_answers(inside, outside, self.join.classes())?);
+        Ok(())
+    }
+
+    fn tokens(&self) -> Result<&StudentTokens> {
+        self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))
     }
 
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
@@ -183,7 +228,7 @@ impl<'a> Runner<'a> {
         };
         let space = if recipe.needs_space() { Some(self.space(record.seed)?) } else { None };
         let mut set = TransferSet::new(&outputs, self.join)?;
-        set.space = space.as_ref().map(|(values, width)| TextSpace { values, width: *width });
+        set.space = space.as_ref().map(|space| TextSpace { values: &space.values, width: space.width });
         let gate = gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?;
         let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
         // Rows without a label (noise) stand behind the others.
@@ -192,26 +237,55 @@ impl<'a> Runner<'a> {
         record.details.keep_gate(&gate, &labels, &knows)?;
         if prepared.experiment.scan.selection_on == SelectionOn::Test {
             let target = gated_scores(&gate, &set, 1.0, self.work.device)?;
-            let predictions = Predictions::from_probabilities(&target, self.join.classes(), &labels)?;
-            record.target_accuracy = Some(predictions.accuracy());
+            record.target_accuracy = target_accuracy(&target, self.join.classes(), &labels)?;
+        }
+        if let Some(found) = &mut record.details.out_of_scope {
+            let labelled: Vec<usize> = (0..labels.len()).collect();
+            let inside: Vec<_> = outputs.iter().map(|outputs| outputs.select(&labelled)).collect();
+            let owners = self.scan.owners.statistics();
+            let seen = space.map(|space| space.together(labels.len()));
+            let outside = &answers.out_of_scope;
+            found.gate = of_gate(&recipe, &inside, outside, seen, self.join, owners, self.work.device)?;
         }
         Ok(())
     }
 
-    /// Vectors of the texts that the gate is scored on, as a student of this seed would see them before its training.
-    fn space(&mut self, seed: Option<u64>) -> Result<(Vec<f32>, usize)> {
+    /// Vectors of the texts that the gate is scored on, then of those out of scope, as a student of this seed would see
+    /// them before its training.
+    fn space(&mut self, seed: Option<u64>) -> Result<Space> {
         let prepared = self.work.prepared;
         let student = self.start_student(seed.unwrap_or_default())?;
-        let (transfer, test) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
+        self.read_texts(&student)?;
+        let StudentTokens { transfer, test, out_of_scope } = self.tokens()?;
+        let see = |tokens: &Tokens| text_space(&student, tokens, &Unseen(self.work.observer));
         let values = match prepared.experiment.scan.selection_on {
-            SelectionOn::Test => text_space(&student, test, &Unseen(self.work.observer))?,
+            SelectionOn::Test => see(test)?,
             SelectionOn::Transfer => {
                 let chosen = prepared.data.training_rows(seed, false);
-                let tokens = rows::tokens(transfer, chosen.as_deref());
-                text_space(&student, &tokens, &Unseen(self.work.observer))?
+                see(&rows::tokens(transfer, chosen.as_deref()))?
             }
         };
-        Ok((values, student.config.hidden_size))
+        let outside = out_of_scope.as_ref().map(see).transpose()?.unwrap_or_default();
+        Ok(Space { values, outside, width: student.config.hidden_size })
+    }
+
+    /// Reads all texts once, by the student's tokenizer.
+    fn read_texts(&mut self, student: &Classifier) -> Result<()> {
+        if self.tokens.is_some() {
+            return Ok(());
+        }
+        let prepared = self.work.prepared;
+        let data = &prepared.data;
+        let read = |texts: &[String]| student.tokenize(texts, prepared.experiment.student.train.max_length);
+        let (transfer, test) = (read(&data.transfer_texts())?, read(&data.test.texts)?);
+        let out_of_scope = data.out_of_scope.as_deref().map(read).transpose()?;
+        let truncated = transfer.truncated + test.truncated;
+        if truncated > 0 {
+            let text = format!("{truncated} texts were truncated to the student's maximum length");
+            self.work.observer.on(Event::Warning { text: &text });
+        }
+        self.tokens = Some(StudentTokens { transfer, test, out_of_scope });
+        Ok(())
     }
 
     fn train(&mut self, cell: &Cell, row: &RowSection, answers: &Answers, seed: u64) -> Result<Outcome> {
@@ -221,20 +295,12 @@ impl<'a> Runner<'a> {
         let guarded = GuardedTexts::new(&row.name, cell.access, &data.transfer.texts, &data.transfer.labels);
         let mut student = self.start_student(seed)?;
         guarded.texts()?;
-        if self.tokens.is_none() {
-            let transfer = student.tokenize(&data.transfer_texts(), section.train.max_length)?;
-            let test = student.tokenize(&data.test.texts, section.train.max_length)?;
-            let truncated = transfer.truncated + test.truncated;
-            if truncated > 0 {
-                let text = format!("{truncated} texts were truncated to the student's maximum length");
-                self.work.observer.on(Event::Warning { text: &text });
-            }
-            self.tokens = Some((transfer, test));
-        }
-        let (tokens, test) = self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))?;
-        let curve = CurveTexts::new(&self.curve_rows, test, &data.test);
+        self.read_texts(&student)?;
+        let tokens = self.tokens()?;
+        let curve = CurveTexts::new(&self.curve_rows, &tokens.test, &data.test);
         let look = |glance: &Glance<'_>| curve.look(glance);
         let probe = Probe::new(prepared.experiment.table.curve.points, &look);
+        let tokens = &tokens.transfer;
         let labelled = matches!(row.method, MethodSpec::Supervised {});
         let chosen = data.training_rows(Some(seed), labelled);
         let tokens = rows::tokens(tokens, chosen.as_deref());
@@ -339,6 +405,20 @@ impl<'a> Runner<'a> {
     }
 }
 
+/// Accuracy of a gate's targets, over the texts that have one: what nobody claims has none. Nothing if no text has.
+fn target_accuracy(target: &[f32], classes: usize, labels: &[usize]) -> Result<Option<f64>> {
+    let rows = target.chunks_exact(classes).zip(labels).filter(|(row, _)| row.iter().any(|&p| p > 0.0));
+    let (mut kept, mut of_kept) = (Vec::with_capacity(target.len()), Vec::with_capacity(labels.len()));
+    for (row, &label) in rows {
+        kept.extend_from_slice(row);
+        of_kept.push(label);
+    }
+    if of_kept.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Predictions::from_probabilities(&kept, classes, &of_kept)?.accuracy()))
+}
+
 /// Records as JSON lines.
 fn lines<T: serde::Serialize>(records: &[T]) -> Result<String> {
     let mut text = String::new();
@@ -380,5 +460,19 @@ fn empty_record(cell: &Cell) -> CellRecord {
         peak_memory_bytes: None,
         config_hash: cell.hash.clone(),
         details: CellDetails::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::target_accuracy;
+
+    #[test]
+    fn a_text_that_nobody_claims_has_no_target() {
+        let target = [0.9, 0.1, 0.0, 0.0, 0.3, 0.7, 0.6, 0.4];
+        assert_eq!(target_accuracy(&target, 2, &[0, 1, 1, 1]).unwrap(), Some(2.0 / 3.0));
+        assert_eq!(target_accuracy(&[0.0; 4], 2, &[0, 1]).unwrap(), None);
     }
 }

@@ -4,6 +4,7 @@ mod cells;
 mod curve;
 mod measure;
 mod notes;
+mod out_of_scope;
 mod owners;
 mod rows;
 mod scan;
@@ -199,6 +200,9 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
         observer.on(faculty_core::Event::Note { text: &join.describe() });
         let scan = scan::scan(&mut work, &teachers, &join)?;
         raw.append_if_new(RawRecord::Setup(exact(&scan.setup(&prepared, &teachers))?))?;
+        if let Some(study) = out_of_scope::study(&prepared, &scan, &join, &device)? {
+            raw.append_if_new(RawRecord::OutOfScope(exact(&study)?))?;
+        }
         raw.append_if_new(RawRecord::Run(RunRecord::here(&prepared.run.device, started_unix)))?;
         let mut runner = cells::Runner::new(&work, &teachers, &join, &scan);
         for cell in &todo {
@@ -307,7 +311,7 @@ impl RawLog {
     fn append_if_new(&mut self, record: RawRecord) -> Result<()> {
         let counting = self.records.iter().rev().find(|other| match (other, &record) {
             (RawRecord::Table(_), RawRecord::Table(_)) | (RawRecord::Setup(_), RawRecord::Setup(_)) => true,
-            (RawRecord::Run(_), RawRecord::Run(_)) => true,
+            (RawRecord::OutOfScope(_), RawRecord::OutOfScope(_)) | (RawRecord::Run(_), RawRecord::Run(_)) => true,
             (RawRecord::Cell(other), RawRecord::Cell(cell)) => other.row == cell.row && other.seed == cell.seed,
             _ => false,
         });

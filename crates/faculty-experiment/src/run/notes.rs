@@ -55,7 +55,7 @@ fn notes(prepared: &Prepared) -> Vec<String> {
             student.train.steps(data.training_texts(true)),
         ));
     }
-    notes.extend(data.teachers.iter().filter_map(own_encoder));
+    notes.extend(data.teachers.iter().filter_map(own_training));
     if matches!(student.init, StudentStart::Teacher(_)) {
         notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
     }
@@ -94,11 +94,8 @@ fn notes(prepared: &Prepared) -> Vec<String> {
     notes
 }
 
-/// A teacher whose encoder is not that of the others.
-fn own_encoder(teacher: &TeacherTexts) -> Option<String> {
-    let layers = teacher.layers.map(|layers| format!("{layers} layers"));
-    let init = teacher.init.as_ref().map(ToString::to_string);
-    let differs: Vec<String> = init.into_iter().chain(layers).collect();
-    (!differs.is_empty())
-        .then(|| format!("teacher {} starts from an encoder of its own: {}", teacher.name, differs.join(", ")))
+/// A teacher that is not trained as the others are.
+fn own_training(teacher: &TeacherTexts) -> Option<String> {
+    let own = teacher.own.describe();
+    (!own.is_empty()).then(|| format!("teacher {} is trained in a way of its own: {own}", teacher.name))
 }

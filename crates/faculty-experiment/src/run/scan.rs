@@ -23,11 +23,13 @@ pub(super) struct Answers {
     pub(super) transfer: Vec<TeacherOutputs>,
     /// Over the measuring texts; without passes if selection is measured on the transfer texts.
     pub(super) test: Vec<TeacherOutputs>,
+    /// Over the out-of-scope texts; empty without such texts.
+    pub(super) out_of_scope: Vec<TeacherOutputs>,
 }
 
 /// Everything the teachers said.
 pub(super) struct Scan {
-    answers: Vec<Answers>,
+    pub(super) answers: Vec<Answers>,
     pub(super) owners: Owners,
     own_slice_accuracy: Vec<Option<f64>>,
     precision: Vec<Option<PrecisionCheck>>,
@@ -43,7 +45,7 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             .plan
             .asks
             .iter()
-            .map(|ask| Answers { ask: ask.clone(), transfer: Vec::new(), test: Vec::new() })
+            .map(|ask| Answers { ask: ask.clone(), transfer: Vec::new(), test: Vec::new(), out_of_scope: Vec::new() })
             .collect(),
         owners: Owners::default(),
         own_slice_accuracy: Vec::new(),
@@ -88,6 +90,9 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             };
             answers.transfer.push(look("transfer", &transfer_texts, &answers.ask)?);
             answers.test.push(look("test", &prepared.data.test.texts, &test_ask)?);
+            if let Some(texts) = &prepared.data.out_of_scope {
+                answers.out_of_scope.push(look("out-of-scope", texts, &answers.ask)?);
+            }
         }
         if let (true, Some(answers)) = (prepared.plan.needs_owners, scan.answers.first())
             && let Some(transfer) = answers.transfer.last()
@@ -124,10 +129,7 @@ impl Scan {
             scan_seconds: self.seconds,
             transfer_texts: prepared.data.transfer.len() + prepared.data.noise.len(),
             test_texts: prepared.data.test.len(),
-            selection_on: match prepared.experiment.scan.selection_on {
-                SelectionOn::Test => "test".to_owned(),
-                SelectionOn::Transfer => "transfer".to_owned(),
-            },
+            selection_on: prepared.experiment.scan.selection_on.name().to_owned(),
             precision: Precisions::of(&prepared.experiment),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::Work;
 use crate::data::TeacherTexts;
+use crate::manifest::public_name;
 use crate::raw::TeacherRecord;
 use crate::schema::TeacherSection;
 use burn::tensor::Device;
@@ -49,41 +50,28 @@ pub(super) fn train_or_load(work: &mut Work<'_>) -> Result<Vec<ReadyTeacher>> {
 fn load(teacher: &TeacherTexts, model: &str, work: &Work<'_>) -> Result<ReadyTeacher> {
     let dir = resolve_model(model, work.observer)?;
     let classifier = Classifier::open(&dir, work.device)?;
-    let source = match dir.exists() && Path::new(model).exists() {
-        true => {
-            Path::new(model).file_name().map_or_else(|| model.to_owned(), |name| name.to_string_lossy().into_owned())
-        }
-        false => model.to_owned(),
-    };
+    let source = public_name(model);
     Ok(ready(teacher, &classifier, dir, source, 0, 0.0))
 }
 
-/// How this teacher is trained: as all are, but for an encoder of its own. The number of layers belongs to the encoder.
-fn section_of(teacher: &TeacherTexts, work: &Work<'_>) -> TeacherSection {
-    let common = &work.prepared.experiment.teacher;
-    let layers = if teacher.init.is_some() { None } else { common.layers };
-    TeacherSection {
-        init: teacher.init.clone().unwrap_or_else(|| common.init.clone()),
-        layers: teacher.layers.or(layers),
-        ..common.clone()
-    }
-}
-
 fn train(teacher: &TeacherTexts, work: &Work<'_>) -> Result<ReadyTeacher> {
-    let section = section_of(teacher, work);
-    let StudentStart::Pretrained(init) = &section.init else {
-        return Err(Error::internal("a teacher's start was not checked"));
-    };
-    let source = format!("fine-tuned from {init}");
-    let init_dir = resolve_model(init, work.observer)?;
-    let key = content_key(teacher, &section, &ModelDir::open(&init_dir)?.model_hash()?, work)?;
+    let section = teacher.own.section(&work.prepared.experiment.teacher);
+    let (start, init_hash) = start_of(teacher, &section, work)?;
+    let source = format!("fine-tuned from {start}");
+    let key = content_key(teacher, &section, &init_hash, work)?;
     let dir = work.dir.teacher_path(&teacher.name, &key);
     if let Some((classifier, training)) = cached(&dir, &key, work.device) {
         work.observer.on(Event::Note { text: &format!("teacher {}: reused from {}", teacher.name, dir.display()) });
         return Ok(ready(teacher, &classifier, dir, source, training.steps, training.seconds));
     }
     let stream = Stream::new(section.seed, "teacher").fork(name_number(&teacher.name));
-    let (mut classifier, _) = build_student(&section.spec(), &teacher.labels, &[], stream, work.device, work.observer)?;
+    let mut classifier = match &teacher.own.fresh {
+        Some(fresh) => {
+            let tokenizer = work.dir.tokenizer_path(&teacher.name, &key);
+            fresh.build(&teacher.texts.texts, &tokenizer, teacher.labels.clone(), stream, work.device)?
+        }
+        None => build_student(&section.spec(), &teacher.labels, &[], stream, work.device, work.observer)?.0,
+    };
     let tokens = classifier.tokenize(&teacher.texts.texts, section.train.max_length)?;
     if tokens.truncated > 0 {
         let text = format!("teacher {}: {} training texts were truncated", teacher.name, tokens.truncated);
@@ -103,7 +91,7 @@ fn train(teacher: &TeacherTexts, work: &Work<'_>) -> Result<ReadyTeacher> {
     let card = ModelCard {
         title: format!("Teacher {}", teacher.name),
         method: "fine-tuned on labels".to_owned(),
-        start: format!("pretrained {init}"),
+        start: if teacher.own.fresh.is_some() { start } else { format!("pretrained {start}") },
         parameters: classifier.parameters(),
         labels: teacher.labels.names().to_vec(),
         teachers: Vec::new(),
@@ -123,6 +111,21 @@ fn train(teacher: &TeacherTexts, work: &Work<'_>) -> Result<ReadyTeacher> {
     // Opened again, so that a teacher has the same hash (the key of its outputs) whether it was trained now or before.
     let classifier = Classifier::open(&dir, work.device)?;
     Ok(ready(teacher, &classifier, dir, source, training.steps, training.seconds))
+}
+
+/// What a teacher starts from, in words and as a hash.
+fn start_of(teacher: &TeacherTexts, section: &TeacherSection, work: &Work<'_>) -> Result<(String, String)> {
+    if let Some(fresh) = &teacher.own.fresh {
+        let described = fresh.describe();
+        let json = serde_json::to_vec(fresh);
+        let json = json.map_err(|error| Error::internal("an encoder cannot be written").source(error))?;
+        return Ok((described, hash_bytes(&json)));
+    }
+    let StudentStart::Pretrained(init) = &section.init else {
+        return Err(Error::internal("a teacher's start was not checked"));
+    };
+    let dir = resolve_model(init, work.observer)?;
+    Ok((public_name(init), ModelDir::open(&dir)?.model_hash()?))
 }
 
 fn ready(

@@ -20,7 +20,7 @@ pub use noise::{NoiseSection, OtherTexts};
 pub use reference::{Published, Reference, Unknown};
 pub use row::{Role, RowSection};
 pub use table::{KeepStudents, Metric, TableSection};
-pub use teacher_part::TeacherPart;
+pub use teacher_part::{OwnTraining, TeacherPart};
 
 use crate::rundir::slug;
 use faculty_core::{Error, Result, nearest};

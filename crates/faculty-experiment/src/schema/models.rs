@@ -45,6 +45,16 @@ pub enum SelectionOn {
     Transfer,
 }
 
+impl SelectionOn {
+    /// As raw lines name it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Test => "test",
+            Self::Transfer => "transfer",
+        }
+    }
+}
+
 /// `[scan]`: how teachers look at texts.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]

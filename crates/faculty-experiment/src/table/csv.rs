@@ -1,7 +1,9 @@
 //! Every figure of the table at full precision, a line a row. The columns of the teachers' slices come last.
 
 use super::words::labels_used;
-use super::{Table, TableRow};
+use super::{Table, TableRow, out_of_scope};
+use crate::raw::GateOutOfScope;
+use faculty_core::metrics::Separation;
 use faculty_core::statistics::Summary;
 use std::fmt::Write;
 
@@ -10,6 +12,11 @@ ece,nll,brier,selection,selection_chance,target_accuracy,retained,retained_sd,pa
 published,published_place,status,config_hashes,train_seconds,evaluate_seconds,peak_memory_bytes,difference,\
 difference_n,difference_low,difference_high,sign_flip_p,texts_low,texts_high,texts_p";
 
+/// Behind everything else, where it was measured.
+const OUT_OF_SCOPE: &str = ",oos_auroc,oos_auroc_sd,oos_fpr95,oos_fpr95_sd,oos_energy_auroc,oos_energy_fpr95,\
+oos_gate_score_auroc,oos_gate_score_fpr95,oos_gate_weight_auroc,oos_sample_weight_auroc,oos_dropped_inside,\
+oos_dropped_outside,oos_gate_entropy_outside";
+
 pub(super) fn render(table: &Table) -> String {
     let teachers = table.setup.as_ref().map_or(&[][..], |setup| setup.teachers.as_slice());
     let mut text = HEADER.to_owned();
@@ -17,6 +24,10 @@ pub(super) fn render(table: &Table) -> String {
         for figure in ["accuracy", "accuracy_sd", "inside", "retained", "retained_sd", "of_teacher"] {
             let _ = write!(text, ",{}", quoted(&format!("{}: {figure}", teacher.name)));
         }
+    }
+    let beyond = table.has_out_of_scope();
+    if beyond {
+        text.push_str(OUT_OF_SCOPE);
     }
     text.push('\n');
     for row in &table.rows {
@@ -33,9 +44,35 @@ pub(super) fn render(table: &Table) -> String {
                 mean(slice.of_teacher),
             ]);
         }
+        if beyond {
+            fields.extend(out_of_scope_fields(row));
+        }
         let _ = writeln!(text, "{}", fields.join(","));
     }
     text
+}
+
+/// What a row does with texts that belong to no class.
+fn out_of_scope_fields(row: &TableRow) -> [String; 13] {
+    let confident = out_of_scope::of_score(row, "max-softmax", |found| found.fpr_at_95_tpr);
+    let energy = |figure: fn(&Separation) -> f64| mean(out_of_scope::of_score(row, "energy", figure));
+    let gate = |figure: fn(&GateOutOfScope) -> Option<f64>| mean(out_of_scope::of_gate(row, figure));
+    let auroc = out_of_scope::auroc(row);
+    [
+        mean(auroc),
+        sd(auroc),
+        mean(confident),
+        sd(confident),
+        energy(|found| found.auroc),
+        energy(|found| found.fpr_at_95_tpr),
+        gate(|gate| Some(gate.largest_score.auroc)),
+        gate(|gate| Some(gate.largest_score.fpr_at_95_tpr)),
+        gate(|gate| Some(gate.largest_weight.auroc)),
+        gate(|gate| Some(gate.sample_weight?.auroc)),
+        gate(|gate| Some(gate.inside.dropped)),
+        gate(|gate| Some(gate.outside.dropped)),
+        gate(|gate| Some(gate.outside.quality.entropy)),
+    ]
 }
 
 fn fields(row: &TableRow) -> Vec<String> {

@@ -1,27 +1,35 @@
 //! LaTeX with booktabs.
 
-use super::{Table, words};
+use super::{Table, out_of_scope, words};
 use std::fmt::Write;
 
 pub(super) fn render(table: &Table) -> String {
     let mut text = String::from("% needs \\usepackage{booktabs}\n\\begin{table}\n\\centering\n");
     let _ = writeln!(text, "\\caption{{{}}}", escaped(&table.record.title));
-    text.push_str("\\begin{tabular}{lrrrrrrll}\n\\toprule\n");
-    text.push_str(
-        "row & accuracy & macro-F1 & selection & retained & weights & seconds & labels used & status \\\\\n\\midrule\n",
+    let beyond = table.has_out_of_scope();
+    let (columns, head) = if beyond { ("r", "oos AUROC & ") } else { ("", "") };
+    let _ = write!(
+        text,
+        "\\begin{{tabular}}{{lrrrrrr{columns}ll}}\n\\toprule\n\
+         row & accuracy & macro-F1 & selection & retained & {head}weights & seconds & labels used & status \\\\\n\\midrule\n",
     );
     for row in &table.rows {
-        let cells = [
+        let mut cells = vec![
             row.row.name.clone(),
             words::ranked(row, row.accuracy.as_ref()),
             words::spread(row.macro_f1.as_ref()),
             words::selection(row),
             words::spread(row.retained.as_ref()),
+        ];
+        if beyond {
+            cells.push(words::spread(out_of_scope::auroc(row).as_ref()));
+        }
+        cells.extend([
             words::millions(row),
             words::seconds(row.seconds.as_ref()),
             words::labels_used(row.row.access).to_owned(),
             words::status(row),
-        ];
+        ]);
         write_line(&mut text, &cells);
     }
     text.push_str("\\bottomrule\n\\end{tabular}\n");

@@ -1,7 +1,11 @@
 //! Aligned Markdown: readable on a terminal, and a table wherever Markdown is rendered.
 
-use super::{Table, by_set, words};
+use super::words::cell;
+use super::{Table, by_set, out_of_scope, words};
 use std::fmt::Write;
+
+/// The column of the out-of-scope AUROC, where it was measured.
+const OUT_OF_SCOPE: usize = 5;
 
 pub(super) fn render(table: &Table) -> String {
     let mut text = format!("# {}\n\n", table.record.title);
@@ -24,23 +28,27 @@ pub(super) fn render(table: &Table) -> String {
             words::status(row),
         ]);
     }
-    write_aligned(&mut text, &lines, |column| column == 0 || column + 2 >= header.len());
+    if table.has_out_of_scope() {
+        // Behind what is retained.
+        lines[0].insert(OUT_OF_SCOPE, "oos AUROC %".to_owned());
+        for (line, row) in lines[1..].iter_mut().zip(&table.rows) {
+            line.insert(OUT_OF_SCOPE, words::spread(out_of_scope::auroc(row).as_ref()));
+        }
+    }
+    let columns = lines[0].len();
+    write_aligned(&mut text, &lines, |column| column == 0 || column + 2 >= columns);
     text.push('\n');
     write_verdict(&mut text, table);
     by_set::write(&mut text, table);
+    out_of_scope::write(&mut text, table);
     write_slices(&mut text, table);
     write_setup(&mut text, table);
     write_remarks(&mut text, table);
     text
 }
 
-/// A text as a cell: a bar would end it.
-fn cell(text: &str) -> String {
-    text.replace('|', "/")
-}
-
 /// Columns that `is_left` names to the left, figures to the right. All lines are as long as the first.
-fn write_aligned(text: &mut String, lines: &[Vec<String>], is_left: impl Fn(usize) -> bool) {
+pub(super) fn write_aligned(text: &mut String, lines: &[Vec<String>], is_left: impl Fn(usize) -> bool) {
     let columns = lines.first().map_or(0, Vec::len);
     let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();

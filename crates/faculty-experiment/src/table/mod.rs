@@ -4,6 +4,7 @@ mod by_set;
 mod csv;
 mod latex;
 mod markdown;
+pub(crate) mod out_of_scope;
 mod slices;
 mod verdict;
 pub(crate) mod words;
@@ -13,7 +14,9 @@ pub use verdict::{PairedDifference, VerdictLine};
 
 pub(crate) use verdict::points;
 
-use crate::raw::{CellRecord, CellStatus, RawRecord, RowRecord, RunRecord, SetupRecord, TableRecord, TeacherRecord};
+use crate::raw::{
+    CellRecord, CellStatus, RawRecord, RowRecord, RunRecord, ScoreStudy, SetupRecord, TableRecord, TeacherRecord,
+};
 use crate::schema::{Reference, Role};
 use faculty_core::metrics::retained_share;
 use faculty_core::statistics::Summary;
@@ -149,6 +152,8 @@ pub struct Table {
     pub record: TableRecord,
     /// Teachers and scans.
     pub setup: Option<SetupRecord>,
+    /// What the teachers' scores say of out-of-scope texts, where there are such texts.
+    pub out_of_scope: Option<ScoreStudy>,
     /// The rows in order.
     pub rows: Vec<TableRow>,
     /// Where the cells were computed; lines of earlier versions do not say.
@@ -164,6 +169,7 @@ impl Table {
     pub fn from_raw(records: &[RawRecord]) -> Result<Self> {
         let mut record = None;
         let mut setup = None;
+        let mut out_of_scope = None;
         let mut places: Vec<Place> = Vec::new();
         let mut place = None;
         let mut cells: BTreeMap<CellKey<'_>, (&CellRecord, Option<usize>)> = BTreeMap::new();
@@ -171,6 +177,7 @@ impl Table {
             match line {
                 RawRecord::Table(found) => record = Some(found),
                 RawRecord::Setup(found) => setup = Some(found),
+                RawRecord::OutOfScope(found) => out_of_scope = Some(found),
                 RawRecord::Run(run) => {
                     let known = places.iter().position(|place| place.run.is_same_place(run));
                     place = Some(known.unwrap_or(places.len()));
@@ -203,7 +210,14 @@ impl Table {
             }
         }
         places.retain(|place| place.cells > 0);
-        Ok(Self { record: record.clone(), setup: setup.cloned(), rows, places, differences: OnceLock::new() })
+        Ok(Self {
+            record: record.clone(),
+            setup: setup.cloned(),
+            out_of_scope: out_of_scope.cloned(),
+            rows,
+            places,
+            differences: OnceLock::new(),
+        })
     }
 
     /// Renders the table.
@@ -220,6 +234,11 @@ impl Table {
     pub fn headline(&self) -> Option<&TableRow> {
         let name = self.record.headline.as_ref()?;
         self.rows.iter().find(|row| &row.row.name == name)
+    }
+
+    /// True if a row was measured on texts that belong to no class.
+    pub(crate) fn has_out_of_scope(&self) -> bool {
+        self.rows.iter().any(|row| out_of_scope::auroc(row).is_some())
     }
 
     /// What the numbers say of the headline row.

@@ -7,6 +7,11 @@ use faculty_methods::DataAccess;
 /// What stands where a figure does not exist.
 pub(crate) const NONE: &str = "-";
 
+/// A text as a cell of Markdown: a bar would end it.
+pub(crate) fn cell(text: &str) -> String {
+    text.replace('|', "/")
+}
+
 /// A share as per cent with one decimal.
 pub(crate) fn percent(value: f64) -> String {
     format!("{:.1}", 100.0 * value)

@@ -56,6 +56,25 @@ fn every_shipped_experiment_parses_and_plans_in_every_tier() {
 }
 
 #[test]
+fn every_shipped_experiment_is_listed_with_its_command() {
+    let page = std::fs::read_to_string(experiments().join("../docs/experiments.md")).unwrap();
+    for file in shipped() {
+        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+        assert!(page.contains(&format!("| `{name}` |")), "docs/experiments.md does not list {name}");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let says_how = text.contains(&format!("cargo xtask experiment {name}")) || name.starts_with("recipe-ablation");
+        assert!(says_how, "{name} does not say how it is run");
+    }
+    let listed = page.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`').map(|(name, _)| name));
+    for name in listed {
+        assert!(
+            experiments().join(format!("{name}.toml")).is_file(),
+            "docs/experiments.md lists {name}, which is not there"
+        );
+    }
+}
+
+#[test]
 fn the_quickstart_plan_is_the_story_it_tells() {
     let options = ExperimentOptions { file: experiments().join("quickstart.toml"), ..ExperimentOptions::default() };
     let prepared = prepare_experiment(&options, &Silent).unwrap();

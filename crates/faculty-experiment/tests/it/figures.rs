@@ -2,11 +2,15 @@
 
 use crate::tables::row;
 use faculty_core::Stream;
-use faculty_core::metrics::{Predictions, RightAnswers, score_histograms, selection_matrix, teacher_selection};
+use faculty_core::metrics::{
+    Predictions, RightAnswers, Separation, gate_quality, score_histograms, selection_matrix, separation,
+    teacher_selection,
+};
 use faculty_experiment::schema::{Metric, Published, Reference, Role};
 use faculty_experiment::{
-    AccuracyPoint, CellDetails, CellRecord, CellStatus, LossPoint, Precisions, RawRecord, RunRecord, Seconds,
-    SetupRecord, TableRecord, TeacherRecord, exact,
+    AccuracyPoint, CellDetails, CellRecord, CellStatus, GateKind, GateOutOfScope, LossPoint, OutOfScope, Precisions,
+    RawRecord, RunRecord, ScoreSeparation, ScoreStudy, Seconds, SetupRecord, StudiedScore, TableRecord, TeacherRecord,
+    exact,
 };
 use faculty_methods::{MethodSpec, MukiSpec};
 
@@ -170,5 +174,66 @@ pub fn records() -> Vec<RawRecord> {
     };
     let mut records = vec![RawRecord::Table(table), RawRecord::Setup(setup), RawRecord::Run(run)];
     records.extend(cells.iter().map(|cell| RawRecord::Cell(Box::new(exact(cell).unwrap()))));
+    records
+}
+
+/// Four texts in scope and two out of it; AUROC by hand: 4.5, 5.5, 4 and 8 of 8 pairs.
+fn separations() -> [Separation; 4] {
+    let of = |inside: [f64; 4], outside: [f64; 2]| separation(&inside, &outside).unwrap();
+    [
+        of([0.9, 0.8, 0.5, 0.5], [0.5, 0.8]),
+        of([4.0, 3.0, 2.0, 1.0], [0.0, 3.0]),
+        of([1.0, 1.0, 1.0, 1.0], [1.0, 1.0]),
+        of([1.0, 1.0, 1.0, 1.0], [0.0, 0.5]),
+    ]
+}
+
+/// [`records`], measured on out-of-scope texts but for `concat`.
+pub fn with_out_of_scope() -> Vec<RawRecord> {
+    let [confidence, energy, nothing, perfect] = separations();
+    let answer = |score: &str, separation| ScoreSeparation { score: score.to_owned(), separation };
+    let kind = |weights: [f32; 4], sample_weight, dropped| GateKind {
+        quality: gate_quality(&weights, 2).unwrap(),
+        sample_weight,
+        dropped,
+    };
+    let gate = GateOutOfScope {
+        largest_score: nothing,
+        largest_weight: confidence,
+        sample_weight: Some(perfect),
+        inside: kind([1.0, 0.0, 0.0, 1.0], 1.0, 0.0),
+        outside: kind([1.0, 0.0, 0.5, 0.5], 0.25, 0.25),
+    };
+    let study = ScoreStudy {
+        inside_are: "test".to_owned(),
+        inside: 4,
+        outside: 2,
+        scores: vec![StudiedScore {
+            score: "energy".to_owned(),
+            largest: energy,
+            standardised: perfect,
+            own: vec![Some(confidence), None],
+            foreign: vec![Some(perfect), Some(nothing)],
+        }],
+    };
+    let mut records = records();
+    records.push(RawRecord::OutOfScope(exact(&study).unwrap()));
+    for record in &mut records {
+        if let RawRecord::Cell(cell) = record
+            && cell.status == CellStatus::Ok
+            && cell.row != "concat"
+        {
+            cell.details.out_of_scope = Some(OutOfScope {
+                answers: vec![
+                    answer("max-softmax", confidence),
+                    answer("entropy", confidence),
+                    answer("energy", energy),
+                ],
+                confidence_inside: 0.675,
+                confidence_outside: 0.65,
+                gate: (cell.row == "MUKI").then(|| gate.clone()),
+            });
+        }
+    }
     records
 }

@@ -93,8 +93,8 @@ fn tables_beside_a_split_name_and_adjust_its_parts() {
     let data = shared_out(root.path(), &format!("source = \"seven\"\n{AMOUNTS}{tables}")).unwrap();
     assert_eq!((data.teachers[0].name.as_str(), data.teachers[0].texts.len()), ("strong", 3 * 2));
     assert_eq!((data.teachers[1].name.as_str(), data.teachers[1].texts.len()), ("weak", 4));
-    assert_eq!(data.teachers[1].init.as_ref().unwrap().to_string(), "elsewhere");
-    assert_eq!((data.teachers[0].layers, data.teachers[1].layers), (None, Some(2)));
+    assert_eq!(data.teachers[1].own.init.as_ref().unwrap().to_string(), "elsewhere");
+    assert_eq!((data.teachers[0].own.layers, data.teachers[1].own.layers), (None, Some(2)));
     let one_table = refusal(root.path(), "teacher_count = 2\n[[data.teacher]]\nname = \"lonely\"\n");
     assert!(one_table.contains("1 tables for 2 parts"), "{one_table}");
 }

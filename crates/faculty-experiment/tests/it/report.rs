@@ -1,6 +1,6 @@
 //! The page: the same bytes for the same lines, well-formed, without network, and nothing of a raw line unescaped.
 
-use crate::figures::records;
+use crate::figures::{records, with_out_of_scope};
 use crate::support::check_snapshot;
 use faculty_experiment::report::escape;
 use faculty_experiment::table::{Table, TableFormat};
@@ -17,7 +17,7 @@ const VOID: [&str; 2] = ["meta", "br"];
 
 /// Checks that every element is closed in turn, attributes are quoted, entities are known, ids are unique and found. The
 /// content of `style`, which is no markup, is passed over.
-fn check_markup(page: &str) {
+pub fn check_markup(page: &str) {
     let body = page.strip_prefix("<!DOCTYPE html>\n").expect("a doctype");
     let (mut open, mut ids, mut named): (Vec<&str>, BTreeSet<&str>, Vec<&str>) = Default::default();
     let mut rest = body;
@@ -223,7 +223,7 @@ fn one_seed_has_no_band_and_no_spread() {
 #[test]
 fn hostile_words_are_words() {
     let evil = "</title><script>alert('x')</script>\" onload=\"y\" &amp; \u{0}\u{1b}[31m";
-    let mut records = records();
+    let mut records = with_out_of_scope();
     for record in &mut records {
         match record {
             RawRecord::Table(table) => {
@@ -243,6 +243,10 @@ fn hostile_words_are_words() {
                     teacher.name.push_str(evil);
                     teacher.sha256 = evil.to_owned();
                 }
+            }
+            RawRecord::OutOfScope(study) => {
+                study.inside_are = evil.to_owned();
+                study.scores.iter_mut().for_each(|score| score.score.push_str(evil));
             }
             RawRecord::Run(run) => {
                 run.commit = Some(evil.to_owned());
@@ -265,6 +269,31 @@ fn hostile_words_are_words() {
     check_markup(&page);
     assert!(
         page.contains("&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt;&quot; onload=&quot;y&quot; &amp;amp; \u{fffd}")
+    );
+}
+
+#[test]
+fn out_of_scope_figures_stand_in_every_format_where_they_were_measured() {
+    let records = with_out_of_scope();
+    let table = Table::from_raw(&records).unwrap();
+    let page = table.render(TableFormat::Html);
+    check_markup(&page);
+    let section = page.split("id=\"out-of-scope\"").nth(1).unwrap();
+    for words in ["68.8", "other teachers&#39; texts", "0.250", "4 test texts in scope", "largest, standardised"] {
+        assert!(section.contains(words), "{words:?} is missing");
+    }
+    check_snapshot("oos.md", &table.render(TableFormat::Markdown));
+    let latex = table.render(TableFormat::Latex);
+    assert!(latex.contains("{lrrrrrrrll}") && latex.contains("retained & oos AUROC & weights"), "{latex}");
+    let csv = table.render(TableFormat::Csv);
+    let muki = csv.lines().find(|line| line.starts_with("MUKI,")).unwrap();
+    assert!(muki.ends_with(",0.5625,0,1,0,0.6875,0.5,0.5,1,0.5625,1,0,0.25,0.5"), "{muki}");
+    let concat = csv.lines().find(|line| line.starts_with("concat,")).unwrap();
+    assert!(concat.ends_with(&",".repeat(13)), "a row that was not measured has empty fields: {concat}");
+
+    let plain = Table::from_raw(&crate::figures::records()).unwrap();
+    assert!(
+        !plain.render(TableFormat::Csv).contains("oos") && !plain.render(TableFormat::Html).contains("out-of-scope")
     );
 }
 

@@ -11,3 +11,4 @@ mod labels;
 mod parquet_files;
 mod plain;
 mod tokenizer;
+mod train_bpe;

@@ -4,6 +4,7 @@ use super::Runner;
 use crate::access::GuardedTexts;
 use crate::plan::Cell;
 use crate::raw::{CellRecord, CellStatus};
+use crate::run::out_of_scope::Answer;
 use crate::run::teachers::ReadyTeacher;
 use faculty_core::metrics::Predictions;
 use faculty_core::{Error, ErrorKind, Event, Result};
@@ -41,6 +42,11 @@ impl Runner<'_> {
         record.seconds.evaluate = start.elapsed().as_secs_f64();
         self.work.observer.on(Event::End { summary: &format!("accuracy {:.1} %", 100.0 * predictions.accuracy()) });
         self.store(&predictions, record);
+        if let Some(texts) = &data.out_of_scope {
+            let beyond = merged.tokenize(texts, prepared.experiment.scan.max_length)?;
+            let beyond = merged.logits(&beyond, self.work.observer)?;
+            self.store_out_of_scope(Answer::Logits(&logits), Answer::Logits(&beyond), record)?;
+        }
         record.parameters = merged.parameters();
         record.truncated = tokens.truncated;
         Ok(())

@@ -38,6 +38,9 @@ pub struct TrainReport {
     pub curve: Vec<CurvePoint>,
     /// What the objective counted over each pass, if it counts.
     pub epochs: Vec<EpochLog>,
+    /// What it counted over the whole training, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<(String, u64)>,
 }
 
 /// One run of a training: what beside settings, texts and objective it works with.
@@ -210,6 +213,7 @@ impl Trainer<'_> {
         self.classifier.network.set_precision(precision_before);
         self.classifier.hash.clear();
         report.seconds = clock.seconds();
+        report.counts = self.objective.counts();
         Ok(report)
     }
 
@@ -244,7 +248,9 @@ impl Trainer<'_> {
         let (logits, features) = learner.network.logits_and_pooled(&input, &dropout, self.objective.features());
         let loss = {
             let student = StudentView { logits, features, taps: Vec::new() };
-            self.objective.loss(&StepContext { step, steps: self.steps, epoch, rows, student: &student })?
+            let (steps, network) = (self.steps, &learner.network);
+            let context = StepContext { step, steps, epoch, rows, student: &student, network, dropout: &dropout };
+            self.objective.loss(&context)?
         };
         let mut gradients = loss.total.backward();
         let of_student = GradientsParams::from_module(&mut gradients, &learner.network);
@@ -338,6 +344,7 @@ impl Trainer<'_> {
             seconds: state.seconds,
             curve: state.curve.into_iter().map(CurvePoint::from).collect(),
             epochs: state.epochs.into_iter().map(EpochLog::from).collect(),
+            counts: Vec::new(),
         };
         self.run.observer.on(Event::Skip { units: report.texts as u64, reason: "from a checkpoint" });
         Ok(Some((learner, report, Position { epoch: state.epoch, batch: state.batch })))

@@ -45,8 +45,8 @@ pub use manifest::{Manifest, ModelRecord};
 pub use plan::{Cell, Plan, PlannedTeacher, RunSettings};
 pub use precision::Precisions;
 pub use raw::{
-    AccuracyPoint, CellDetails, CellRecord, CellStatus, LossPoint, RawRecord, RowRecord, RunRecord, Seconds,
-    SetAccuracy, SetupRecord, TableRecord, TeacherRecord, append_raw, exact, read_raw,
+    AccuracyPoint, CellDetails, CellRecord, CellStatus, LossPoint, NastyRecord, RawRecord, RowRecord, RunRecord,
+    Seconds, SetAccuracy, SetupRecord, TableRecord, TeacherPasses, TeacherRecord, append_raw, exact, read_raw,
 };
 pub use run::{
     ExperimentOptions, ExperimentSummary, Prepared, check_run, missing_data, prepare_experiment, render_run,

@@ -1,9 +1,11 @@
 //! `raw.jsonl`: one JSON line an event, only ever appended to. Tables are rendered from it and from nothing else.
 
 mod details;
+mod nasty;
 mod place;
 
-pub use details::{AccuracyPoint, CellDetails, LossPoint};
+pub use details::{AccuracyPoint, CellDetails, LossPoint, TeacherPasses};
+pub use nasty::NastyRecord;
 pub use place::RunRecord;
 
 use crate::precision::Precisions;
@@ -109,6 +111,9 @@ pub struct TeacherRecord {
     /// What its precision changes on the first transfer texts, if it is not f32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<PrecisionCheck>,
+    /// That it was made nasty, and what it keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nasty: Option<NastyRecord>,
 }
 
 /// How a cell ended.

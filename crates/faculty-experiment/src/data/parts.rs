@@ -3,10 +3,11 @@
 use super::DataSet;
 use crate::schema::{DataSection, LabelSplit, Limit, TeacherPart};
 use faculty_core::{Error, LabelSpace, Result, Stream, nearest};
+use faculty_methods::NastySpec;
 use faculty_student::StudentStart;
 
 /// A teacher before it has texts.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct Part {
     pub(super) name: String,
     pub(super) labels: Vec<String>,
@@ -16,11 +17,12 @@ pub(super) struct Part {
     pub(super) texts_per_class: Option<Limit>,
     pub(super) init: Option<StudentStart>,
     pub(super) layers: Option<usize>,
+    pub(super) nasty: Option<NastySpec>,
 }
 
 impl Part {
     fn plain(name: String, labels: Vec<String>) -> Self {
-        Self { name, labels, set: None, model: None, texts_per_class: None, init: None, layers: None }
+        Self { name, labels, set: None, model: None, texts_per_class: None, init: None, layers: None, nasty: None }
     }
 
     /// Takes name and settings from a table.
@@ -30,6 +32,7 @@ impl Part {
             texts_per_class: part.texts_per_class,
             init: part.init.clone(),
             layers: part.layers,
+            nasty: part.nasty,
             ..self
         }
     }

@@ -6,6 +6,7 @@ use super::parts::{Part, parts};
 use super::{DataSet, LabelledTexts, OpenedFile, SetRows};
 use crate::schema::{DataSection, EvaluateOn, Limit};
 use faculty_core::{Error, LabelSpace, Result, Stream};
+use faculty_methods::NastySpec;
 use faculty_student::StudentStart;
 use std::collections::HashSet;
 use std::ops::Range;
@@ -23,6 +24,8 @@ pub struct TeacherTexts {
     pub init: Option<StudentStart>,
     /// Its encoder is cut to so many layers, in place of the experiment's number.
     pub layers: Option<usize>,
+    /// How it is made nasty once it is trained.
+    pub nasty: Option<NastySpec>,
     /// Its private texts, with classes in `labels`.
     pub texts: LabelledTexts,
 }
@@ -327,6 +330,7 @@ fn teacher(part: Part) -> Result<TeacherTexts> {
         model: part.model,
         init: part.init,
         layers: part.layers,
+        nasty: part.nasty,
         texts: LabelledTexts::default(),
     })
 }

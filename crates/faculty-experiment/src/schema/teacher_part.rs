@@ -2,11 +2,12 @@
 
 use super::Limit;
 use faculty_core::{Error, Result};
+use faculty_methods::NastySpec;
 use faculty_student::StudentStart;
 use serde::{Deserialize, Serialize};
 
 /// `[[data.teacher]]`: a team and its labels, or, where a split gives the labels, the name and the settings of a part.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct TeacherPart {
     /// The team's name.
@@ -32,6 +33,10 @@ pub struct TeacherPart {
     /// Its encoder is cut to so many layers, in place of `teacher.layers`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub layers: Option<usize>,
+    /// Once trained it is made nasty: accurate on its own labels and misleading to whoever learns from its distributions. For
+    /// studies of robustness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nasty: Option<NastySpec>,
 }
 
 impl TeacherPart {
@@ -54,11 +59,15 @@ impl TeacherPart {
         if !adjusts && !self.says_labels() {
             return Err(Error::input("owns no label").key(key).expected("domains, labels or a model"));
         }
-        let trained = self.texts_per_class.is_some() || self.init.is_some() || self.layers.is_some();
+        let trained =
+            self.texts_per_class.is_some() || self.init.is_some() || self.layers.is_some() || self.nasty.is_some();
         if self.model.is_some() && trained {
             return Err(Error::input("gives a model and how to train one")
                 .key(key)
-                .help("a model that exists is not trained: leave texts_per_class, init and layers out"));
+                .help("a model that exists is not trained: leave texts_per_class, init, layers and nasty out"));
+        }
+        if let Some(nasty) = &self.nasty {
+            nasty.check().map_err(|error| error.help(format!("in {key}.nasty")))?;
         }
         if matches!(self.texts_per_class, Some(Limit::All | Limit::At(0) | Limit::Percent(100))) {
             return Err(Error::input("leaves nothing for the transfer set, or for the teacher")

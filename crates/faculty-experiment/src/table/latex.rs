@@ -19,7 +19,7 @@ pub(super) fn render(table: &Table) -> String {
             words::spread(row.retained.as_ref()),
             words::millions(row),
             words::seconds(row.seconds.as_ref()),
-            words::labels_used(row.row.access).to_owned(),
+            words::labels_used(&row.row).to_owned(),
             words::status(row),
         ];
         write_line(&mut text, &cells);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod access;
+mod bounds;
 mod configuration;
 mod data;
 mod experiments;
@@ -9,6 +10,7 @@ mod figures;
 mod label_splits;
 mod logs;
 mod merging;
+mod nasty;
 mod noise_and_draws;
 mod parts;
 mod plots;
@@ -16,5 +18,6 @@ mod registry;
 mod report;
 mod run_directory;
 mod several_sets;
+mod small_world;
 mod support;
 mod tables;

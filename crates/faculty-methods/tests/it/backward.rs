@@ -188,9 +188,7 @@ fn texts_that_nobody_is_trusted_on_are_not_moved_and_teach_nothing() {
     let (student, tokens) = world.student();
     let named = [("one", &world.teachers[0]), ("two", &world.teachers[1])];
     let adversary = EmbeddingAdversary::new(&student, &named, &world.join, AdversarySpec::default()).unwrap();
-    let mut weights = vec![[0.5_f32, 0.5]; 4];
-    weights[2] = [0.0, 0.0];
-    let weights = Tensor::<2>::from_floats([weights[0], weights[1], weights[2], weights[3]], &Device::flex());
+    let weights = Tensor::<2>::from_floats([[0.5, 0.5], [0.5, 0.5], [0.0, 0.0], [0.5, 0.5]], &Device::flex());
     let found = adversary.run(&student.network, &tokens, &[0, 1, 2, 3], &weights).unwrap();
     let moved: Vec<bool> = found.before.iter().zip(&found.after).map(|(before, after)| before != after).collect();
     assert_eq!(moved, [true, true, false, true]);

@@ -3,8 +3,10 @@
 use crate::data::OpenedFile;
 use crate::machine::CodeVersion;
 use crate::precision::Precisions;
+use crate::raw::NastyRecord;
 use faculty_core::{LabelJoin, Result, write_atomically};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// A model that a run read.
@@ -41,6 +43,9 @@ pub struct Manifest {
     pub threads: usize,
     /// Models.
     pub models: Vec<ModelRecord>,
+    /// Teachers that were made nasty, by name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub nasty_teachers: BTreeMap<String, NastyRecord>,
     /// Data files, with hash and rows.
     pub files_opened: Vec<OpenedFile>,
     /// How the teachers' labels map into the union.

@@ -3,7 +3,7 @@
 use crate::data::{Amounts, ExperimentData};
 use crate::schema::{CurveSection, ExperimentFile, SelectionOn};
 use faculty_core::{Error, Result, hash_bytes};
-use faculty_methods::DataAccess;
+use faculty_methods::{DataAccess, MethodSpec, NastySpec, Recipe};
 use faculty_nn::FeatureSite;
 use faculty_teacher::Ask;
 use serde::Serialize;
@@ -23,7 +23,7 @@ pub struct RunSettings {
 }
 
 /// A teacher that will be trained or loaded.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct PlannedTeacher {
     /// Its name.
     pub name: String,
@@ -33,6 +33,8 @@ pub struct PlannedTeacher {
     pub texts: usize,
     /// Updates of its fine-tuning; 0 if it is loaded.
     pub updates: usize,
+    /// How it is made nasty after that, in as many updates again.
+    pub nasty: Option<NastySpec>,
     /// Where it is loaded from, if it exists already.
     pub model: Option<String>,
 }
@@ -112,6 +114,7 @@ impl Plan {
             row.method
                 .check(data.teachers.len())
                 .map_err(|error| error.help(format!("in row[{index}].method of `{}`", row.name)))?;
+            check_asked_of_measuring_texts(experiment, index)?;
         }
         let teachers: Vec<PlannedTeacher> = data
             .teachers
@@ -124,6 +127,7 @@ impl Plan {
                     Some(_) => 0,
                     None => teacher.own.section(&experiment.teacher).train.steps(teacher.texts.len()),
                 },
+                nasty: teacher.own.nasty,
                 model: teacher.model.clone(),
             })
             .collect();
@@ -180,8 +184,12 @@ impl Plan {
                 Some(model) => writeln!(text, "  {}: {} labels, loaded from {model}", teacher.name, teacher.labels),
                 None => writeln!(
                     text,
-                    "  {}: {} labels, {} private texts, {} updates",
-                    teacher.name, teacher.labels, teacher.texts, teacher.updates
+                    "  {}: {} labels, {} private texts, {} updates{}",
+                    teacher.name,
+                    teacher.labels,
+                    teacher.texts,
+                    teacher.updates,
+                    if teacher.nasty.is_some() { ", then as many to make it nasty" } else { "" }
                 ),
             };
         }
@@ -216,6 +224,23 @@ impl Plan {
         }
         text
     }
+}
+
+/// A row that answers with the teachers themselves needs whatever its gate reads on the measuring texts too.
+fn check_asked_of_measuring_texts(experiment: &ExperimentFile, index: usize) -> Result<()> {
+    let row = &experiment.rows[index];
+    let reads = |recipe: Recipe| recipe.needs_passes() || recipe.needs_features();
+    if matches!(row.method, MethodSpec::GatedEnsemble(_))
+        && experiment.scan.selection_on == SelectionOn::Transfer
+        && row.method.recipe().is_some_and(reads)
+    {
+        return Err(Error::input(format!("row `{}` weighs teachers by more than their logits", row.name))
+            .key(format!("row[{index}].method.gate"))
+            .expected(
+                "scan.selection_on = \"test\", so that the measuring texts are scanned for it, or another score",
+            ));
+    }
+    Ok(())
 }
 
 /// One ask for every distinct setting of Monte-Carlo passes; plain logits if no row wants passes. Every ask brings the

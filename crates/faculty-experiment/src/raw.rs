@@ -1,10 +1,12 @@
 //! `raw.jsonl`: one JSON line an event, only ever appended to. Tables are rendered from it and from nothing else.
 
 mod details;
+mod nasty;
 mod out_of_scope;
 mod place;
 
-pub use details::{AccuracyPoint, CellDetails, LossPoint};
+pub use details::{AccuracyPoint, CellDetails, LossPoint, TeacherPasses};
+pub use nasty::NastyRecord;
 pub use out_of_scope::{GateKind, GateOutOfScope, OutOfScope, ScoreSeparation, ScoreStudy, StudiedScore};
 pub use place::RunRecord;
 
@@ -113,6 +115,9 @@ pub struct TeacherRecord {
     /// What its precision changes on the first transfer texts, if it is not f32.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub precision: Option<PrecisionCheck>,
+    /// That it was made nasty, and what it keeps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nasty: Option<NastyRecord>,
 }
 
 /// How a cell ended.

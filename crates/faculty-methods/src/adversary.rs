@@ -9,6 +9,7 @@ use burn::tensor::{Device, Int, Tensor, TensorData};
 use faculty_core::{Error, LabelJoin, Result};
 use faculty_losses::{JoinTensors, check_temperature, log_softmax};
 use faculty_model::{Classifier, Tokens};
+use faculty_nn::fused::WeightCache;
 use faculty_nn::{DropoutPlan, Embeddings, EncoderConfig, SequenceClassifier, TokenInput, host_values};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +59,9 @@ pub struct EmbeddingAdversary {
     spec: AdversarySpec,
     teachers: Vec<Side>,
     join: JoinTensors,
+    /// The student's.
+    config: EncoderConfig,
+    device: Device,
     /// Ids that never move, ascending.
     special: Vec<u32>,
     /// How far a step moves a token at most.
@@ -150,7 +154,8 @@ impl EmbeddingAdversary {
         special.sort_unstable();
         let join = JoinTensors::new(join, &student.device);
         let reach = spec.step_length * map::mean_norm(student)?;
-        Ok(Self { spec, teachers: sides, join, special, reach })
+        let (config, device) = (student.config.clone(), student.device.clone());
+        Ok(Self { spec, teachers: sides, join, config, device, special, reach })
     }
 
     /// How far one step moves a token at most, in the units of the student's word embeddings.
@@ -168,26 +173,27 @@ impl EmbeddingAdversary {
         self.teachers.iter().map(|side| &side.network)
     }
 
-    /// Moves the texts `rows` of `tokens`. `weights` are the gate's, `[rows, teachers]`; they are constants.
+    /// Forward and backward passes of teachers over single texts that [`EmbeddingAdversary::run`] takes for one text.
+    pub fn passes_a_text(&self) -> (usize, usize) {
+        (self.teachers.len() * (self.spec.steps + 1), self.teachers.len() * self.spec.steps)
+    }
+
+    /// Moves the texts `rows` of `tokens`. `student` is the student as it is now, on any device, and as it was at
+    /// [`EmbeddingAdversary::new`] but for its weights; `weights` are the gate's, `[rows, teachers]`. Both are constants.
     ///
     /// # Errors
     /// Fails if the tokens do not fit the models, the weights do not fit the rows, or a device cannot deliver.
     pub fn run(
         &self,
-        student: &Classifier,
+        student: &SequenceClassifier,
         tokens: &Tokens,
         rows: &[usize],
         weights: &Tensor<2>,
     ) -> Result<MovedTexts> {
-        if weights.dims() != [rows.len(), self.teachers.len()] {
-            let expected = [rows.len(), self.teachers.len()];
-            return Err(Error::internal(format!("gate weights of shape {:?}", weights.dims()))
-                .expected(format!("{expected:?}")));
-        }
-        let weights = weights.clone().inner();
+        let weights = self.check_weights(weights, rows)?;
+        let network = constant_student(student);
         let batch = self.batch(student, tokens, rows)?;
-        let network = constant(&student.network);
-        let may_move = self.may_move(&batch.student, &student.device);
+        let may_move = self.may_move(&batch.student);
         let (mut words, mut before) = (batch.words.clone(), Vec::new());
         for step in 0..self.spec.steps {
             let moving = Tensor::from_inner(words.clone()).require_grad();
@@ -207,6 +213,51 @@ impl EmbeddingAdversary {
         Ok(MovedTexts { words, teacher_logits, before, after })
     }
 
+    /// The divergence of every text, `[rows]`, where the student's word embeddings are `words`,
+    /// `[rows, tokens, embedding]`; the other arguments are those of [`EmbeddingAdversary::run`].
+    ///
+    /// # Errors
+    /// As [`EmbeddingAdversary::run`].
+    pub fn divergence_at(
+        &self,
+        student: &SequenceClassifier,
+        tokens: &Tokens,
+        rows: &[usize],
+        weights: &Tensor<2>,
+        words: Tensor<3>,
+    ) -> Result<Vec<f32>> {
+        let weights = self.check_weights(weights, rows)?;
+        let batch = self.batch(student, tokens, rows)?;
+        let answers = self.answers(&constant_student(student), &batch, Tensor::from_inner(words.inner()));
+        host_values(self.divergence(&answers, &weights).inner())
+    }
+
+    /// What the student says of moved texts, `[rows, classes]`: with a gradient to the weights of `student`, and none to
+    /// `words`.
+    ///
+    /// # Errors
+    /// Fails if the tokens do not fit the student.
+    pub(crate) fn student_logits(
+        &self,
+        student: &SequenceClassifier,
+        tokens: &Tokens,
+        rows: &[usize],
+        words: Tensor<3>,
+        dropout: &DropoutPlan,
+    ) -> Result<Tensor<2>> {
+        let input = tokens.batch(rows, &self.config, &self.device)?;
+        Ok(logits_of(student, Tensor::from_inner(words), &input, dropout))
+    }
+
+    fn check_weights(&self, weights: &Tensor<2>, rows: &[usize]) -> Result<Tensor<2>> {
+        let expected = [rows.len(), self.teachers.len()];
+        if weights.dims() != expected {
+            return Err(Error::internal(format!("gate weights of shape {:?}", weights.dims()))
+                .expected(format!("{expected:?}")));
+        }
+        Ok(weights.clone().inner())
+    }
+
     /// One step uphill: the token of a text with the largest gradient moves by [`EmbeddingAdversary::reach`], the others in
     /// proportion to theirs.
     fn step(&self, gradient: Tensor<3>) -> Tensor<3> {
@@ -217,26 +268,26 @@ impl EmbeddingAdversary {
         (scaled / longest).mul_scalar(self.reach)
     }
 
-    fn batch(&self, student: &Classifier, tokens: &Tokens, rows: &[usize]) -> Result<Batch> {
-        let input = tokens.batch(rows, &student.config, &student.device)?;
+    fn batch(&self, student: &SequenceClassifier, tokens: &Tokens, rows: &[usize]) -> Result<Batch> {
+        let input = tokens.batch(rows, &self.config, &self.device)?;
         let mut teachers = Vec::with_capacity(self.teachers.len());
         let mut teacher_words = Vec::with_capacity(self.teachers.len());
         for side in &self.teachers {
             // Positions and segments are numbered by each model's own rules.
-            let input = tokens.batch(rows, &side.config, &student.device)?;
+            let input = tokens.batch(rows, &side.config, &self.device)?;
             teacher_words.push(side.embeddings.look_up(&input));
             teachers.push(input);
         }
-        let words = student.network.encoder.embeddings.look_up(&input);
+        let words = student.encoder.embeddings.valid().look_up(&input);
         Ok(Batch { student: input, teachers, words, teacher_words })
     }
 
     /// 1 for tokens that may move, 0 for special ones and padding, `[batch, tokens, 1]`.
-    fn may_move(&self, input: &TokenInput, device: &Device) -> Tensor<3> {
+    fn may_move(&self, input: &TokenInput) -> Tensor<3> {
         let spans = input.spans();
         let moves = |(id, keep): (&u32, f32)| if self.special.binary_search(id).is_ok() { 0.0 } else { keep };
         let mask: Vec<f32> = input.ids().iter().zip(spans.keep_mask()).map(moves).collect();
-        Tensor::from_data(TensorData::new(mask, [spans.rows(), spans.width(), 1]), device)
+        Tensor::from_data(TensorData::new(mask, [spans.rows(), spans.width(), 1]), &self.device)
     }
 
     /// What all models say of a batch where the student's word embeddings are `words`, with a gradient through all of it.
@@ -244,13 +295,14 @@ impl EmbeddingAdversary {
         let moved = words.clone() - batch.words.clone();
         let sides = self.teachers.iter().zip(&batch.teachers).zip(&batch.teacher_words);
         let teachers = sides.map(|((side, input), own)| {
-            let logits = logits_of(&side.network, side.map.apply(moved.clone()) + own.clone(), input);
+            let logits =
+                logits_of(&side.network, side.map.apply(moved.clone()) + own.clone(), input, &DropoutPlan::Off);
             match &side.kept {
                 Some(kept) => logits.select(1, kept.clone()),
                 None => logits,
             }
         });
-        Answers { teachers: teachers.collect(), student: logits_of(student, words, &batch.student) }
+        Answers { teachers: teachers.collect(), student: logits_of(student, words, &batch.student, &DropoutPlan::Off) }
     }
 
     /// Σ_i w_i KL(p_i ‖ p_S on teacher i's labels) of every text, `[batch]`.
@@ -267,12 +319,22 @@ impl EmbeddingAdversary {
 
 /// The network on an autodiff device, its weights constants: a gradient passes through it and stops at none of them.
 fn constant(network: &SequenceClassifier) -> SequenceClassifier {
-    network.clone().train().no_grad()
+    network.valid().train().no_grad()
 }
 
-/// Logits `[batch, classes]` from word embeddings in place of ids, without dropout.
-fn logits_of(network: &SequenceClassifier, words: Tensor<3>, input: &TokenInput) -> Tensor<2> {
+/// The same of a student whose weights are about to change: it takes no part in caches of packed weights, which would keep
+/// these alive.
+fn constant_student(network: &SequenceClassifier) -> SequenceClassifier {
+    let mut network = constant(network);
+    for layer in &mut network.encoder.layers {
+        layer.packed = WeightCache::default();
+    }
+    network
+}
+
+/// Logits `[batch, classes]` from word embeddings in place of ids.
+fn logits_of(network: &SequenceClassifier, words: Tensor<3>, input: &TokenInput, dropout: &DropoutPlan) -> Tensor<2> {
     let (encoder, spans) = (&network.encoder, input.spans());
-    let hidden = encoder.embeddings.enter(encoder.embeddings.embed_soft(words, input), spans, &DropoutPlan::Off);
-    network.head.from_first(encoder.forward_first(0, hidden, spans, &DropoutPlan::Off), &DropoutPlan::Off)
+    let hidden = encoder.embeddings.enter(encoder.embeddings.embed_soft(words, input), spans, dropout);
+    network.head.from_first(encoder.forward_first(0, hidden, spans, dropout), dropout)
 }

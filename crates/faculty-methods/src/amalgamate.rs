@@ -1,9 +1,10 @@
 //! Training a student from teacher outputs, without labels.
 
 use crate::aligned::Aligned;
+use crate::backward::{Backward, TeacherWork};
 use crate::curriculum::{Active, Ledger, Selection, Sight, normalised_entropy, pass_agreement};
 use crate::self_training::reweigh;
-use crate::{Curriculum, GateTable, MethodSpec, Rounds, TransferSet, gate_table};
+use crate::{Curriculum, DataAccess, GateTable, MethodSpec, Rounds, TransferSet, gate_table};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
 use faculty_core::metrics::argmax;
 use faculty_core::{Error, Event, NamedTensors, Observer, Result, Unseen};
@@ -30,12 +31,17 @@ pub struct AmalgamateRun<'a> {
     pub rounds: Option<Rounds<'a>>,
     /// What the owners of the teachers ship, for gates that read it; nothing by default.
     pub owners: OwnerStatistics<'a>,
+    /// The teachers themselves, in the order of the transfer set, for methods that ask them of texts which nobody wrote
+    /// ([`Recipe::backward`](crate::Recipe)).
+    pub teachers: Option<&'a [&'a Classifier]>,
+    /// A gate in place of the method's own: what a method that reads labels is given ([`oracle_gate`](crate::oracle_gate)).
+    pub gate: Option<&'a GateTable>,
 }
 
 impl<'a> AmalgamateRun<'a> {
     /// A run without curriculum and rounds.
     pub fn new(train: TrainRun<'a>) -> Self {
-        Self { train, curriculum: None, rounds: None, owners: OwnerStatistics::default() }
+        Self { train, curriculum: None, rounds: None, owners: OwnerStatistics::default(), teachers: None, gate: None }
     }
 
     /// The same run under a curriculum.
@@ -48,6 +54,18 @@ impl<'a> AmalgamateRun<'a> {
     #[must_use]
     pub fn with_owners(self, owners: OwnerStatistics<'a>) -> Self {
         Self { owners, ..self }
+    }
+
+    /// The same run with the teachers at hand.
+    #[must_use]
+    pub fn with_teachers(self, teachers: &'a [&'a Classifier]) -> Self {
+        Self { teachers: Some(teachers), ..self }
+    }
+
+    /// The same run under a given gate.
+    #[must_use]
+    pub fn with_gate(self, gate: &'a GateTable) -> Self {
+        Self { gate: Some(gate), ..self }
     }
 
     /// The same run in rounds.
@@ -68,8 +86,9 @@ impl<'a> From<TrainRun<'a>> for AmalgamateRun<'a> {
 /// rounds.
 ///
 /// # Errors
-/// Fails if the method needs labels or no training, the student's labels are not the union, the texts do not match, the
-/// Monte-Carlo passes are missing or identical, the curriculum does not fit the method or empties a class, or as [`train`].
+/// Fails if the method needs no training, or labels and no gate was made from them, the student's labels are not the union,
+/// the texts do not match, the Monte-Carlo passes are missing or identical, texts are to be moved and a teacher has another
+/// vocabulary than the student, the curriculum does not fit the method or empties a class, or as [`train`].
 pub fn amalgamate<'a>(
     method: &MethodSpec,
     student: &mut Classifier,
@@ -78,9 +97,9 @@ pub fn amalgamate<'a>(
     settings: &TrainSettings,
     run: impl Into<AmalgamateRun<'a>>,
 ) -> Result<TrainReport> {
-    let AmalgamateRun { train: mut run, curriculum, rounds, owners } = run.into();
+    let AmalgamateRun { train: mut run, curriculum, rounds, owners, teachers, gate } = run.into();
     method.check(transfer.outputs.len())?;
-    let Some(recipe) = method.recipe() else {
+    let Some(recipe) = method.recipe().filter(|_| method.trains()) else {
         return Err(Error::internal(format!("method `{}` is not trained without labels", method.kind())));
     };
     if student.labels != *transfer.join.union() {
@@ -94,16 +113,29 @@ pub fn amalgamate<'a>(
     let began = Instant::now();
     let device = student.device.clone();
     let space;
-    let transfer = if recipe.needs_space() && transfer.space.is_none() {
+    let transfer = if gate.is_none() && recipe.needs_space() && transfer.space.is_none() {
         space = text_space(student, tokens, &Unseen(run.observer))?;
         transfer.with_space(TextSpace { values: &space, width: student.config.hidden_size })
     } else {
         transfer
     };
-    let mut gate = match recipe.gate() {
-        Some(_) => gate_table(&recipe, &transfer, owners, &device)?,
-        None => GateTable::equal(transfer.len(), transfer.outputs.len()),
+    let mut gate = match (gate, recipe.gate()) {
+        (Some(given), _) => {
+            given.check(transfer.len())?;
+            given.clone()
+        }
+        (None, _) if method.access() == DataAccess::Labelled => {
+            return Err(Error::internal(format!(
+                "method `{}` reads labels, and no gate was made of them",
+                method.kind()
+            )));
+        }
+        (None, Some(_)) => gate_table(&recipe, &transfer, owners, &device)?,
+        (None, None) => GateTable::equal(transfer.len(), transfer.outputs.len()),
     };
+    if gate.teachers != transfer.outputs.len() {
+        return Err(Error::internal(format!("a gate over {} teachers for {}", gate.teachers, transfer.outputs.len())));
+    }
     if curriculum.margin_weight != MarginSpec::None {
         let scores = TensorData::new(gate.scores.clone(), [gate.texts(), gate.teachers]);
         let weights = curriculum.margin_weight.sample_weights(Tensor::from_data(scores, &device));
@@ -128,6 +160,10 @@ pub fn amalgamate<'a>(
         Some(spec) => Some(Aligned::new(spec, &recipe, student, &transfer, run.seed, &device)?),
         None => None,
     };
+    let backward = match recipe.backward {
+        Some(spec) => Some(Backward::new(spec, student, teachers, &transfer, tokens)?),
+        None => None,
+    };
     let names = transfer.join.union().names();
     let active =
         (!curriculum.takes_batches_as_they_are()).then(|| Active::new(curriculum, transfer.len(), names, run.seed));
@@ -139,6 +175,7 @@ pub fn amalgamate<'a>(
     let mut objective = Amalgamation {
         losses,
         align,
+        backward,
         temperature: recipe.temperature(),
         transfer,
         gate,
@@ -166,6 +203,7 @@ struct Amalgamation<'a> {
     /// The losses over the union and their factors.
     losses: Vec<(Box<dyn Amalgamate>, f64)>,
     align: Option<Aligned>,
+    backward: Option<Backward<'a>>,
     temperature: f64,
     transfer: TransferSet<'a>,
     gate: GateTable,
@@ -191,7 +229,22 @@ impl Objective for Amalgamation<'_> {
             let (found, weight) = align.loss(step, &teachers, &gate, &target)?;
             terms.extend(found, weight);
         }
-        Ok(step_loss(&terms))
+        let mut loss = step_loss(&terms);
+        if let Some(backward) = self.backward.as_mut().filter(|backward| backward.is_due(step)) {
+            let moved = backward.moved(step, &gate)?;
+            let weight = backward.weight();
+            let learnt = self.over_union(&moved.student, &moved.teachers, &gate)?.total();
+            loss.total = loss.total + learnt.clone().mul_scalar(weight);
+            loss.parts.push((Cow::Borrowed("moved_loss"), learnt));
+            loss.parts.extend(moved.divergences.map(|(name, value)| (Cow::Borrowed(name), value)));
+        }
+        Ok(loss)
+    }
+
+    fn counts(&self) -> Vec<(String, u64)> {
+        let work = self.backward.as_ref().map(|backward| backward.work);
+        let named = |TeacherWork { forward, backward }| [(FORWARD_PASSES, forward), (BACKWARD_PASSES, backward)];
+        work.into_iter().flat_map(named).map(|(name, count)| (name.to_owned(), count)).collect()
     }
 
     fn features(&self) -> Option<Pooling> {
@@ -233,6 +286,11 @@ impl Objective for Amalgamation<'_> {
             tensors.extend(state.tensors);
             values.insert(ALIGN.to_owned(), state.values);
         }
+        if let Some(backward) = &self.backward {
+            let work = serde_json::to_value(backward.work)
+                .map_err(|error| Error::internal("counted passes cannot be written").source(error))?;
+            values.insert(BACKWARD.to_owned(), work);
+        }
         Ok(ObjectiveState { values: values.into(), tensors })
     }
 
@@ -246,6 +304,10 @@ impl Objective for Amalgamation<'_> {
         if let Some(align) = &mut self.align {
             align.loss.load(part(ALIGN), tensors)?;
         }
+        if let Some(backward) = &mut self.backward {
+            backward.work = serde_json::from_value(part(BACKWARD))
+                .map_err(|error| Error::input("the counted passes of a training are broken").source(error))?;
+        }
         if self.rounds.is_some() { self.gate.restore(tensors) } else { Ok(()) }
     }
 }
@@ -253,6 +315,12 @@ impl Objective for Amalgamation<'_> {
 /// Keys of a checkpoint's values.
 const LEDGER: &str = "curriculum";
 const ALIGN: &str = "align";
+const BACKWARD: &str = "backward";
+
+/// Names in [`TrainReport::counts`]: forward and backward passes of teachers over single texts during a training.
+pub const FORWARD_PASSES: &str = "teacher_forward_passes";
+/// See [`FORWARD_PASSES`].
+pub const BACKWARD_PASSES: &str = "teacher_backward_passes";
 
 impl Amalgamation<'_> {
     /// The losses over the union, weighted.

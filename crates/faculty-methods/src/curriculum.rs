@@ -88,6 +88,13 @@ impl Curriculum {
         if !method.trains() || matches!(method, MethodSpec::Supervised {}) {
             return Err(Error::input(format!("method `{}` learns from no teacher", method.kind())).key("curriculum"));
         }
+        if method.recipe().is_some_and(|recipe| recipe.backward.is_some())
+            && !(self.takes_batches_as_they_are() && self.student_noise.is_off())
+        {
+            return Err(Error::input(format!("method `{}` moves the words of whole, clean batches", method.kind()))
+                .key("curriculum")
+                .expected("no filter and no student noise beside moved texts"));
+        }
         let gate = method.gate();
         let mixes = self.unix.as_ref().is_some_and(|unix| unix.mix);
         for (on, key) in [(self.claimed_only, "claimed_only"), (self.rdd.is_some(), "rdd"), (mixes, "unix.mix")] {

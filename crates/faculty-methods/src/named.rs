@@ -1,6 +1,9 @@
 //! Named methods as recipes.
 
-use crate::{GateChoice, MethodSpec, MukiSpec, PassSettings, Recipe, SelfTraining, Vote, WeightedLoss};
+use crate::{
+    BackwardPass, GateChoice, GatedEnsemble, MethodSpec, MukiSpec, PassSettings, Recipe, SelfTraining, Vote,
+    WeightedLoss,
+};
 use faculty_losses::features::{AlignSpec, CflSettings, ContrastiveSettings, DfaSettings};
 use faculty_losses::{GatedKl, LossSpec, MeanLogits, Relation, SelfWeighting, Uhc, VanillaKd, Voting};
 use faculty_uncertainty::{
@@ -68,6 +71,32 @@ pub struct ContrastiveMethod {
     pub passes: PassSettings,
     /// The contrastive losses.
     pub contrast: ContrastiveSettings,
+}
+
+/// Backward-pass distillation (Jafari et al., arXiv 2301.12006) with several teachers: the gated KL divergence on the texts,
+/// and again on texts that were moved to where student and teachers differ most.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackwardMethod {
+    /// Whose answers count, on a text and on where it is moved to: MUKI's soft gate, without margin.
+    pub gate: GateRecipe,
+    /// The passes of a gate that reads them.
+    pub passes: PassSettings,
+    /// Temperature of teachers and student in the loss: 1.
+    pub temperature: f64,
+    /// When and how far texts are moved.
+    pub backward: BackwardPass,
+}
+
+impl Default for BackwardMethod {
+    fn default() -> Self {
+        Self {
+            gate: GateRecipe::default(),
+            passes: PassSettings::default(),
+            temperature: 1.0,
+            backward: BackwardPass::default(),
+        }
+    }
 }
 
 /// Faculty's own recipe: a gate whose scales are learnt from the texts, and rounds in which the student re-weights the
@@ -161,7 +190,8 @@ pub(crate) fn cfl(settings: CflSettings) -> Recipe {
 }
 
 impl MethodSpec {
-    /// The method as its parts, if it trains a student without labels.
+    /// The method as its parts, if it learns from teachers' answers or weighs them. Of the oracle all but its gate, which comes
+    /// from labels ([`oracle_gate`](crate::oracle_gate)); of a gated ensemble no loss is ever read.
     pub fn recipe(&self) -> Option<Recipe> {
         Some(match self {
             Self::Teacher { .. } | Self::Concat {} | Self::Supervised {} | Self::Merge(_) => return None,
@@ -200,6 +230,20 @@ impl MethodSpec {
                 passes: *passes,
                 align: Some(AlignSpec::Contrastive(*contrast)),
                 ..Recipe::gated(*gate, LossSpec::GatedKl(GatedKl { temperature: 1.0 }))
+            },
+            Self::BackwardKd(BackwardMethod { gate, passes, temperature, backward }) => Recipe {
+                passes: *passes,
+                backward: Some(*backward),
+                ..Recipe::gated(*gate, LossSpec::GatedKl(GatedKl { temperature: *temperature }))
+            },
+            Self::Oracle { temperature } => {
+                let gate = GateRecipe { gate: GateSpec::Uniform {}, ..GateRecipe::default() };
+                Recipe::gated(gate, LossSpec::GatedKl(GatedKl { temperature: *temperature }))
+            }
+            Self::GatedEnsemble(GatedEnsemble { gate, passes, temperature, features }) => Recipe {
+                passes: *passes,
+                features: *features,
+                ..Recipe::gated(*gate, LossSpec::GatedKl(GatedKl { temperature: *temperature }))
             },
             Self::Recipe(recipe) => (**recipe).clone(),
             Self::Faculty(faculty) => faculty.recipe(),

@@ -1,6 +1,7 @@
 //! A label-free method as its parts: who is trusted, what is minimised, what is trained beside the student, and whether
 //! the student has a say later on. Every named method is such a recipe; `kind = "recipe"` composes one by hand.
 
+use crate::BackwardPass;
 use faculty_core::{Error, Result};
 use faculty_losses::features::AlignSpec;
 use faculty_losses::{GatedKl, LossSpec};
@@ -29,6 +30,10 @@ pub struct Recipe {
     pub features: FeatureSite,
     /// Rounds in which the student re-weights the teachers.
     pub rounds: SelfTraining,
+    /// The same losses on texts that are moved to where student and teachers differ most: off. All teachers must share the
+    /// student's vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub backward: Option<BackwardPass>,
 }
 
 /// A gate, or none.
@@ -96,6 +101,7 @@ impl Default for Recipe {
             align_weight: 1.0,
             features: FeatureSite::default(),
             rounds: SelfTraining::default(),
+            backward: None,
         }
     }
 }
@@ -169,26 +175,27 @@ impl Recipe {
         self.gate().is_some_and(|gate| gate.neighbours.is_some())
     }
 
+    /// The gate in words: "energy, z-normalised, soft gate over 10 neighbours".
+    pub(crate) fn describe_gate(&self) -> Option<String> {
+        let gate = self.gate()?;
+        let scaled = if gate.z_normalise { ", z-normalised" } else { "" };
+        let near = gate.neighbours.map(|near| format!(" over {} neighbours", near.count)).unwrap_or_default();
+        let score = kind_of(serde_json::to_value(gate.score));
+        Some(format!("{score}{scaled}, {} gate{near}", kind_of(serde_json::to_value(gate.gate))))
+    }
+
     /// The parts in words: "energy, calibrated gate; gated-kl + 2 relation; 2 rounds".
     pub fn describe(&self) -> String {
-        let named = |value: serde_json::Result<serde_json::Value>| -> String {
-            value.ok().and_then(|value| Some(value.get("kind")?.as_str()?.to_owned())).unwrap_or_default()
-        };
-        let mut parts = Vec::new();
-        if let Some(gate) = self.gate() {
-            let scaled = if gate.z_normalise { ", z-normalised" } else { "" };
-            let score = named(serde_json::to_value(gate.score));
-            let near = gate.neighbours.map(|near| format!(" over {} neighbours", near.count)).unwrap_or_default();
-            parts.push(format!("{score}{scaled}, {} gate{near}", named(serde_json::to_value(gate.gate))));
-        }
+        let mut parts: Vec<String> = self.describe_gate().into_iter().collect();
         let mut losses: Vec<String> = self.losses.iter().map(|loss| term(loss.weight, loss.loss.name())).collect();
         if let Some(align) = &self.align {
-            losses.push(term(self.align_weight, &named(serde_json::to_value(align))));
+            losses.push(term(self.align_weight, &kind_of(serde_json::to_value(align))));
         }
         parts.push(losses.join(" + "));
         if self.rounds.count > 1 {
             parts.push(format!("{} rounds, student's share {}", self.rounds.count, self.rounds.student_share));
         }
+        parts.extend(self.backward.map(|backward| backward.describe()));
         parts.join("; ")
     }
 
@@ -226,6 +233,7 @@ impl Recipe {
             }
         }
         check_factor("align_weight", self.align_weight)?;
+        self.backward.map_or(Ok(()), |backward| backward.check())?;
         let rounds = &self.rounds;
         if rounds.count == 0 {
             return Err(Error::input("is 0").key("rounds.count").expected("at least 1"));
@@ -239,6 +247,11 @@ impl Recipe {
         }
         Ok(())
     }
+}
+
+/// The kind of a value of a closed list.
+fn kind_of(value: serde_json::Result<serde_json::Value>) -> String {
+    value.ok().and_then(|value| Some(value.get("kind")?.as_str()?.to_owned())).unwrap_or_default()
 }
 
 fn term(weight: f64, name: &str) -> String {

@@ -1,6 +1,9 @@
 //! The methods, as configuration. Every default names its source.
 
-use crate::{ClaimMethod, ContrastiveMethod, FacultySpec, MergeSpec, Recipe, SelfWeightingMethod, VotingMethod};
+use crate::{
+    BackwardMethod, ClaimMethod, ContrastiveMethod, FacultySpec, GatedEnsemble, MergeSpec, Recipe, SelfWeightingMethod,
+    VotingMethod,
+};
 use faculty_core::{Error, Result};
 use faculty_losses::features::{AlignTraining, CflSettings, DfaSettings};
 use faculty_nn::PassSites;
@@ -148,6 +151,16 @@ pub enum MethodSpec {
     Cfl(CflSettings),
     /// Contrastive amalgamation.
     Contrastive(ContrastiveMethod),
+    /// Backward-pass distillation: an adversary in embedding space.
+    BackwardKd(BackwardMethod),
+    /// The gated KL divergence under a gate that knows the true owner of every text: an analysis, which reads labels.
+    Oracle {
+        /// Temperature of teachers and student.
+        #[serde(default = "one")]
+        temperature: f64,
+    },
+    /// All teachers under a gate; no training.
+    GatedEnsemble(GatedEnsemble),
     /// Any combination of the parts.
     Recipe(Box<Recipe>),
     /// Faculty's own recipe.
@@ -174,6 +187,9 @@ impl MethodSpec {
             Self::Dfa(_) => "dfa",
             Self::Cfl(_) => "cfl",
             Self::Contrastive(_) => "contrastive",
+            Self::BackwardKd(_) => "backward-kd",
+            Self::Oracle { .. } => "oracle",
+            Self::GatedEnsemble(_) => "gated-ensemble",
             Self::Recipe(_) => "recipe",
             Self::Faculty(_) => "faculty",
         }
@@ -210,6 +226,12 @@ impl MethodSpec {
             Self::Dfa(settings) => format!("vanilla KD + DFA on pooled features{}", as_released(settings.training)),
             Self::Cfl(settings) => format!("vanilla KD + CFL on pooled features{}", as_released(settings.training)),
             Self::Contrastive(_) => "contrastive KA-style".to_owned(),
+            Self::BackwardKd(method) => format!("backward-pass KD ({})", method.backward.describe()),
+            Self::Oracle { .. } => "oracle gate: true owners, read from labels (analysis)".to_owned(),
+            Self::GatedEnsemble(_) => {
+                let gate = self.recipe().and_then(|recipe| recipe.describe_gate()).unwrap_or_default();
+                format!("all teachers, weighted ({gate}), no training")
+            }
             Self::Recipe(recipe) => recipe.describe(),
             Self::Faculty(_) => "Faculty's recipe".to_owned(),
         }
@@ -219,7 +241,7 @@ impl MethodSpec {
     pub const fn access(&self) -> DataAccess {
         match self {
             Self::Teacher { .. } | Self::Concat {} => DataAccess::None,
-            Self::Supervised {} => DataAccess::Labelled,
+            Self::Supervised {} | Self::Oracle { .. } => DataAccess::Labelled,
             Self::Merge(merge) => merge.access(),
             _ => DataAccess::Unlabelled,
         }
@@ -227,7 +249,7 @@ impl MethodSpec {
 
     /// True if a student is trained.
     pub const fn trains(&self) -> bool {
-        !matches!(self, Self::Teacher { .. } | Self::Concat {} | Self::Merge(_))
+        !matches!(self, Self::Teacher { .. } | Self::Concat {} | Self::Merge(_) | Self::GatedEnsemble(_))
     }
 
     /// Monte-Carlo passes the method needs, their streams seeded by `seed`.

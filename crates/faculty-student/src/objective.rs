@@ -2,7 +2,7 @@
 
 use burn::tensor::{Gradients, Tensor};
 use faculty_core::{NamedTensors, Observer, Result};
-use faculty_nn::{Pooling, StateTensor, StudentView};
+use faculty_nn::{DropoutPlan, Pooling, SequenceClassifier, StateTensor, StudentView};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
@@ -19,6 +19,11 @@ pub struct StepContext<'a> {
     /// What the student says of them, with a gradient: logits `[rows, classes]`, and features `[rows, hidden]` if the
     /// objective asked for them.
     pub student: &'a StudentView,
+    /// The student as it is in this step, on an autodiff device, for objectives that ask it about more than the batch. Of its
+    /// word table only the rows that the batch reads are sure to be up to date.
+    pub network: &'a SequenceClassifier,
+    /// The dropout of this step: the masks of `rows`, in their order.
+    pub dropout: &'a DropoutPlan,
 }
 
 impl StepContext<'_> {
@@ -110,6 +115,11 @@ pub trait Objective {
     fn end_epoch(&mut self, end: &EpochEnd<'_>) -> Result<Option<EpochLog>> {
         let _ = end;
         Ok(None)
+    }
+
+    /// What it counted over the whole training so far, by name, for the report; nothing by default.
+    fn counts(&self) -> Vec<(String, u64)> {
+        Vec::new()
     }
 
     /// What it keeps between steps.

@@ -44,6 +44,9 @@ pub struct TrainReport {
     pub epochs: Vec<EpochLog>,
     /// What the probe found, in the order of the updates.
     pub probes: Vec<ProbePoint>,
+    /// What it counted over the whole training, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub counts: Vec<(String, u64)>,
 }
 
 /// One run of a training: what beside settings, texts and objective it works with.
@@ -211,6 +214,7 @@ impl Trainer<'_> {
         self.classifier.network.set_precision(precision_before);
         self.classifier.hash.clear();
         report.seconds = clock.seconds();
+        report.counts = self.objective.counts();
         Ok(report)
     }
 
@@ -245,7 +249,9 @@ impl Trainer<'_> {
         let (logits, features) = learner.network.logits_and_pooled(&input, &dropout, self.objective.features());
         let loss = {
             let student = StudentView { logits, features, taps: Vec::new() };
-            self.objective.loss(&StepContext { step, steps: self.steps, epoch, rows, student: &student })?
+            let (steps, network) = (self.steps, &learner.network);
+            let context = StepContext { step, steps, epoch, rows, student: &student, network, dropout: &dropout };
+            self.objective.loss(&context)?
         };
         let mut gradients = loss.total.backward();
         let of_student = GradientsParams::from_module(&mut gradients, &learner.network);
@@ -372,6 +378,7 @@ impl Trainer<'_> {
             seconds: state.seconds,
             curve: state.curve.into_iter().map(CurvePoint::from).collect(),
             epochs: state.epochs.into_iter().map(EpochLog::from).collect(),
+            counts: Vec::new(),
             probes: state.probes.into_iter().map(ProbePoint::from).collect(),
         };
         self.run.observer.on(Event::Skip { units: report.texts as u64, reason: "from a checkpoint" });

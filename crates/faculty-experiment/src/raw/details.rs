@@ -30,6 +30,18 @@ pub struct CellDetails {
     /// Accuracy while training, where it was measured. Analysis only: no checkpoint is chosen by it.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub accuracy: Vec<AccuracyPoint>,
+    /// What was asked of teachers while the student was trained, beside the scan that all rows share.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub teacher_passes: Option<TeacherPasses>,
+}
+
+/// Passes of teachers over single texts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeacherPasses {
+    /// Forward passes.
+    pub forward: u64,
+    /// Backward passes.
+    pub backward: u64,
 }
 
 impl CellDetails {

@@ -13,14 +13,15 @@ use crate::logs::training_lines;
 use crate::machine::peak_memory;
 use crate::manifest::ModelRecord;
 use crate::plan::Cell;
-use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, SetAccuracy, exact};
+use crate::precision::Precisions;
+use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, SetAccuracy, TeacherPasses, exact};
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::metrics::{Predictions, teacher_selection};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream, Unseen};
 use faculty_hub::ModelDir;
 use faculty_methods::{
-    AmalgamateRun, MethodSpec, TransferSet, amalgamate, ensemble_scores, fine_tune, gate_table, gated_scores,
-    text_space,
+    AmalgamateRun, BACKWARD_PASSES, DataAccess, FORWARD_PASSES, MethodSpec, TransferSet, amalgamate, ensemble_scores,
+    fine_tune, gate_table, gated_ensemble_scores, gated_scores, oracle_gate, text_space,
 };
 use faculty_model::{Classifier, Tokens};
 use faculty_student::{
@@ -119,6 +120,7 @@ impl<'a> Runner<'a> {
                     self.measure_student(cell, &student, &mut record)?;
                     record.details.keep_losses(&report.curve);
                     record.details.keep_curve(&report.probes, self.curve_rows.len());
+                    record.details.teacher_passes = teacher_passes(&report);
                     let settings = &self.work.prepared.experiment.student.train;
                     let rate_at = |update| settings.rate_at(update, report.steps);
                     let logged = training_lines(&report.curve, rate_at, &record);
@@ -149,10 +151,17 @@ impl<'a> Runner<'a> {
     fn measure_ensemble(&self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
         let start = Instant::now();
         let set = TransferSet::new(&answers.test, self.join)?;
-        let scores = ensemble_scores(&row.method, &set, self.work.device)?;
+        let scores = match &row.method {
+            MethodSpec::GatedEnsemble(ensemble) => {
+                gated_ensemble_scores(ensemble, &set, self.scan.owners.statistics(), self.work.device)?
+            }
+            method => ensemble_scores(method, &set, self.work.device)?,
+        };
         let (classes, labels) = (self.join.classes(), &self.work.prepared.data.test.labels);
         let predictions = match &row.method {
-            MethodSpec::Teacher { .. } => Predictions::from_probabilities(&scores, classes, labels)?,
+            MethodSpec::Teacher { .. } | MethodSpec::GatedEnsemble(_) => {
+                Predictions::from_probabilities(&scores, classes, labels)?
+            }
             _ => Predictions::from_logits(&scores, classes, labels)?,
         };
         self.store(&predictions, record);
@@ -221,15 +230,19 @@ impl<'a> Runner<'a> {
         let (outputs, labels) = match prepared.experiment.scan.selection_on {
             SelectionOn::Test => (Cow::Borrowed(answers.test.as_slice()), Cow::Borrowed(data.test.labels.as_slice())),
             SelectionOn::Transfer => {
-                let chosen = data.training_rows(record.seed, false);
+                let chosen = data.training_rows(record.seed, row.access() == DataAccess::Labelled);
                 let labels = rows::labels(&data.transfer.labels, chosen.as_deref());
                 (rows::outputs(&answers.transfer, chosen.as_deref()), labels)
             }
         };
-        let space = if recipe.needs_space() { Some(self.space(record.seed)?) } else { None };
+        let reads_labels = matches!(row.method, MethodSpec::Oracle { .. });
+        let space = if recipe.needs_space() && !reads_labels { Some(self.space(record.seed)?) } else { None };
         let mut set = TransferSet::new(&outputs, self.join)?;
         set.space = space.as_ref().map(|space| TextSpace { values: &space.values, width: space.width });
-        let gate = gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?;
+        let gate = match reads_labels {
+            true => oracle_gate(self.join, &labels)?,
+            false => gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?,
+        };
         let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
         // Rows without a label (noise) stand behind the others.
         let weights = &gate.weights[..labels.len() * gate.teachers];
@@ -301,22 +314,29 @@ impl<'a> Runner<'a> {
         let look = |glance: &Glance<'_>| curve.look(glance);
         let probe = Probe::new(prepared.experiment.table.curve.points, &look);
         let tokens = &tokens.transfer;
-        let labelled = matches!(row.method, MethodSpec::Supervised {});
+        let labelled = row.access() == DataAccess::Labelled;
         let chosen = data.training_rows(Some(seed), labelled);
         let tokens = rows::tokens(tokens, chosen.as_deref());
         let total = (section.train.epochs * tokens.len()) as u64;
         self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
         let checkpoints = self.checkpoints(cell);
         let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints).with_probe(probe);
-        let trained = if labelled {
-            let labels = rows::labels(guarded.labels()?, chosen.as_deref());
-            fine_tune(&mut student, &tokens, &labels, &section.train, run)
-        } else {
-            let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
-            let set = TransferSet::new(&outputs, self.join)?;
-            let run =
-                AmalgamateRun::new(run).with_curriculum(&row.curriculum).with_owners(self.scan.owners.statistics());
-            amalgamate(&row.method, &mut student, &tokens, set, &section.train, run)
+        let labels = labelled.then(|| guarded.labels()).transpose()?.map(|all| rows::labels(all, chosen.as_deref()));
+        let asks_in_training = row.method.recipe().is_some_and(|recipe| recipe.backward.is_some());
+        let trained = match (&row.method, &labels) {
+            (MethodSpec::Supervised {}, Some(labels)) => fine_tune(&mut student, &tokens, labels, &section.train, run),
+            (_, labels) => {
+                let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
+                let set = TransferSet::new(&outputs, self.join)?;
+                let gate = labels.as_ref().map(|labels| oracle_gate(self.join, labels)).transpose()?;
+                let mut opened = self.open_teachers(if asks_in_training { self.teachers.len() } else { 0 })?;
+                opened.iter_mut().for_each(|teacher| teacher.set_precision(Precisions::of(&prepared.experiment).scan));
+                let opened: Vec<&Classifier> = opened.iter().collect();
+                let owners = self.scan.owners.statistics();
+                let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum).with_owners(owners);
+                let run = AmalgamateRun { gate: gate.as_ref(), ..run.with_teachers(&opened) };
+                amalgamate(&row.method, &mut student, &tokens, set, &section.train, run)
+            }
         };
         match trained {
             Ok(report) => {
@@ -324,8 +344,11 @@ impl<'a> Runner<'a> {
                 self.work.observer.on(Event::End { summary: &summary });
                 Ok(Ok((student, report)))
             }
-            // A loss that stops being finite is a result of the row, and stays in the table.
-            Err(error) if error.kind() == ErrorKind::Check => {
+            // A loss that stops being finite is a result of the row, and stays in the table; so is that its teachers cannot
+            // read what the student reads. (Settings were checked before.)
+            Err(error)
+                if error.kind() == ErrorKind::Check || (asks_in_training && error.kind() == ErrorKind::Input) =>
+            {
                 self.work.observer.on(Event::End { summary: "failed" });
                 self.work.observer.on(Event::Warning { text: &format!("{}: {error}", cell.title()) });
                 Ok(Err(error.to_string()))
@@ -350,16 +373,18 @@ impl<'a> Runner<'a> {
             StudentStart::Fresh { .. } => 1,
             StudentStart::Teacher(_) => self.teachers.len(),
         };
-        let opened: Vec<Classifier> = self.teachers[..wanted.min(self.teachers.len())]
-            .iter()
-            .map(|teacher| Classifier::open(&teacher.dir, self.work.device))
-            .collect::<Result<_>>()?;
+        let opened = self.open_teachers(wanted)?;
         let opened: Vec<&Classifier> = opened.iter().collect();
         let stream = Stream::new(seed, "student");
         let (student, origin) =
             build_student(&section.spec(), self.join.union(), &opened, stream, self.work.device, self.work.observer)?;
         self.origin = Some(origin);
         Ok(student)
+    }
+
+    /// The first so many teachers.
+    fn open_teachers(&self, count: usize) -> Result<Vec<Classifier>> {
+        self.teachers.iter().take(count).map(|teacher| Classifier::open(&teacher.dir, self.work.device)).collect()
     }
 
     fn card(&self, row: &RowSection, seed: u64, student: &Classifier, record: &CellRecord) -> Result<ModelCard> {
@@ -393,7 +418,7 @@ impl<'a> Runner<'a> {
                 })
                 .collect(),
             data_access: access_words(row.access()).to_owned(),
-            texts: prepared.data.training_texts(matches!(row.method, MethodSpec::Supervised {})),
+            texts: prepared.data.training_texts(row.access() == DataAccess::Labelled),
             seeds: vec![seed],
             configuration: toml::to_string(&crate::rundir::Resolved {
                 experiment: prepared.experiment.clone(),
@@ -439,6 +464,12 @@ fn by_set(predictions: &Predictions, sets: &[TestSet]) -> Vec<SetAccuracy> {
         SetAccuracy { set: set.name.clone(), texts, accuracy: right as f64 / texts as f64 }
     });
     measured.collect()
+}
+
+/// What was asked of teachers in a training, if anything was.
+fn teacher_passes(report: &TrainReport) -> Option<TeacherPasses> {
+    let count = |wanted: &str| report.counts.iter().find(|(name, _)| name == wanted).map(|(_, count)| *count);
+    Some(TeacherPasses { forward: count(FORWARD_PASSES)?, backward: count(BACKWARD_PASSES)? })
 }
 
 fn empty_record(cell: &Cell) -> CellRecord {

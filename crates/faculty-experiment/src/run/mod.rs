@@ -199,7 +199,10 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
         }
         observer.on(faculty_core::Event::Note { text: &join.describe() });
         let scan = scan::scan(&mut work, &teachers, &join)?;
-        raw.append_if_new(RawRecord::Setup(exact(&scan.setup(&prepared, &teachers))?))?;
+        let setup = exact(&scan.setup(&prepared, &teachers))?;
+        let nasty = setup.teachers.iter().filter_map(|teacher| Some((teacher.name.clone(), teacher.nasty.clone()?)));
+        let nasty_teachers = nasty.collect();
+        raw.append_if_new(RawRecord::Setup(setup))?;
         if let Some(study) = out_of_scope::study(&prepared, &scan, &join, &device)? {
             raw.append_if_new(RawRecord::OutOfScope(exact(&study)?))?;
         }
@@ -224,6 +227,7 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
             cpu_features: cpu_features(),
             threads: threads(),
             models: models(&teachers, &runner),
+            nasty_teachers,
             files_opened: prepared.data.files.clone(),
             label_join: join.clone(),
             seeds: prepared.experiment.table.seeds.clone(),

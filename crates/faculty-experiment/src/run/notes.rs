@@ -56,6 +56,13 @@ fn notes(prepared: &Prepared) -> Vec<String> {
         ));
     }
     notes.extend(data.teachers.iter().filter_map(own_training));
+    for teacher in data.teachers.iter().filter(|teacher| teacher.own.nasty.is_some()) {
+        notes.push(format!(
+            "teacher {} is nasty (arXiv 2105.07381): accurate on its own labels, and trained to mislead students; every row \
+             learns from it as from the others",
+            teacher.name
+        ));
+    }
     if matches!(student.init, StudentStart::Teacher(_)) {
         notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
     }
@@ -67,6 +74,23 @@ fn notes(prepared: &Prepared) -> Vec<String> {
         if let Some(passes) = passes {
             notes.push(format!("{}: Monte-Carlo {} (the authors' code: everywhere)", row.name, passes.describe()));
         }
+    }
+    let named = |is: &dyn Fn(&MethodSpec) -> bool| {
+        let names: Vec<&str> =
+            experiment.rows.iter().filter(|row| is(&row.method)).map(|row| row.name.as_str()).collect();
+        (!names.is_empty()).then(|| names.join("; "))
+    };
+    if let Some(rows) = named(&|method| matches!(method, MethodSpec::Oracle { .. })) {
+        notes.push(format!(
+            "{rows}: labels choose the teachers of every transfer text, in equal parts where several know its class; an analysis \
+             of what gates could reach, no method"
+        ));
+    }
+    if let Some(rows) = named(&|method| matches!(method, MethodSpec::GatedEnsemble(_))) {
+        notes.push(format!(
+            "{rows}: no student; every text is answered by all teachers, and whatever the gate learns from texts it learns from \
+             the measuring texts, without their labels"
+        ));
     }
     if experiment.rows.iter().any(|row| matches!(row.method, MethodSpec::Merge(_))) {
         notes.push(format!(

@@ -5,7 +5,7 @@ use super::teachers::ReadyTeacher;
 use super::{Prepared, Work};
 use crate::manifest::write_json;
 use crate::precision::Precisions;
-use crate::raw::SetupRecord;
+use crate::raw::{NastyRecord, SetupRecord};
 use crate::schema::{ExperimentFile, SelectionOn};
 use faculty_core::metrics::argmax;
 use faculty_core::{Event, LabelJoin, Result, hash_bytes, hash_text};
@@ -32,6 +32,8 @@ pub(super) struct Scan {
     pub(super) answers: Vec<Answers>,
     pub(super) owners: Owners,
     own_slice_accuracy: Vec<Option<f64>>,
+    /// Of nasty teachers, that of the ordinary ones.
+    twin_accuracy: Vec<Option<f64>>,
     precision: Vec<Option<PrecisionCheck>>,
     seconds: f64,
 }
@@ -49,6 +51,7 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             .collect(),
         owners: Owners::default(),
         own_slice_accuracy: Vec::new(),
+        twin_accuracy: Vec::new(),
         precision: Vec::new(),
         seconds: 0.0,
     };
@@ -103,6 +106,7 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
         let test = scan.answers.first().and_then(|answers| answers.test.last());
         scan.own_slice_accuracy
             .push(test.and_then(|test| own_slice(test, &prepared.data.test.labels, join.teacher(index).to_union())));
+        scan.twin_accuracy.push(twin_accuracy(work, ready, &cache, join.teacher(index).to_union())?);
     }
     Ok(scan)
 }
@@ -117,10 +121,15 @@ impl Scan {
     }
 
     pub(super) fn setup(&self, prepared: &Prepared, teachers: &[ReadyTeacher]) -> SetupRecord {
-        let found = self.own_slice_accuracy.iter().zip(&self.precision);
-        let with_findings = teachers.iter().zip(found).map(|(teacher, (accuracy, precision))| {
+        let found = self.own_slice_accuracy.iter().zip(&self.twin_accuracy).zip(&self.precision);
+        let with_findings = teachers.iter().zip(found).map(|(teacher, ((accuracy, twin), precision))| {
             let mut record = teacher.record.clone();
             record.own_slice_accuracy = *accuracy;
+            record.nasty = teacher.nasty.as_ref().map(|(settings, _)| NastyRecord {
+                settings: *settings,
+                accuracy: *accuracy,
+                twin_accuracy: *twin,
+            });
             record.precision.clone_from(precision);
             record
         });
@@ -145,6 +154,28 @@ fn check_precision(work: &Work<'_>, name: &str, classifier: &Classifier) -> Resu
     let check = PrecisionCheck::of(classifier, &tokens, work.observer)?;
     work.observer.on(Event::Note { text: &format!("teacher {name}, {check}") });
     Ok(Some(check))
+}
+
+/// What the ordinary teacher that a nasty one was made of reaches on the measuring texts of its labels.
+fn twin_accuracy(
+    work: &Work<'_>,
+    ready: &ReadyTeacher,
+    cache: &TeacherCache,
+    to_union: &[usize],
+) -> Result<Option<f64>> {
+    let Some((_, dir)) = &ready.nasty else { return Ok(None) };
+    let mut classifier = Classifier::open(dir, work.device)?;
+    classifier.set_precision(Precisions::of(&work.prepared.experiment).scan);
+    let test = &work.prepared.data.test;
+    let own = || test.texts.iter().zip(&test.labels).filter(|(_, label)| to_union.contains(label));
+    let texts: Vec<String> = own().map(|(text, _)| text.clone()).collect();
+    let labels: Vec<usize> = own().map(|(_, label)| *label).collect();
+    let stage = format!("scan test texts: ordinary twin of {}", ready.name);
+    work.observer.on(Event::Start { stage: &stage, total: texts.len() as u64, unit: "texts" });
+    let ask = Ask { max_length: work.prepared.experiment.scan.max_length, ..Ask::default() };
+    let outputs = cache.outputs(&ClassifierTeacher::new(&ready.name, classifier), &texts, &ask, work.observer)?;
+    work.observer.on(Event::End { summary: "" });
+    Ok(own_slice(&outputs, &labels, to_union))
 }
 
 /// Accuracy of a teacher on the texts of its labels, among its labels.

@@ -29,7 +29,8 @@ pub struct RowSection {
     /// Which texts the student learns from, and how much; by default all alike.
     #[serde(default, skip_serializing_if = "Curriculum::is_off")]
     pub curriculum: Curriculum,
-    /// What the row is for; by default MUKI rows are methods, supervised ones ceilings, all others baselines.
+    /// What the row is for; by default MUKI rows are methods, rows that read labels (supervised, oracle)
+    /// ceilings, all others baselines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
     /// Where the method's values come from.
@@ -44,7 +45,7 @@ impl RowSection {
     /// What the row is for.
     pub fn role(&self) -> Role {
         self.role.unwrap_or(match &self.method {
-            MethodSpec::Supervised {} => Role::Ceiling,
+            MethodSpec::Supervised {} | MethodSpec::Oracle { .. } => Role::Ceiling,
             MethodSpec::Muki(_) => Role::Method,
             _ => Role::Baseline,
         })

@@ -3,6 +3,7 @@
 use super::{Limit, TeacherSection};
 use crate::manifest::public_name;
 use faculty_core::{Error, Result};
+use faculty_methods::NastySpec;
 use faculty_student::{FreshEncoder, StudentStart};
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +44,10 @@ pub struct TeacherPart {
     /// Peak learning rate, in place of `teacher.train.learning_rate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
+    /// Once trained it is made nasty: accurate on its own labels and misleading to whoever learns from its distributions. For
+    /// studies of robustness.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nasty: Option<NastySpec>,
 }
 
 /// How one teacher is trained, where that is not as all are.
@@ -58,6 +63,8 @@ pub struct OwnTraining {
     pub epochs: Option<usize>,
     /// See [`TeacherPart::learning_rate`].
     pub learning_rate: Option<f64>,
+    /// See [`TeacherPart::nasty`].
+    pub nasty: Option<NastySpec>,
 }
 
 impl OwnTraining {
@@ -76,7 +83,7 @@ impl OwnTraining {
         section
     }
 
-    /// What is its own, in words; empty if nothing is.
+    /// What is its own of encoder and settings, in words; empty if nothing is.
     pub fn describe(&self) -> String {
         let encoder = self.fresh.as_ref().map(FreshEncoder::describe);
         let parts = [
@@ -103,6 +110,7 @@ impl TeacherPart {
             fresh: self.fresh.clone(),
             epochs: self.epochs,
             learning_rate: self.learning_rate,
+            nasty: self.nasty,
         }
     }
 
@@ -123,7 +131,7 @@ impl TeacherPart {
         let own = self.own_training();
         if self.model.is_some() && (self.texts_per_class.is_some() || own != OwnTraining::default()) {
             return Err(Error::input("gives a model and how to train one").key(key).help(
-                "a model that exists is not trained: leave texts_per_class, init, layers, fresh, epochs and learning_rate out",
+                "a model that exists is not trained: leave texts_per_class, init, layers, fresh, epochs, learning_rate and                  nasty out",
             ));
         }
         if let Some(fresh) = &self.fresh {
@@ -137,6 +145,9 @@ impl TeacherPart {
         }
         if self.epochs == Some(0) {
             return Err(Error::input("is 0").key(format!("{key}.epochs")).expected("at least 1"));
+        }
+        if let Some(nasty) = &self.nasty {
+            nasty.check().map_err(|error| error.help(format!("in {key}.nasty")))?;
         }
         if let Some(rate) = self.learning_rate
             && !(rate.is_finite() && rate > 0.0)

@@ -105,7 +105,7 @@ fn fields(row: &TableRow) -> Vec<String> {
         first.map_or_else(String::new, |cell| cell.parameters.to_string()),
         first.map_or_else(String::new, |cell| cell.steps.to_string()),
         mean(row.seconds),
-        labels_used(row.row.access).to_owned(),
+        labels_used(&row.row).to_owned(),
         published.map_or_else(|| "unknown".to_owned(), |published| published.value.to_string()),
         published.map_or_else(String::new, |published| quoted(&published.place)),
         row.status.to_string(),

@@ -27,7 +27,7 @@ pub(super) fn render(table: &Table) -> String {
         cells.extend([
             words::millions(row),
             words::seconds(row.seconds.as_ref()),
-            words::labels_used(row.row.access).to_owned(),
+            words::labels_used(&row.row).to_owned(),
             words::status(row),
         ]);
         write_line(&mut text, &cells);

@@ -24,7 +24,7 @@ pub(super) fn render(table: &Table) -> String {
             words::spread(row.retained.as_ref()),
             words::millions(row),
             words::seconds(row.seconds.as_ref()),
-            words::labels_used(row.row.access).to_owned(),
+            words::labels_used(&row.row).to_owned(),
             words::status(row),
         ]);
     }
@@ -144,6 +144,7 @@ fn write_setup(text: &mut String, table: &Table) {
 
 fn write_remarks(text: &mut String, table: &Table) {
     let mut remarks: Vec<String> = table.record.notes.clone();
+    remarks.extend(words::findings(table.setup.as_ref(), &table.rows));
     for row in &table.rows {
         if !row.row.note.is_empty() {
             remarks.push(format!("{}: {}", row.row.name, row.row.note));

@@ -1,8 +1,9 @@
 //! Figures as people read them.
 
 use super::TableRow;
+use crate::raw::{RowRecord, SetupRecord};
 use faculty_core::statistics::Summary;
-use faculty_methods::DataAccess;
+use faculty_methods::{DataAccess, MethodSpec};
 
 /// What stands where a figure does not exist.
 pub(crate) const NONE: &str = "-";
@@ -54,8 +55,26 @@ pub(crate) fn seconds(summary: Option<&Summary>) -> String {
 }
 
 /// What the labels were used for.
-pub(crate) fn labels_used(access: DataAccess) -> &'static str {
-    if access == DataAccess::Labelled { "training" } else { "none" }
+pub(crate) fn labels_used(row: &RowRecord) -> &'static str {
+    match (row.access, &row.method) {
+        (DataAccess::Labelled, MethodSpec::Oracle { .. }) => "selection",
+        (DataAccess::Labelled, _) => "training",
+        _ => "none",
+    }
+}
+
+/// A sentence for every teacher that was made nasty, and for every row that asked teachers while it trained.
+pub(crate) fn findings(setup: Option<&SetupRecord>, rows: &[TableRow]) -> Vec<String> {
+    let teachers = setup.map_or(&[][..], |setup| setup.teachers.as_slice());
+    let nasty = teachers.iter().filter_map(|teacher| Some((&teacher.name, teacher.nasty.as_ref()?)));
+    let asked = rows.iter().filter_map(|row| {
+        let passes = row.good_cells().find_map(|cell| cell.details.teacher_passes)?;
+        Some(format!(
+            "{}: {} forward and {} backward passes of teachers over single texts in each training, beside the scan",
+            row.row.name, passes.forward, passes.backward
+        ))
+    });
+    nasty.map(|(name, nasty)| format!("teacher {name} is {nasty}")).chain(asked).collect()
 }
 
 /// The status, with the number of failed seeds.

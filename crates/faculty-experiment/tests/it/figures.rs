@@ -114,6 +114,7 @@ fn teacher(name: &str, labels: usize, accuracy: f64) -> TeacherRecord {
         seconds: 20.5,
         sha256: faculty_core::hash_bytes(name.as_bytes()),
         precision: None,
+        nasty: None,
     }
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod access;
+mod bounds;
 mod configuration;
 mod data;
 mod experiments;
@@ -10,6 +11,7 @@ mod fresh_teachers;
 mod label_splits;
 mod logs;
 mod merging;
+mod nasty;
 mod noise_and_draws;
 mod out_of_scope;
 mod parts;
@@ -18,5 +20,6 @@ mod registry;
 mod report;
 mod run_directory;
 mod several_sets;
+mod small_world;
 mod support;
 mod tables;

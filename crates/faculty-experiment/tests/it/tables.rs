@@ -90,6 +90,7 @@ fn records(cells: Vec<CellRecord>) -> Vec<RawRecord> {
             seconds: 20.0,
             sha256: "00".to_owned(),
             precision: None,
+            nasty: None,
         }],
         scan_seconds: 31.25,
         transfer_texts: 640,

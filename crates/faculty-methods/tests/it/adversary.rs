@@ -64,8 +64,10 @@ fn the_divergence_rises_with_every_step() {
     let world = world();
     let mut last: Option<Vec<f32>> = None;
     for steps in 1..=3 {
-        let moved =
-            world.adversary(spec(steps, 0.1)).run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
+        let moved = world
+            .adversary(spec(steps, 0.1))
+            .run(&world.student.network, &world.tokens, &ROWS, &world.weights())
+            .unwrap();
         assert!(moved.before.iter().all(|value| *value > 0.0));
         for (text, (before, after)) in moved.before.iter().zip(&moved.after).enumerate() {
             assert!(after > before, "{steps} steps, text {text}: {before} -> {after}");
@@ -78,11 +80,59 @@ fn the_divergence_rises_with_every_step() {
     }
 }
 
+/// What is of one text, for every text.
+fn by_text(values: &[f32]) -> impl Iterator<Item = &[f32]> {
+    values.chunks_exact(values.len() / ROWS.len())
+}
+
+fn dot(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum()
+}
+
+#[test]
+fn a_step_has_the_direction_of_the_gradient() {
+    let world = world();
+    let adversary = world.adversary(spec(1, 0.02));
+    let network = &world.student.network;
+    let moved = adversary.run(network, &world.tokens, &ROWS, &world.weights()).unwrap();
+    let (start, shape) = (world.words(), world.words().dims());
+    let step = host_values(moved.words - start.clone()).unwrap();
+    // Central differences along a direction, by text.
+    let slopes = |direction: &[f32]| -> Vec<f64> {
+        let at = |sign: f32| {
+            let change: Vec<f32> = direction.iter().map(|value| sign * value).collect();
+            let words = start.clone() + Tensor::from_data(TensorData::new(change, shape), &Device::flex());
+            adversary.divergence_at(network, &world.tokens, &ROWS, &world.weights(), words).unwrap()
+        };
+        at(1.0).iter().zip(at(-1.0)).map(|(up, down)| (f64::from(*up) - f64::from(down)) / 2.0).collect()
+    };
+    let along = slopes(&step);
+    assert!(along.iter().all(|slope| *slope > 0.0), "{along:?}");
+    for trial in 0..6 {
+        // Any direction in which the same tokens may move, as long as the step.
+        let mut other = normals(1, step.len(), 100 + trial);
+        other.iter_mut().zip(&step).filter(|(_, step)| **step == 0.0).for_each(|(value, _)| *value = 0.0);
+        let lengths: Vec<f64> =
+            by_text(&other).zip(by_text(&step)).map(|(o, s)| (dot(s, s) / dot(o, o)).sqrt()).collect();
+        let size = other.len() / ROWS.len();
+        other.iter_mut().enumerate().for_each(|(at, value)| *value *= lengths[at / size] as f32);
+        for (text, (slope, (own, steps))) in slopes(&other).iter().zip(by_text(&other).zip(by_text(&step))).enumerate()
+        {
+            // The step is c g, so that the slope along a direction d is g·d = (slope along the step) (step·d) / (step·step).
+            let expected = along[text] * dot(steps, own) / dot(steps, steps);
+            assert!((slope - expected).abs() < 0.03 * along[text], "trial {trial}, text {text}: {slope}, {expected}");
+            assert!(*slope < along[text], "nothing is steeper");
+        }
+    }
+}
+
 #[test]
 fn the_divergence_of_unmoved_texts_is_that_of_the_models_themselves() {
     let world = world();
-    let moved =
-        world.adversary(AdversarySpec::default()).run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
+    let moved = world
+        .adversary(AdversarySpec::default())
+        .run(&world.student.network, &world.tokens, &ROWS, &world.weights())
+        .unwrap();
     let logits = |model: &Classifier| {
         let tokens = model.tokenize(&TEXTS, None).unwrap();
         model.logits(&tokens, &faculty_core::Silent).unwrap()
@@ -113,7 +163,7 @@ fn no_token_moves_further_than_its_reach_and_special_ones_never_move() {
         let mean = norms.clone().sum::<f64>() / norms.count() as f64;
         assert!((adversary.reach() - length * mean).abs() < 1e-6 * mean);
 
-        let moved = adversary.run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
+        let moved = adversary.run(&world.student.network, &world.tokens, &ROWS, &world.weights()).unwrap();
         let [_, width, size] = moved.words.dims();
         let change = host_values(moved.words.clone() - world.words()).unwrap();
         let special = world.student.tokenizer.special_ids().all.clone();
@@ -153,7 +203,7 @@ fn no_gradient_reaches_a_weight_and_none_changes() {
     };
     let before: Vec<_> = adversary.networks().map(snapshot).collect();
     let student_before = snapshot(&world.student.network);
-    adversary.run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
+    adversary.run(&world.student.network, &world.tokens, &ROWS, &world.weights()).unwrap();
     assert_eq!(adversary.networks().map(snapshot).collect::<Vec<_>>(), before);
     assert_eq!(snapshot(&world.student.network), student_before);
 
@@ -181,8 +231,10 @@ fn no_gradient_reaches_a_weight_and_none_changes() {
 #[test]
 fn targets_are_what_the_teachers_say_of_the_moved_texts() {
     let world = world();
-    let moved =
-        world.adversary(AdversarySpec::default()).run(&world.student, &world.tokens, &ROWS, &world.weights()).unwrap();
+    let moved = world
+        .adversary(AdversarySpec::default())
+        .run(&world.student.network, &world.tokens, &ROWS, &world.weights())
+        .unwrap();
     assert_eq!(moved.teacher_logits.iter().map(|logits| logits.dims()).collect::<Vec<_>>(), [[4, 2], [4, 2]]);
     // The student's logits at the moved words give the reported divergence together with them.
     let input = world.tokens.batch(&ROWS, &world.student.config, &world.student.device).unwrap();
@@ -209,7 +261,8 @@ fn targets_are_what_the_teachers_say_of_the_moved_texts() {
 fn a_teacher_that_nobody_trusts_moves_nothing() {
     let world = world();
     let weights = Tensor::<2>::zeros([4, 2], &Device::flex());
-    let moved = world.adversary(AdversarySpec::default()).run(&world.student, &world.tokens, &ROWS, &weights).unwrap();
+    let moved =
+        world.adversary(AdversarySpec::default()).run(&world.student.network, &world.tokens, &ROWS, &weights).unwrap();
     assert_eq!(host_values(moved.words).unwrap(), host_values(world.words()).unwrap());
     assert!(moved.after.iter().all(|value| *value == 0.0));
 }
@@ -284,7 +337,7 @@ fn other_vocabularies_weights_and_settings_are_refused() {
 
     let adversary = world.adversary(AdversarySpec::default());
     let weights = Tensor::<2>::ones([3, 2], &Device::flex());
-    assert!(adversary.run(&world.student, &world.tokens, &ROWS, &weights).is_err());
+    assert!(adversary.run(&world.student.network, &world.tokens, &ROWS, &weights).is_err());
     for (spec, key) in [(spec(0, 0.1), "steps"), (spec(1, 0.0), "step_length"), (spec(1, f64::NAN), "step_length")] {
         assert!(spec.check().unwrap_err().to_string().contains(key));
     }

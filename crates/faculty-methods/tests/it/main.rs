@@ -3,6 +3,8 @@
 
 mod adversary;
 mod audit;
+mod backward;
+mod bounds;
 mod curriculum;
 mod gates;
 mod merging;

@@ -73,9 +73,12 @@ fn values_that_make_no_sense_are_refused_by_key() {
 }
 
 #[test]
-fn only_the_ceiling_reads_labels() {
+fn only_the_ceiling_and_the_oracle_read_labels() {
     for (kind, access) in [
         (json!({"kind": "supervised"}), DataAccess::Labelled),
+        (json!({"kind": "oracle"}), DataAccess::Labelled),
+        (json!({"kind": "gated-ensemble"}), DataAccess::Unlabelled),
+        (json!({"kind": "backward-kd"}), DataAccess::Unlabelled),
         (json!({"kind": "concat"}), DataAccess::None),
         (json!({"kind": "muki"}), DataAccess::Unlabelled),
         (json!({"kind": "uniform"}), DataAccess::Unlabelled),

@@ -46,6 +46,23 @@ fn two_teachers_become_one_student_over_all_labels() {
 }
 
 #[test]
+fn backward_pass_kd_asks_the_teachers_while_it_trains_and_says_how_often() {
+    let place = place_with_teachers();
+    let command = TRAINED.replace("--epochs 20", "--epochs 2").replace("--batch-size 8 --passes 4", "--batch-size 6");
+    place.faculty(&format!("{command} --method backward-kd --out student")).good();
+    let manifest = place.json("student/faculty.json");
+    // 60 texts in batches of 6, twice: 20 updates, of which 5 ask two teachers three times forward and twice backward.
+    let counts = &manifest["counts"];
+    assert_eq!(counts["teacher_forward_passes"], 5 * 6 * 2 * 3);
+    assert_eq!(counts["teacher_backward_passes"], 5 * 6 * 2 * 2);
+    let card = std::fs::read_to_string(place.path("student/README.md")).unwrap();
+    assert!(card.contains("backward-pass KD (texts moved in every 4 updates") && card.contains("every = 4"), "{card}");
+    place
+        .faculty(&format!("{command} --method backwards-kd --out other"))
+        .refused(2, &["there is no method `backwards-kd`", "did you mean `backward-kd`?"]);
+}
+
+#[test]
 fn a_finished_student_is_resumed_and_another_configuration_is_refused() {
     let place = place_with_teachers();
     let command = format!("{TRAINED} --method muki --epochs 1 --out student").replacen("--epochs 20", "", 1);

@@ -65,7 +65,7 @@ fn shared(page: &Page<'_>) -> Option<Element> {
         .table
         .rows
         .iter()
-        .filter(|row| row.row.seeded && words::labels_used(row.row.access) == "none")
+        .filter(|row| row.row.seeded && words::labels_used(&row.row) == "none")
         .map(|row| row.good_cells().count())
         .sum();
     let mut text = format!(

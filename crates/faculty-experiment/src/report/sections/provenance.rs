@@ -36,6 +36,7 @@ pub(in crate::report) fn provenance(page: &Page<'_>) -> Option<Element> {
         }
     };
     let mut remarks: Vec<String> = page.table.record.notes.clone();
+    remarks.extend(words::findings(page.table.setup.as_ref(), &page.table.rows));
     let of_rows = page.table.rows.iter().filter(|row| !row.row.note.is_empty());
     remarks.extend(of_rows.map(|row| format!("{}: {}", row.row.name, row.row.note)));
     if !remarks.is_empty() {

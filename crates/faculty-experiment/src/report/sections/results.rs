@@ -92,7 +92,7 @@ fn line(page: &Page<'_>, row: &TableRow, tone: Tone, focus: &[f64]) -> Element {
             None => words::NONE.to_owned(),
         }),
         left(published),
-        left(words::labels_used(row.row.access)),
+        left(words::labels_used(&row.row)),
         Element::new("td").class(format!("left {}", status_class(row.status))).text(words::status(row)),
     ])
 }

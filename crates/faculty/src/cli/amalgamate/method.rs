@@ -4,13 +4,14 @@ use clap::Args;
 use faculty_core::{Error, Result, nearest};
 use faculty_losses::features::{CflSettings, DfaSettings};
 use faculty_methods::{
-    ClaimMethod, ContrastiveMethod, FacultySpec, MethodSpec, MukiSpec, SelfWeightingMethod, Vote, VotingMethod,
+    BackwardMethod, ClaimMethod, ContrastiveMethod, FacultySpec, MethodSpec, MukiSpec, SelfWeightingMethod, Vote,
+    VotingMethod,
 };
 use faculty_nn::PassSites;
 use serde::{Deserialize, Serialize};
 
 /// The methods that train a student without labels.
-const METHODS: [&str; 14] = [
+const METHODS: [&str; 15] = [
     "faculty",
     "muki",
     "muki-hard",
@@ -25,13 +26,14 @@ const METHODS: [&str; 14] = [
     "dfa",
     "cfl",
     "contrastive",
+    "backward-kd",
 ];
 
 /// How the teachers are merged.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct MethodOptions {
     /// muki (soft vote), muki-hard, faculty, vanilla-kd, uhc, uniform, max-confidence, mean-logits, claim-and-normalise,
-    /// voting, self-weighting, dfa, cfl or contrastive [default: muki]
+    /// voting, self-weighting, dfa, cfl, contrastive or backward-kd [default: muki]
     #[arg(long, value_name = "NAME", help_heading = "Method")]
     pub method: Option<String>,
     /// Temperature of teachers and student [default: 1]
@@ -96,6 +98,7 @@ impl MethodOptions {
             "dfa" => MethodSpec::Dfa(DfaSettings::default()),
             "cfl" => MethodSpec::Cfl(CflSettings::default()),
             "contrastive" => MethodSpec::Contrastive(ContrastiveMethod::default()),
+            "backward-kd" => MethodSpec::BackwardKd(BackwardMethod { temperature, ..BackwardMethod::default() }),
             "faculty" => MethodSpec::Faculty(FacultySpec { temperature, ..FacultySpec::default() }),
             _ => {
                 let error = Error::input(format!("there is no method `{name}`")).key("method");

@@ -15,7 +15,7 @@ use clap::Args;
 use configuration::Configuration;
 use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream};
 use faculty_hub::cache_root;
-use faculty_methods::{Recipe, TransferSet};
+use faculty_methods::{AmalgamateRun, Recipe, TransferSet};
 use faculty_model::{Classifier, PrecisionCheck};
 use faculty_student::{ModelCard, StudentOrigin, TeacherEntry, TrainRun, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
@@ -137,6 +137,7 @@ impl Amalgamate {
         let Configuration { out, .. } = work.configuration;
         let join = work.stored_join();
         let files = work.corpora.iter().map(inputs::record).collect::<Result<Vec<_>>>()?;
+        let counts: BTreeMap<_, _> = outcome.report.counts.iter().cloned().collect();
         let what = json!({
             "configuration": work.configuration.fingerprint,
             "teachers": work.entries(),
@@ -148,6 +149,7 @@ impl Amalgamate {
             "method": work.configuration.method.describe(),
             "label_join": join,
             "steps": outcome.report.steps,
+            "counts": counts,
             "curve": outcome.report.curve,
             "eval": outcome.measurement,
         });
@@ -238,7 +240,7 @@ impl<'a> Work<'a> {
         });
         let transfer = TransferSet::new(&outputs, &self.join)?;
         let method = &configuration.method;
-        let run = TrainRun::new(seed, console);
+        let run = AmalgamateRun::new(TrainRun::new(seed, console)).with_teachers(&classifiers);
         let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, run)?;
         console.on(Event::End { summary: &finetune::closing_loss(&report) });
 

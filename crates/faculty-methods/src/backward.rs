@@ -1,0 +1,146 @@
+//! Backward-pass distillation in a training: now and then the student also learns from texts that were moved to where it and
+//! its teachers differ most.
+
+use crate::{AdversarySpec, EmbeddingAdversary, TransferSet};
+use burn::tensor::{Device, Tensor, TensorData};
+use faculty_core::{Error, Result};
+use faculty_model::{Classifier, Tokens};
+use faculty_nn::{Gate, StudentView, TeacherView};
+use faculty_student::StepContext;
+use serde::{Deserialize, Serialize};
+
+/// Auxiliary texts by gradient ascent on the input, learnt from beside the real ones (Jafari et al., "Improved Knowledge
+/// Distillation by Utilizing Backward Pass Knowledge in Neural Networks", arXiv 2301.12006). There is no figure of that paper
+/// behind the numbers here: they are Faculty's own. Moved word embeddings are constants, so that this part of the loss trains
+/// everything but the word table.
+///
+/// A step that moves texts costs every teacher [`AdversarySpec::steps`] + 1 forward and `steps` backward passes over the
+/// batch: what it takes is counted and stands in the record of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct BackwardPass {
+    /// How texts are moved.
+    pub adversary: AdversarySpec,
+    /// Texts are moved in every so many updates: 4. (In each, a training with teachers of the student's size takes some six
+    /// times as long.)
+    pub every: usize,
+    /// The factor of the loss on moved texts: 1, as much as the texts themselves.
+    pub weight: f64,
+    /// The share of the updates after which no text is moved any more: 1, never. (The adversarial inputs of JWLiang007/IKD,
+    /// arXiv 2209.09841, stop after two thirds.)
+    pub until: f64,
+}
+
+impl Default for BackwardPass {
+    fn default() -> Self {
+        Self { adversary: AdversarySpec::default(), every: 4, weight: 1.0, until: 1.0 }
+    }
+}
+
+impl BackwardPass {
+    /// # Errors
+    /// Fails if a value is out of range; the error names the key.
+    pub fn check(&self) -> Result<()> {
+        self.adversary.check().map_err(|error| error.help("in the method's backward.adversary"))?;
+        let wrong = |key: &str, value: String, expected: &str| {
+            Err(Error::input(format!("is {value}")).key(format!("backward.{key}")).expected(expected))
+        };
+        if self.every == 0 {
+            return wrong("every", "0".to_owned(), "at least 1");
+        }
+        if !(self.weight.is_finite() && self.weight >= 0.0) {
+            return wrong("weight", self.weight.to_string(), "0 or a positive number");
+        }
+        if !(self.until > 0.0 && self.until <= 1.0) {
+            return wrong("until", self.until.to_string(), "above 0, at most 1");
+        }
+        Ok(())
+    }
+
+    /// True if texts are moved in update `step` (from 0) of `steps`.
+    pub fn is_due(&self, step: usize, steps: usize) -> bool {
+        (step + 1).is_multiple_of(self.every) && (step as f64) < self.until * steps as f64
+    }
+
+    pub(crate) fn describe(&self) -> String {
+        let AdversarySpec { steps, step_length, .. } = self.adversary;
+        let until = if self.until < 1.0 { format!(" until {} of them", self.until) } else { String::new() };
+        format!("texts moved in every {} updates{until}, {steps} steps of {step_length}", self.every)
+    }
+}
+
+/// Passes of teachers over single texts in a training, beside those of the scan.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct TeacherWork {
+    pub(crate) forward: u64,
+    pub(crate) backward: u64,
+}
+
+/// A backward pass at work.
+pub(crate) struct Backward<'a> {
+    spec: BackwardPass,
+    adversary: EmbeddingAdversary,
+    tokens: &'a Tokens,
+    device: Device,
+    pub(crate) work: TeacherWork,
+}
+
+/// What a step learns from beside its texts.
+pub(crate) struct Moved {
+    /// With a gradient.
+    pub(crate) student: StudentView,
+    pub(crate) teachers: Vec<TeacherView>,
+    /// For logs: the mean divergence before and behind the move, `[1]` each.
+    pub(crate) divergences: [(&'static str, Tensor<1>); 2],
+}
+
+impl<'a> Backward<'a> {
+    /// Prepares for a student that learns from `tokens`; `teachers` are those of the transfer set, in its order.
+    ///
+    /// # Errors
+    /// Fails if the teachers were not handed over, or one of them has another vocabulary than the student.
+    pub(crate) fn new(
+        spec: BackwardPass,
+        student: &Classifier,
+        teachers: Option<&[&Classifier]>,
+        transfer: &TransferSet<'_>,
+        tokens: &'a Tokens,
+    ) -> Result<Self> {
+        let teachers = teachers.ok_or_else(|| {
+            Error::internal("moved texts are asked of the teachers themselves, and they were not handed over")
+        })?;
+        let names = transfer.join.teachers().iter().map(|part| part.name());
+        let named: Vec<(&str, &Classifier)> = names.zip(teachers.iter().copied()).collect();
+        let adversary = EmbeddingAdversary::new(student, &named, transfer.join, spec.adversary)?;
+        Ok(Self { spec, adversary, tokens, device: student.device.clone(), work: TeacherWork::default() })
+    }
+
+    /// True if this step moves texts.
+    pub(crate) fn is_due(&self, step: &StepContext<'_>) -> bool {
+        self.spec.is_due(step.step, step.steps)
+    }
+
+    /// The factor of the loss on moved texts.
+    pub(crate) fn weight(&self) -> f64 {
+        self.spec.weight
+    }
+
+    /// The texts of a step, moved: what the student says of them under the dropout of the step, and what the teachers say.
+    pub(crate) fn moved(&mut self, step: &StepContext<'_>, gate: &Gate) -> Result<Moved> {
+        let found = self.adversary.run(step.network, self.tokens, step.rows, &gate.weights)?;
+        let (forward, backward) = self.adversary.passes_a_text();
+        self.work.forward += (forward * step.rows.len()) as u64;
+        self.work.backward += (backward * step.rows.len()) as u64;
+        let logits = self.adversary.student_logits(step.network, self.tokens, step.rows, found.words, step.dropout)?;
+        let mean = |values: &[f32]| {
+            let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
+            Tensor::from_data(TensorData::new(vec![mean], [1]), &self.device)
+        };
+        Ok(Moved {
+            student: StudentView::new(logits),
+            teachers: found.teacher_logits.into_iter().map(TeacherView::from_logits).collect(),
+            divergences: [("divergence", mean(&found.before)), ("moved_divergence", mean(&found.after))],
+        })
+    }
+}

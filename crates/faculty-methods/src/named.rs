@@ -110,7 +110,7 @@ pub struct FacultySpec {
     pub z_normalise: bool,
     /// From scores to weights: soft, at a temperature of 0.5 deviations.
     pub gate: GateSpec,
-    /// Smooths the weights over texts that are alike: 10 neighbours, half the say. `count = 1, share = 0` is none.
+    /// Smooths the weights over texts that are alike: 10 neighbours, half the say. `share = 0` is none.
     pub neighbours: Neighbours,
     /// The passes of a score that reads them.
     pub passes: PassSettings,
@@ -163,7 +163,7 @@ impl FacultySpec {
             score: self.score,
             z_normalise: self.z_normalise,
             gate: self.gate,
-            neighbours: Some(self.neighbours),
+            neighbours: Some(self.neighbours).filter(|neighbours| neighbours.share > 0.0),
             ..GateRecipe::default()
         };
         let mut losses = vec![WeightedLoss::from(LossSpec::GatedKl(GatedKl { temperature: self.temperature }))];

@@ -36,3 +36,53 @@ pub(crate) fn reweigh(settings: SelfTraining, before: &GateTable, round: Round<'
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::reweigh;
+    use crate::{GateTable, Round, SelfTraining, TransferSet};
+    use faculty_core::{Aliases, LabelJoin, LabelSpace};
+    use faculty_teacher::TeacherOutputs;
+
+    /// Two teachers over {a, b} and {b, c}: b is shared.
+    fn weights_after(share: f64, before: [f32; 2], logits: [f32; 3]) -> Vec<f32> {
+        let spaces = [LabelSpace::new(["a", "b"]).unwrap(), LabelSpace::new(["b", "c"]).unwrap()];
+        let join = LabelJoin::build(&[("one", &spaces[0]), ("two", &spaces[1])], &Aliases::default()).unwrap();
+        let teacher = TeacherOutputs { classes: 2, logits: vec![0.0; 2], passes: None, features: None, truncated: 0 };
+        let outputs = [teacher.clone(), teacher];
+        let transfer = TransferSet::new(&outputs, &join).unwrap();
+        let mut gate = GateTable::equal(1, 2);
+        gate.weights = before.to_vec();
+        let first = gate.clone();
+        let settings = SelfTraining { count: 2, student_share: share };
+        let round = Round { index: 0, count: 2, predictions: &logits, gate: &mut gate, transfer };
+        reweigh(settings, &first, round).unwrap();
+        gate.weights
+    }
+
+    fn close(found: &[f32], expected: [f64; 2]) {
+        let near = found.iter().zip(expected).all(|(found, expected)| (f64::from(*found) - expected).abs() < 1e-6);
+        assert!(near, "{found:?} instead of {expected:?}");
+    }
+
+    #[test]
+    fn weights_by_hand() {
+        // Masses e^0 = 1, e^1 and e^0: teacher one has 1 + e of 1 + e, two e + 1: equal, for b counts for both.
+        close(
+            &weights_after(0.5, [0.8, 0.2], [0.0, 1.0, 0.0]),
+            [0.8_f64.sqrt() / (0.8_f64.sqrt() + 0.2_f64.sqrt()), 0.2_f64.sqrt() / (0.8_f64.sqrt() + 0.2_f64.sqrt())],
+        );
+        // Masses 4, 1, 1 (by ln 4): one has 5, two 2.
+        let (one, two) = ((0.5_f64 * 5.0 / 7.0).sqrt(), (0.5_f64 * 2.0 / 7.0).sqrt());
+        close(&weights_after(0.5, [0.5, 0.5], [4.0_f32.ln(), 0.0, 0.0]), [one / (one + two), two / (one + two)]);
+        close(&weights_after(1.0, [0.9, 0.1], [4.0_f32.ln(), 0.0, 0.0]), [5.0 / 7.0, 2.0 / 7.0]);
+        close(&weights_after(0.0, [0.9, 0.1], [4.0_f32.ln(), 0.0, 0.0]), [0.9, 0.1]);
+    }
+
+    #[test]
+    fn a_text_that_nobody_claims_stays_so() {
+        close(&weights_after(0.5, [0.0, 0.0], [9.0, 0.0, 0.0]), [0.0, 0.0]);
+    }
+}

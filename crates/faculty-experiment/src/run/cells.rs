@@ -1,7 +1,10 @@
 //! One row at one seed: train if it trains, measure, write the cell.
 
+mod ensembles;
 mod merged;
+mod texts;
 
+use self::texts::StudentTokens;
 use super::curve::CurveTexts;
 use super::out_of_scope::{Answer, of_answers, of_gate};
 use super::scan::{Answers, Scan};
@@ -17,13 +20,13 @@ use crate::precision::Precisions;
 use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, SetAccuracy, TeacherPasses, exact};
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::metrics::{Predictions, teacher_selection};
-use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream, Unseen};
+use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream};
 use faculty_hub::ModelDir;
 use faculty_methods::{
-    AmalgamateRun, BACKWARD_PASSES, DataAccess, FORWARD_PASSES, MethodSpec, TransferSet, amalgamate, ensemble_scores,
-    fine_tune, gate_table, gated_ensemble_scores, gated_scores, oracle_gate, text_space,
+    AmalgamateRun, BACKWARD_PASSES, DataAccess, FORWARD_PASSES, MethodSpec, TransferSet, amalgamate, fine_tune,
+    gate_table, gated_scores, oracle_gate,
 };
-use faculty_model::{Classifier, Tokens};
+use faculty_model::Classifier;
 use faculty_student::{
     Checkpoints, Glance, ModelCard, Probe, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun,
     build_student, resolve_model,
@@ -42,29 +45,6 @@ pub(super) struct Runner<'a> {
     origin: Option<StudentOrigin>,
     /// The measuring texts that curves are measured on; none where no curve is drawn.
     curve_rows: Vec<usize>,
-}
-
-/// The texts as the student's tokenizer reads them: the same for every row and seed.
-struct StudentTokens {
-    transfer: Tokens,
-    test: Tokens,
-    out_of_scope: Option<Tokens>,
-}
-
-/// Texts as vectors of an encoder.
-struct Space {
-    values: Vec<f32>,
-    outside: Vec<f32>,
-    width: usize,
-}
-
-impl Space {
-    /// The first `inside` texts and those out of scope.
-    fn together(mut self, inside: usize) -> (Vec<f32>, usize) {
-        self.values.truncate(inside * self.width);
-        self.values.append(&mut self.outside);
-        (self.values, self.width)
-    }
 }
 
 /// A trained student, or why there is none.
@@ -148,40 +128,6 @@ impl<'a> Runner<'a> {
         Ok(record)
     }
 
-    fn measure_ensemble(&self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
-        let start = Instant::now();
-        let set = TransferSet::new(&answers.test, self.join)?;
-        let scores = match &row.method {
-            MethodSpec::GatedEnsemble(ensemble) => {
-                gated_ensemble_scores(ensemble, &set, self.scan.owners.statistics(), self.work.device)?
-            }
-            method => ensemble_scores(method, &set, self.work.device)?,
-        };
-        let (classes, labels) = (self.join.classes(), &self.work.prepared.data.test.labels);
-        let predictions = match &row.method {
-            MethodSpec::Teacher { .. } | MethodSpec::GatedEnsemble(_) => {
-                Predictions::from_probabilities(&scores, classes, labels)?
-            }
-            _ => Predictions::from_logits(&scores, classes, labels)?,
-        };
-        self.store(&predictions, record);
-        if !answers.out_of_scope.is_empty() {
-            let set = TransferSet::new(&answers.out_of_scope, self.join)?;
-            let beyond = ensemble_scores(&row.method, &set, self.work.device)?;
-            let (inside, outside) = match &row.method {
-                MethodSpec::Teacher { .. } => (Answer::Probabilities(&scores), Answer::Probabilities(&beyond)),
-                _ => (Answer::Logits(&scores), Answer::Logits(&beyond)),
-            };
-            self.store_out_of_scope(inside, outside, record)?;
-        }
-        record.seconds.evaluate = start.elapsed().as_secs_f64();
-        record.parameters = match &row.method {
-            MethodSpec::Teacher { index } => self.teachers.get(*index).map_or(0, |teacher| teacher.record.parameters),
-            _ => self.teachers.iter().map(|teacher| teacher.record.parameters).sum(),
-        };
-        Ok(())
-    }
-
     fn measure_student(&self, cell: &Cell, student: &Classifier, record: &mut CellRecord) -> Result<()> {
         let data = &self.work.prepared.data;
         let StudentTokens { transfer, test, out_of_scope } = self.tokens()?;
@@ -216,10 +162,6 @@ impl<'a> Runner<'a> {
     fn store_out_of_scope(&self, inside: Answer<'_>, outside: Answer<'_>, record: &mut CellRecord) -> Result<()> {
         record.details.out_of_scope = Some(of_answers(inside, outside, self.join.classes())?);
         Ok(())
-    }
-
-    fn tokens(&self) -> Result<&StudentTokens> {
-        self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))
     }
 
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
@@ -260,44 +202,6 @@ impl<'a> Runner<'a> {
             let outside = &answers.out_of_scope;
             found.gate = of_gate(&recipe, &inside, outside, seen, self.join, owners, self.work.device)?;
         }
-        Ok(())
-    }
-
-    /// Vectors of the texts that the gate is scored on, then of those out of scope, as a student of this seed would see
-    /// them before its training.
-    fn space(&mut self, seed: Option<u64>) -> Result<Space> {
-        let prepared = self.work.prepared;
-        let student = self.start_student(seed.unwrap_or_default())?;
-        self.read_texts(&student)?;
-        let StudentTokens { transfer, test, out_of_scope } = self.tokens()?;
-        let see = |tokens: &Tokens| text_space(&student, tokens, &Unseen(self.work.observer));
-        let values = match prepared.experiment.scan.selection_on {
-            SelectionOn::Test => see(test)?,
-            SelectionOn::Transfer => {
-                let chosen = prepared.data.training_rows(seed, false);
-                see(&rows::tokens(transfer, chosen.as_deref()))?
-            }
-        };
-        let outside = out_of_scope.as_ref().map(see).transpose()?.unwrap_or_default();
-        Ok(Space { values, outside, width: student.config.hidden_size })
-    }
-
-    /// Reads all texts once, by the student's tokenizer.
-    fn read_texts(&mut self, student: &Classifier) -> Result<()> {
-        if self.tokens.is_some() {
-            return Ok(());
-        }
-        let prepared = self.work.prepared;
-        let data = &prepared.data;
-        let read = |texts: &[String]| student.tokenize(texts, prepared.experiment.student.train.max_length);
-        let (transfer, test) = (read(&data.transfer_texts())?, read(&data.test.texts)?);
-        let out_of_scope = data.out_of_scope.as_deref().map(read).transpose()?;
-        let truncated = transfer.truncated + test.truncated;
-        if truncated > 0 {
-            let text = format!("{truncated} texts were truncated to the student's maximum length");
-            self.work.observer.on(Event::Warning { text: &text });
-        }
-        self.tokens = Some(StudentTokens { transfer, test, out_of_scope });
         Ok(())
     }
 

@@ -78,7 +78,7 @@ pub(super) fn of_answers(inside: Answer<'_>, outside: Answer<'_>, classes: usize
 }
 
 /// Outputs for texts in scope, then for those out of scope, as one collection.
-fn together(inside: &[TeacherOutputs], outside: &[TeacherOutputs]) -> Result<Vec<TeacherOutputs>> {
+pub(super) fn together(inside: &[TeacherOutputs], outside: &[TeacherOutputs]) -> Result<Vec<TeacherOutputs>> {
     inside.iter().zip(outside).map(|(inside, outside)| inside.followed_by(outside)).collect()
 }
 

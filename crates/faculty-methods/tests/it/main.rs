@@ -8,6 +8,7 @@ mod bounds;
 mod curriculum;
 mod gates;
 mod merging;
+mod neighbours;
 mod rounds;
 mod specs;
 mod stage;

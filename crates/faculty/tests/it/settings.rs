@@ -75,7 +75,7 @@ fn teachers_of_several_sets_and_families_are_trained_and_every_set_is_measured()
         assert!(plan.contains(words), "{words}: {plan}");
     }
     let (table, lines) = run(&place);
-    assert!(table.contains("teacher travel starts from an encoder of its own: distil, 1 layers"), "{table}");
+    assert!(table.contains("teacher travel is trained in a way of its own: from distil, 1 layer"), "{table}");
     assert!(table.contains("Accuracy % on each data set, over the classes of all"), "{table}");
     let setup = lines.iter().find(|line| line["record"] == "setup").unwrap();
     let parameters = |teacher: usize| setup["teachers"][teacher]["parameters"].as_u64().unwrap();

@@ -1,0 +1,76 @@
+//! Faculty's recipe: a gate over neighbours in the student's own space, and rounds in which the student is heard.
+
+use crate::stage::{Stage, TEXTS, settings, weights};
+use burn::tensor::Device;
+use faculty_core::{NamedTensor, Silent};
+use faculty_methods::{FacultySpec, MethodSpec, SelfTraining, TransferSet, amalgamate, gate_table, text_space};
+use faculty_student::TrainRun;
+use faculty_uncertainty::{Neighbours, OwnerStatistics, TextSpace};
+
+fn faculty(spec: FacultySpec) -> MethodSpec {
+    let mut spec = spec;
+    spec.passes.count = 4;
+    MethodSpec::Faculty(spec)
+}
+
+fn trained(stage: &Stage, method: &MethodSpec, transfer: TransferSet<'_>) -> Vec<NamedTensor> {
+    let (mut student, tokens) = stage.student();
+    amalgamate(method, &mut student, &tokens, transfer, &settings(), TrainRun::new(3, &Silent)).unwrap();
+    weights(&student)
+}
+
+#[test]
+fn the_space_is_the_students_own_unless_one_is_handed_over() {
+    let stage = Stage::new();
+    let method = faculty(FacultySpec::default());
+    let (student, tokens) = stage.student();
+    let width = student.config.hidden_size;
+    let values = text_space(&student, &tokens, &Silent).unwrap();
+    assert_eq!(values.len(), TEXTS * width);
+    let own = trained(&stage, &method, stage.transfer());
+    let handed = trained(&stage, &method, stage.transfer().with_space(TextSpace { values: &values, width }));
+    assert!(own == handed, "the same space, the same bytes");
+    // Texts far from their own kind: every text lies beside those of the other teacher.
+    let turned: Vec<f32> = (0..TEXTS).flat_map(|text| [(text as f32).cos(), (text as f32).sin()]).collect();
+    let other = trained(&stage, &method, stage.transfer().with_space(TextSpace { values: &turned, width: 2 }));
+    assert!(own != other, "another space, another gate");
+}
+
+#[test]
+fn a_gate_over_neighbours_needs_their_vectors() {
+    let stage = Stage::new();
+    let recipe = faculty(FacultySpec::default()).recipe().unwrap();
+    assert!(recipe.needs_space());
+    let table = |transfer: &TransferSet<'_>| gate_table(&recipe, transfer, OwnerStatistics::default(), &Device::flex());
+    let error = table(&stage.transfer()).unwrap_err().to_string();
+    assert!(error.contains("vectors"), "{error}");
+    let short = [1.0; 2 * (TEXTS - 1)];
+    let error = table(&stage.transfer().with_space(TextSpace { values: &short, width: 2 })).unwrap_err().to_string();
+    assert!(error.contains("vectors"), "{error}");
+}
+
+#[test]
+fn without_a_share_for_neighbours_the_gate_is_the_plain_one() {
+    let stage = Stage::new();
+    let alone = Neighbours { share: 0.0, ..Neighbours::default() };
+    let plain = faculty(FacultySpec { neighbours: alone, ..FacultySpec::default() }).recipe().unwrap();
+    assert!(!plain.needs_space(), "no share, no search");
+    let together = faculty(FacultySpec::default()).recipe().unwrap();
+    let values: Vec<f32> = (0..TEXTS).flat_map(|text| [1.0, text as f32]).collect();
+    let transfer = stage.transfer().with_space(TextSpace { values: &values, width: 2 });
+    let table = |recipe| gate_table(recipe, &transfer, OwnerStatistics::default(), &Device::flex()).unwrap();
+    assert_ne!(table(&plain).weights, table(&together).weights);
+}
+
+#[test]
+fn rounds_change_what_the_student_learns_and_one_round_is_none() {
+    let stage = Stage::new();
+    let rounds = |count, student_share| {
+        let rounds = SelfTraining { count, student_share };
+        trained(&stage, &faculty(FacultySpec { rounds, ..FacultySpec::default() }), stage.transfer())
+    };
+    let one = rounds(1, 0.5);
+    assert!(rounds(1, 0.9) == one, "nobody is heard");
+    assert!(rounds(2, 0.0) == one, "the student has no share");
+    assert!(rounds(2, 0.5) != one);
+}

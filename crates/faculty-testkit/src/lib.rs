@@ -12,6 +12,7 @@ mod loss_conformance;
 mod loss_golden;
 mod reference;
 mod scene;
+mod telling;
 mod tiny_model;
 mod tiny_tokenizer;
 
@@ -27,5 +28,6 @@ pub use loss_golden::{
 };
 pub use reference::{cross_entropy_of_logits, kl_of_logits, softmax};
 pub use scene::{Scene, SceneTeacher, Views, matrix};
+pub use telling::TELLING_WORDS;
 pub use tiny_model::{TinySpec, tiny_classifier_dir};
 pub use tiny_tokenizer::{TINY_WORDS, tiny_tokenizer_json, tiny_vocabulary};

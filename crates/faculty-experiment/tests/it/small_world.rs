@@ -3,32 +3,16 @@
 use crate::support::{Row, declare};
 use faculty_core::{Event, Observer, Stream};
 use faculty_experiment::{CellRecord, ExperimentOptions, RawRecord, SetupRecord, read_raw};
-use faculty_testkit::{TinySpec, tiny_classifier_dir};
+use faculty_testkit::{TELLING_WORDS, TinySpec, tiny_classifier_dir};
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
-
-/// Twelve classes with four telling words each.
-pub const CLASSES: [(&str, [&str; 4]); 12] = [
-    ("balance", ["balance", "account", "bank", "money"]),
-    ("bill", ["bill", "pay", "gas", "oil"]),
-    ("card", ["card", "credit", "limit", "dollars"]),
-    ("shopping", ["buy", "shop", "order", "market"]),
-    ("flight", ["flight", "airport", "ticket", "travel"]),
-    ("hotel", ["hotel", "room", "book", "long"]),
-    ("car", ["car", "find", "go", "home"]),
-    ("calendar", ["day", "time", "next", "change"]),
-    ("cooking", ["recipe", "cook", "meal", "kitchen"]),
-    ("music", ["music", "song", "play", "list"]),
-    ("light", ["light", "turn", "set", "new"]),
-    ("sport", ["team", "win", "show", "share"]),
-];
 
 fn texts(what: &str, classes: usize, each: usize) -> Vec<Row> {
     let filler = ["the", "my", "please", "what", "is", "a", "for", "to", "me", "you"];
     let stream = Stream::new(1, what);
     let text = |index: usize| {
         let (class, draw) = (index % classes, stream.fork(index as u64));
-        let words = CLASSES[class].1;
+        let words = TELLING_WORDS[class].1;
         let mut text: Vec<&str> = (0..4).map(|at| filler[draw.below_at(at, 10) as usize]).collect();
         text.insert(draw.below_at(9, 5) as usize, words[draw.below_at(7, 4) as usize]);
         text.push(words[draw.below_at(8, 4) as usize]);
@@ -42,7 +26,7 @@ fn texts(what: &str, classes: usize, each: usize) -> Vec<Row> {
 pub fn experiment(root: &Path, name: &str, classes: usize, lines: &str) -> ExperimentOptions {
     let sets = root.join("sets");
     if !sets.exists() {
-        let labels: Vec<&str> = CLASSES[..classes].iter().map(|(label, _)| *label).collect();
+        let labels: Vec<&str> = TELLING_WORDS[..classes].iter().map(|(label, _)| *label).collect();
         let splits = [("train", texts("train", classes, 80)), ("test", texts("test", classes, 25))];
         declare(&sets, "words", &labels, "", &splits);
         tiny_classifier_dir(root.join("encoder"), &TinySpec { gain: 3.0, ..TinySpec::new(["a", "b"]) });

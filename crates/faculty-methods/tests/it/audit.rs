@@ -8,24 +8,9 @@ use faculty_methods::{
 use faculty_model::Classifier;
 use faculty_student::{TrainRun, TrainSettings};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
-use faculty_testkit::{TinySpec, tiny_classifier_dir};
+use faculty_testkit::{TELLING_WORDS, TinySpec, tiny_classifier_dir};
 
-/// Twelve classes with four telling words each; teachers own four classes.
-const CLASSES: [(&str, [&str; 4]); 12] = [
-    ("balance", ["balance", "account", "bank", "money"]),
-    ("bill", ["bill", "pay", "gas", "oil"]),
-    ("card", ["card", "credit", "limit", "dollars"]),
-    ("shopping", ["buy", "shop", "order", "market"]),
-    ("flight", ["flight", "airport", "ticket", "travel"]),
-    ("hotel", ["hotel", "room", "book", "long"]),
-    ("car", ["car", "find", "go", "home"]),
-    ("calendar", ["day", "time", "next", "change"]),
-    ("cooking", ["recipe", "cook", "meal", "kitchen"]),
-    ("music", ["music", "song", "play", "list"]),
-    ("light", ["light", "turn", "set", "new"]),
-    ("sport", ["team", "win", "show", "share"]),
-];
-
+/// Texts of twelve classes with telling words; teachers own four classes.
 fn texts(classes: std::ops::Range<usize>, count: usize, seed: u64) -> (Vec<String>, Vec<usize>) {
     let filler = ["the", "my", "please", "what", "is", "a", "for", "to", "me", "you"];
     let stream = Stream::new(seed, "audit texts");
@@ -33,7 +18,7 @@ fn texts(classes: std::ops::Range<usize>, count: usize, seed: u64) -> (Vec<Strin
     for class in classes {
         for item in 0..count {
             let draw = stream.fork((class * 1000 + item) as u64);
-            let words = CLASSES[class].1;
+            let words = TELLING_WORDS[class].1;
             let mut text: Vec<&str> = (0..3).map(|i| filler[draw.below_at(i, 10) as usize]).collect();
             text.insert(draw.below_at(9, 4) as usize, words[draw.below_at(7, 4) as usize]);
             text.push(words[draw.below_at(8, 4) as usize]);
@@ -60,7 +45,7 @@ fn staff(seed: u64) -> Staff {
     let mut teachers = Vec::new();
     for index in 0..3 {
         let classes = 4 * index..4 * index + 4;
-        let names = classes.clone().map(|class| CLASSES[class].0);
+        let names = classes.clone().map(|class| TELLING_WORDS[class].0);
         let spec = TinySpec { gain: 3.0, ..TinySpec::new(names).seed(10 * seed + index as u64) };
         let mut teacher =
             Classifier::open(tiny_classifier_dir(dir.path().join(index.to_string()), &spec), &device).unwrap();

@@ -144,8 +144,8 @@ pub fn amalgamate<'a>(
     let preparation = began.elapsed().as_secs_f64();
     let first = gate.clone();
     let student_reweighs = |round: crate::Round<'_>| reweigh(recipe.rounds, &first, round);
-    let own_rounds = Rounds { count: recipe.rounds.count, between: &student_reweighs };
-    let rounds = rounds.or((recipe.rounds.count > 1).then_some(own_rounds));
+    let own_rounds = Rounds { count: recipe.rounds.count.min(settings.epochs), between: &student_reweighs };
+    let rounds = rounds.or((own_rounds.count > 1).then_some(own_rounds));
     if let Some(rounds) = &rounds {
         rounds.check(settings.epochs)?;
         if recipe.gate().is_none() {

@@ -7,7 +7,7 @@ use crate::{
 use faculty_losses::features::{AlignSpec, CflSettings, ContrastiveSettings, DfaSettings};
 use faculty_losses::{GatedKl, LossSpec, MeanLogits, Relation, SelfWeighting, Uhc, VanillaKd, Voting};
 use faculty_uncertainty::{
-    ClaimSpec, ConfidenceSpec, Energy, GateRecipe, GateSpec, MaxSoftmax, McEntropy, Neighbours, SinglePassEntropy,
+    ClaimSpec, ConfidenceSpec, GateRecipe, GateSpec, MaxSoftmax, McEntropy, Neighbours, SinglePassEntropy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -104,13 +104,13 @@ impl Default for BackwardMethod {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FacultySpec {
-    /// What teachers are scored by: energy.
+    /// What teachers are scored by: Monte-Carlo entropy, as in MUKI. Energy needs one pass and picks nearly as well.
     pub score: ConfidenceSpec,
     /// Brings every teacher's scores to one scale first: on.
     pub z_normalise: bool,
     /// From scores to weights: soft, at a temperature of 0.5 deviations.
     pub gate: GateSpec,
-    /// Smooths the weights over texts that are alike: 10 neighbours, half the say. `share = 0` is none.
+    /// Smooths the weights over texts that are alike: 20 neighbours with 0.6 of the say. `share = 0` is none.
     pub neighbours: Neighbours,
     /// The passes of a score that reads them.
     pub passes: PassSettings,
@@ -125,10 +125,10 @@ pub struct FacultySpec {
 impl Default for FacultySpec {
     fn default() -> Self {
         Self {
-            score: ConfidenceSpec::Energy(Energy {}),
+            score: ConfidenceSpec::McEntropy(McEntropy::default()),
             z_normalise: true,
             gate: GateSpec::Soft { temperature: 0.5 },
-            neighbours: Neighbours::default(),
+            neighbours: Neighbours { count: 20, share: 0.6 },
             passes: PassSettings::default(),
             temperature: 1.0,
             relation: 0.0,

@@ -85,7 +85,7 @@ pub struct PassSettings {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct SelfTraining {
-    /// Rounds, which share the passes over the text; 1 is none.
+    /// Rounds, which share the passes over the text and are never more than these; 1 is none.
     pub count: usize,
     /// The student's share in the weights of the next round, 0 to 1: 0.5.
     pub student_share: f64,

@@ -72,5 +72,7 @@ fn rounds_change_what_the_student_learns_and_one_round_is_none() {
     let one = rounds(1, 0.5);
     assert!(rounds(1, 0.9) == one, "nobody is heard");
     assert!(rounds(2, 0.0) == one, "the student has no share");
-    assert!(rounds(2, 0.5) != one);
+    let four = rounds(4, 0.5);
+    assert!(four != one && rounds(2, 0.5) != one && rounds(2, 0.5) != four);
+    assert!(rounds(9, 0.5) == four, "a round is at least a pass over the text, of which there are four");
 }

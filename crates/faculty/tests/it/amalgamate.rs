@@ -174,6 +174,8 @@ fn every_method_trains_a_student() {
     for (method, student) in [
         ("muki --passes 2 --no-margin", "encoder --student-layers 1"),
         ("muki --single-pass", "teacher:1"),
+        ("faculty --passes 2 --gate-temperature 0.3", "encoder"),
+        ("faculty --single-pass", "encoder"),
         ("vanilla-kd --temperature 2", "encoder"),
         ("uhc", "fresh:1x32"),
         ("uniform", "encoder"),
@@ -251,6 +253,8 @@ fn what_has_no_meaning_is_refused() {
         ("--method uhc --passes 4", vec!["passes", "uhc"]),
         ("--method muki --single-pass --passes 4", vec!["single_pass"]),
         ("--method uhc --pass-sites head", vec!["pass_sites", "uhc"]),
+        ("--method faculty --no-margin", vec!["no_margin", "faculty"]),
+        ("--method faculty --single-pass --dropout 0.2", vec!["single_pass"]),
         ("--method muki --pass-sites tail", vec!["tail", "last-N"]),
         ("--method muki --pass-sites last-9", vec!["pass_sites", "last-9", "layers"]),
         ("--method muki --gate-temperature 0", vec!["gate_temperature", "positive"]),

@@ -4,10 +4,11 @@ use clap::Args;
 use faculty_core::{Error, Result, nearest};
 use faculty_losses::features::{CflSettings, DfaSettings};
 use faculty_methods::{
-    BackwardMethod, ClaimMethod, ContrastiveMethod, FacultySpec, MethodSpec, MukiSpec, SelfWeightingMethod, Vote,
-    VotingMethod,
+    BackwardMethod, ClaimMethod, ContrastiveMethod, FacultySpec, MethodSpec, MukiSpec, PassSettings,
+    SelfWeightingMethod, Vote, VotingMethod,
 };
 use faculty_nn::PassSites;
+use faculty_uncertainty::{ConfidenceSpec, Energy, GateSpec};
 use serde::{Deserialize, Serialize};
 
 /// The methods that train a student without labels.
@@ -39,18 +40,18 @@ pub struct MethodOptions {
     /// Temperature of teachers and student [default: 1]
     #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Method")]
     pub temperature: Option<f64>,
-    /// muki: Monte-Carlo dropout passes of every teacher [default: 16]
+    /// muki, faculty: Monte-Carlo dropout passes of every teacher [default: 16]
     #[arg(long, value_name = "K", help_heading = "Method")]
     pub passes: Option<u32>,
-    /// muki: hidden dropout rate of the passes [default: 0.1]
+    /// muki, faculty: hidden dropout rate of the passes [default: 0.1]
     #[arg(long, value_name = "RATE", allow_negative_numbers = true, help_heading = "Method")]
     pub dropout: Option<f64>,
-    /// muki: where the passes drop: all (as the authors' code), last-N (the last N layers and the head) or head. Layers
+    /// muki, faculty: where the passes drop: all (as the authors' code), last-N (the last N layers and the head) or head. Layers
     /// below are computed once for all passes, so fewer sites cost less; it is another estimator, and named in every
     /// result [default: all]
     #[arg(long, value_name = "SITES", help_heading = "Method")]
     pub pass_sites: Option<PassSites>,
-    /// muki: temperature of the gate over the teachers [default: 0.2]
+    /// muki, faculty: temperature of the gate over the teachers [default: 0.2 for muki, 0.5 for faculty]
     #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Method")]
     pub gate_temperature: Option<f64>,
     /// muki: weigh every text alike, not by the margin between its two best teachers
@@ -61,7 +62,8 @@ pub struct MethodOptions {
     #[arg(long, help_heading = "Method", conflicts_with = "no_margin")]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub normalise_margin: bool,
-    /// muki: one deterministic pass in place of Monte-Carlo dropout
+    /// muki, faculty: one deterministic pass in place of Monte-Carlo dropout (muki then scores by its entropy, faculty by
+    /// its energy)
     #[arg(long, help_heading = "Method")]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub single_pass: bool,
@@ -99,7 +101,7 @@ impl MethodOptions {
             "cfl" => MethodSpec::Cfl(CflSettings::default()),
             "contrastive" => MethodSpec::Contrastive(ContrastiveMethod::default()),
             "backward-kd" => MethodSpec::BackwardKd(BackwardMethod { temperature, ..BackwardMethod::default() }),
-            "faculty" => MethodSpec::Faculty(FacultySpec { temperature, ..FacultySpec::default() }),
+            "faculty" => MethodSpec::Faculty(self.faculty()?),
             _ => {
                 let error = Error::input(format!("there is no method `{name}`")).key("method");
                 let error = error.expected(format!("one of {}", METHODS.join(", ")));
@@ -109,15 +111,14 @@ impl MethodOptions {
                 });
             }
         };
-        let muki_only = [
+        let of_gates = [
             ("passes", self.passes.is_some()),
             ("dropout", self.dropout.is_some()),
             ("pass_sites", self.pass_sites.is_some()),
             ("gate_temperature", self.gate_temperature.is_some()),
-            ("no_margin", self.no_margin),
-            ("normalise_margin", self.normalise_margin),
             ("single_pass", self.single_pass),
         ];
+        let of_margins = [("no_margin", self.no_margin), ("normalise_margin", self.normalise_margin)];
         let takes_temperature = !matches!(
             spec,
             MethodSpec::Voting(_)
@@ -133,7 +134,10 @@ impl MethodOptions {
         }
         let is_muki = matches!(spec, MethodSpec::Muki(_));
         let is_max = matches!(spec, MethodSpec::MaxConfidence { .. });
-        let foreign = muki_only.into_iter().filter(|_| !is_muki).chain([("z_normalise", self.z_normalise && !is_max)]);
+        let has_gate = is_muki || matches!(spec, MethodSpec::Faculty(_));
+        let foreign = of_gates.into_iter().filter(|_| !has_gate);
+        let foreign = foreign.chain(of_margins.into_iter().filter(|_| !is_muki));
+        let foreign = foreign.chain([("z_normalise", self.z_normalise && !is_max)]);
         for (key, given) in foreign {
             if given {
                 return Err(Error::input(format!("has no meaning for method `{name}`")).key(key).help("leave it out"));
@@ -142,12 +146,33 @@ impl MethodOptions {
         Ok(spec)
     }
 
-    fn muki(&self, vote: Vote) -> Result<MukiSpec> {
+    fn faculty(&self) -> Result<FacultySpec> {
+        self.check_passes()?;
+        let default = FacultySpec::default();
+        Ok(FacultySpec {
+            score: if self.single_pass { ConfidenceSpec::Energy(Energy {}) } else { default.score },
+            gate: self.gate_temperature.map_or(default.gate, |temperature| GateSpec::Soft { temperature }),
+            passes: PassSettings {
+                count: self.passes.unwrap_or(default.passes.count),
+                dropout: self.dropout.map_or(default.passes.dropout, |rate| rate as f32),
+                sites: self.pass_sites.unwrap_or_default(),
+            },
+            temperature: self.temperature.unwrap_or(default.temperature),
+            ..default
+        })
+    }
+
+    fn check_passes(&self) -> Result<()> {
         if self.single_pass && (self.passes.is_some() || self.dropout.is_some() || self.pass_sites.is_some()) {
             return Err(Error::input("asks for one pass, while passes, dropout or pass_sites are given too")
                 .key("single_pass")
                 .help("leave one of them out"));
         }
+        Ok(())
+    }
+
+    fn muki(&self, vote: Vote) -> Result<MukiSpec> {
+        self.check_passes()?;
         let default = MukiSpec::default();
         Ok(MukiSpec {
             vote,

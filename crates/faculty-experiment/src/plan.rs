@@ -78,6 +78,8 @@ pub struct Plan {
     pub teachers: Vec<PlannedTeacher>,
     /// What teachers are asked for every transfer text; rows share it.
     pub asks: Vec<Ask>,
+    /// True if a row's gate hears the mean of the teachers' weights.
+    pub needs_merged: bool,
     /// True if a row's gate reads what owners ship.
     pub needs_owners: bool,
     /// Texts of the transfer set, noise rows included.
@@ -148,6 +150,9 @@ impl Plan {
             title: experiment.table.title.clone(),
             data: data.name.clone(),
             teacher_passes: teachers.len() * (transfer + test + beyond),
+            needs_merged: (0..experiment.rows.len()).any(|row| {
+                chosen(row) && experiment.rows[row].method.recipe().is_some_and(|recipe| recipe.needs_merged())
+            }),
             needs_owners: (0..experiment.rows.len()).any(|row| {
                 chosen(row) && experiment.rows[row].method.recipe().is_some_and(|recipe| recipe.needs_owners())
             }),
@@ -205,6 +210,9 @@ impl Plan {
                 ),
                 None => writeln!(text, "  logits"),
             };
+        }
+        if self.needs_merged {
+            let _ = writeln!(text, "  logits of the mean of the teachers' weights, if they can be merged");
         }
         let _ = writeln!(text, "\ncells, {} student updates", self.student_updates());
         if !self.curve.is_off() {

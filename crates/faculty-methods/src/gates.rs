@@ -100,7 +100,8 @@ fn table(
         }
     }
     let views = transfer.whole_views(device);
-    let gated = recipe.apply(&views, owners)?;
+    let merged = transfer.merged_views(device).filter(|_| recipe.needs_merged());
+    let gated = recipe.apply_beside(&views, merged.as_deref(), owners)?;
     let mut table = GateTable {
         teachers: transfer.outputs.len(),
         weights: host_values(gated.weights.clone())?,

@@ -108,9 +108,11 @@ pub struct FacultySpec {
     pub score: ConfidenceSpec,
     /// Brings every teacher's scores to one scale first: on.
     pub z_normalise: bool,
+    /// Share of the mean of the teachers' weights in the scores: 0.7. Teachers that cannot be merged go without.
+    pub merged_share: f64,
     /// From scores to weights: soft, at a temperature of 0.5 deviations.
     pub gate: GateSpec,
-    /// Smooths the weights over texts that are alike: 20 neighbours with 0.6 of the say. `share = 0` is none.
+    /// Smooths the weights over texts that are alike: 20 neighbours with half the say. `share = 0` is none.
     pub neighbours: Neighbours,
     /// The passes of a score that reads them.
     pub passes: PassSettings,
@@ -127,8 +129,9 @@ impl Default for FacultySpec {
         Self {
             score: ConfidenceSpec::McEntropy(McEntropy::default()),
             z_normalise: true,
+            merged_share: 0.7,
             gate: GateSpec::Soft { temperature: 0.5 },
-            neighbours: Neighbours { count: 20, share: 0.6 },
+            neighbours: Neighbours { count: 20, share: 0.5 },
             passes: PassSettings::default(),
             temperature: 1.0,
             relation: 0.0,
@@ -161,7 +164,9 @@ impl FacultySpec {
     fn recipe(&self) -> Recipe {
         let gate = GateRecipe {
             score: self.score,
-            z_normalise: self.z_normalise,
+            // A calibrated gate learns every scale.
+            z_normalise: self.z_normalise && !matches!(self.gate, GateSpec::Calibrated(_)),
+            merged_share: self.merged_share,
             gate: self.gate,
             neighbours: Some(self.neighbours).filter(|neighbours| neighbours.share > 0.0),
             ..GateRecipe::default()

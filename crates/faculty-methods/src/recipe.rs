@@ -175,13 +175,19 @@ impl Recipe {
         self.gate().is_some_and(|gate| gate.neighbours.is_some())
     }
 
+    /// True if the gate hears the mean of the teachers' weights.
+    pub fn needs_merged(&self) -> bool {
+        self.gate().is_some_and(|gate| gate.needs_merged())
+    }
+
     /// The gate in words: "energy, z-normalised, soft gate over 10 neighbours".
     pub(crate) fn describe_gate(&self) -> Option<String> {
         let gate = self.gate()?;
         let scaled = if gate.z_normalise { ", z-normalised" } else { "" };
         let near = gate.neighbours.map(|near| format!(" over {} neighbours", near.count)).unwrap_or_default();
         let score = kind_of(serde_json::to_value(gate.score));
-        Some(format!("{score}{scaled}, {} gate{near}", kind_of(serde_json::to_value(gate.gate))))
+        let merged = if gate.needs_merged() { format!(", {} of it merged", gate.merged_share) } else { String::new() };
+        Some(format!("{score}{scaled}{merged}, {} gate{near}", kind_of(serde_json::to_value(gate.gate))))
     }
 
     /// The parts in words: "energy, calibrated gate; gated-kl + 2 relation; 2 rounds".

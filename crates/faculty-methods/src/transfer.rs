@@ -1,6 +1,6 @@
 //! The transfer set: what the teachers said about the text that the student learns from.
 
-use burn::tensor::Device;
+use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, LabelJoin, Result};
 use faculty_nn::TeacherView;
 use faculty_teacher::TeacherOutputs;
@@ -16,6 +16,9 @@ pub struct TransferSet<'a> {
     /// Vectors of the texts, for gates that look at neighbours; [`amalgamate`](crate::amalgamate) asks the student's
     /// encoder where there are none.
     pub space: Option<TextSpace<'a>>,
+    /// Logits over the union, `[texts, classes]` row-major, of the mean of the teachers' weights
+    /// ([`MergeSpec::Average`](crate::MergeSpec)), for gates that hear it; such a gate goes without where there are none.
+    pub merged: Option<&'a [f32]>,
 }
 
 impl<'a> TransferSet<'a> {
@@ -41,13 +44,25 @@ impl<'a> TransferSet<'a> {
                 )));
             }
         }
-        Ok(Self { outputs, join, space: None })
+        Ok(Self { outputs, join, space: None, merged: None })
     }
 
     /// The same set with vectors of its texts.
     #[must_use]
     pub fn with_space(self, space: TextSpace<'a>) -> Self {
         Self { space: Some(space), ..self }
+    }
+
+    /// The same set with what the mean of the teachers' weights says of its texts.
+    ///
+    /// # Errors
+    /// Fails if the logits are not one a text and class of the union.
+    pub fn with_merged(self, logits: &'a [f32]) -> Result<Self> {
+        let expected = self.len() * self.join.classes();
+        if logits.len() != expected {
+            return Err(Error::internal(format!("{} merged logits instead of {expected}", logits.len())));
+        }
+        Ok(Self { merged: Some(logits), ..self })
     }
 
     /// Number of texts.
@@ -68,5 +83,15 @@ impl<'a> TransferSet<'a> {
     /// The teachers' views of all texts.
     pub fn whole_views(&self, device: &Device) -> Vec<TeacherView> {
         self.outputs.iter().map(|outputs| outputs.whole_view(device)).collect()
+    }
+    /// The views of the mean of the teachers' weights, each teacher's labels for themselves.
+    pub(crate) fn merged_views(&self, device: &Device) -> Option<Vec<TeacherView>> {
+        let (logits, classes) = (self.merged?, self.join.classes());
+        let view = |to_union: &[usize]| {
+            let cut: Vec<f32> =
+                logits.chunks_exact(classes).flat_map(|row| to_union.iter().map(|&class| row[class])).collect();
+            TeacherView::from_logits(Tensor::from_data(TensorData::new(cut, [self.len(), to_union.len()]), device))
+        };
+        Some(self.join.teachers().iter().map(|teacher| view(teacher.to_union())).collect())
     }
 }

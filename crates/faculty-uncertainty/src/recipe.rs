@@ -2,7 +2,7 @@
 
 use crate::{
     Calibration, ClaimShares, ClaimSpec, ClaimThreshold, ConfidenceSpec, GateSpec, MarginSpec, Neighbours,
-    OwnerStatistics, cap_mean_weights, uniform_gate, z_normalise,
+    OwnerStatistics, cap_mean_weights, merged_scores, uniform_gate, z_normalise,
 };
 use burn::tensor::{Tensor, TensorData};
 use faculty_core::{Error, Result};
@@ -18,6 +18,11 @@ pub struct GateRecipe {
     /// Brings every teacher's scores to mean 0 and deviation 1 over the transfer text first: off in MUKI. A soft gate then
     /// wants a temperature of about 1, since 0.2 is meant for scores in \[0, 1\].
     pub z_normalise: bool,
+    /// Share of the teachers' mean weights in the scores, 0 to 1: 0, none. With s the share the gate sees
+    /// (1 - s) z(own score) + s [`merged_scores`], z of mean 0 and deviation 1 whatever `z_normalise` says. Where the teachers
+    /// cannot be merged, the own scores are all there is.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub merged_share: f64,
     /// From scores to weights.
     pub gate: GateSpec,
     /// Weighs every text by the margin between its two best scores: off; on in MUKI's released script.
@@ -86,6 +91,19 @@ impl GateRecipe {
                 return contradiction("neighbours", "a uniform gate has nothing to smooth", "leave it out");
             }
         }
+        if !(0.0..=1.0).contains(&self.merged_share) {
+            let error = Error::input(format!("is {}", self.merged_share)).key("merged_share");
+            return Err(error.expected("0 to 1"));
+        }
+        if let GateSpec::Claim(ClaimSpec { threshold: ClaimThreshold::OwnerQuartile, .. }) = self.gate
+            && self.merged_share > 0.0
+        {
+            return contradiction(
+                "merged_share",
+                "owners' quartiles are those of the own score",
+                "merged_share = 0, or threshold = \"transfer-mean\"",
+            );
+        }
         // An empty table has no weights: this checks the range alone.
         self.cap.map_or(Ok(()), |cap| cap_mean_weights(&mut [], teachers, cap))
     }
@@ -100,6 +118,11 @@ impl GateRecipe {
         self.reads_scores() && self.score.needs_features()
     }
 
+    /// True if the recipe reads what the mean of the teachers' weights answers.
+    pub fn needs_merged(&self) -> bool {
+        self.reads_scores() && self.merged_share > 0.0
+    }
+
     fn reads_scores(&self) -> bool {
         !matches!(self.gate, GateSpec::Uniform {})
     }
@@ -110,6 +133,19 @@ impl GateRecipe {
     /// # Errors
     /// Fails if the settings contradict each other, or views or owners lack what the recipe reads.
     pub fn apply(&self, views: &[TeacherView], owners: OwnerStatistics<'_>) -> Result<GatedTexts> {
+        self.apply_beside(views, None, owners)
+    }
+
+    /// The same, `merged` being the views of the mean of the teachers' weights, where there is one.
+    ///
+    /// # Errors
+    /// As [`apply`](Self::apply), and if there are other teachers or texts in `merged`.
+    pub fn apply_beside(
+        &self,
+        views: &[TeacherView],
+        merged: Option<&[TeacherView]>,
+        owners: OwnerStatistics<'_>,
+    ) -> Result<GatedTexts> {
         let (texts, device) = crate::confidence::check_batches(views)?;
         self.check(views.len())?;
         if !self.reads_scores() {
@@ -119,8 +155,17 @@ impl GateRecipe {
         }
         let score = self.score.build_with(owners);
         let mut scores = score.score(views)?;
-        if self.z_normalise {
+        let merged = merged.filter(|_| self.needs_merged());
+        if self.z_normalise || merged.is_some() {
             scores = z_normalise(scores)?;
+        }
+        if let Some(merged) = merged {
+            let beside = merged_scores(merged)?;
+            if beside.dims() != scores.dims() {
+                let (found, expected) = (beside.dims(), scores.dims());
+                return Err(Error::internal(format!("merged scores of shape {found:?} for {expected:?}")));
+            }
+            scores = scores * (1.0 - self.merged_share) + beside * self.merged_share;
         }
         let own: Vec<_> = (0..views.len()).map(|teacher| score.own_scores(teacher)).collect();
         let outcome = self.gate.outcome(scores.clone(), &own)?;
@@ -148,4 +193,9 @@ impl GateRecipe {
             (true, true) => MarginSpec::Normalised,
         }
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference
+fn is_zero(value: &f64) -> bool {
+    *value == 0.0
 }

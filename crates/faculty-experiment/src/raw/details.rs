@@ -33,6 +33,9 @@ pub struct CellDetails {
     /// What was asked of teachers while the student was trained, beside the scan that all rows share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_passes: Option<TeacherPasses>,
+    /// Whether the gate heard the mean of the teachers' weights: "heard", or "left out: " and the reason.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub merged: Option<String>,
 }
 
 /// Passes of teachers over single texts.

@@ -6,7 +6,7 @@ mod texts;
 
 use self::texts::StudentTokens;
 use super::curve::CurveTexts;
-use super::out_of_scope::{Answer, of_answers, of_gate};
+use super::out_of_scope::{Answer, of_answers, of_gate, together};
 use super::scan::{Answers, Scan};
 use super::teachers::ReadyTeacher;
 use super::{Work, rows};
@@ -23,7 +23,7 @@ use faculty_core::metrics::{Predictions, teacher_selection};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream};
 use faculty_hub::ModelDir;
 use faculty_methods::{
-    AmalgamateRun, BACKWARD_PASSES, DataAccess, FORWARD_PASSES, MethodSpec, TransferSet, amalgamate, fine_tune,
+    AmalgamateRun, BACKWARD_PASSES, DataAccess, FORWARD_PASSES, MethodSpec, Recipe, TransferSet, amalgamate, fine_tune,
     gate_table, gated_scores, oracle_gate,
 };
 use faculty_model::Classifier;
@@ -121,6 +121,7 @@ impl<'a> Runner<'a> {
             },
         }
         self.score_gate(row, answers, &mut record)?;
+        record.details.merged = self.scan.merged_words(&row.method);
         record.peak_memory_bytes = peak_memory();
         let record = exact(&record)?;
         staged.commit(&record)?;
@@ -181,6 +182,8 @@ impl<'a> Runner<'a> {
         let space = if recipe.needs_space() && !reads_labels { Some(self.space(record.seed)?) } else { None };
         let mut set = TransferSet::new(&outputs, self.join)?;
         set.space = space.as_ref().map(|space| TextSpace { values: &space.values, width: space.width });
+        let merged = self.merged_of_measured(&recipe, record.seed);
+        set.merged = merged.as_deref();
         let gate = match reads_labels {
             true => oracle_gate(self.join, &labels)?,
             false => gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?,
@@ -199,10 +202,25 @@ impl<'a> Runner<'a> {
             let inside: Vec<_> = outputs.iter().map(|outputs| outputs.select(&labelled)).collect();
             let owners = self.scan.owners.statistics();
             let seen = space.map(|space| space.together(labels.len()));
-            let outside = &answers.out_of_scope;
-            found.gate = of_gate(&recipe, &inside, outside, seen, self.join, owners, self.work.device)?;
+            let outputs = together(&inside, &answers.out_of_scope)?;
+            let mut set = TransferSet::new(&outputs, self.join)?;
+            set.space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
+            let heard = self.scan.heard(&recipe).zip(merged.as_deref());
+            let heard = heard.map(|(all, inside)| all.with_beyond(inside, labels.len()));
+            set.merged = heard.as_deref();
+            found.gate = of_gate(&recipe, &set, labels.len(), owners, self.work.device)?;
         }
         Ok(())
+    }
+
+    /// What the mean of the teachers says of the texts that a gate is scored on, if the gate hears it.
+    fn merged_of_measured(&self, recipe: &Recipe, seed: Option<u64>) -> Option<Cow<'a, [f32]>> {
+        let prepared = self.work.prepared;
+        let merged = self.scan.heard(recipe)?;
+        Some(match prepared.experiment.scan.selection_on {
+            SelectionOn::Test => Cow::Borrowed(merged.test.as_slice()),
+            SelectionOn::Transfer => merged.transfer(prepared.data.training_rows(seed, false).as_deref()),
+        })
     }
 
     fn train(&mut self, cell: &Cell, row: &RowSection, answers: &Answers, seed: u64) -> Result<Outcome> {
@@ -231,7 +249,10 @@ impl<'a> Runner<'a> {
             (MethodSpec::Supervised {}, Some(labels)) => fine_tune(&mut student, &tokens, labels, &section.train, run),
             (_, labels) => {
                 let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
-                let set = TransferSet::new(&outputs, self.join)?;
+                let heard = row.method.recipe().and_then(|recipe| self.scan.heard(&recipe));
+                let heard = heard.map(|merged| merged.transfer(chosen.as_deref()));
+                let mut set = TransferSet::new(&outputs, self.join)?;
+                set.merged = heard.as_deref();
                 let gate = labels.as_ref().map(|labels| oracle_gate(self.join, labels)).transpose()?;
                 let mut opened = self.open_teachers(if asks_in_training { self.teachers.len() } else { 0 })?;
                 opened.iter_mut().for_each(|teacher| teacher.set_precision(Precisions::of(&prepared.experiment).scan));

@@ -3,6 +3,7 @@
 mod cells;
 mod curve;
 mod measure;
+mod merging;
 mod notes;
 mod out_of_scope;
 mod owners;

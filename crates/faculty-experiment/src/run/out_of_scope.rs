@@ -12,7 +12,7 @@ use faculty_nn::{TeacherView, host_values};
 use faculty_teacher::TeacherOutputs;
 use faculty_uncertainty::{
     ConfidenceSpec, Energy, GateSpec, KulsifRatio, Mahalanobis, Margin, MaxSoftmax, McEntropy, OwnerStatistics,
-    RelativeMahalanobis, SinglePassEntropy, TextSpace, z_normalise,
+    RelativeMahalanobis, SinglePassEntropy, z_normalise,
 };
 
 /// What a classifier answers, row-major over the classes.
@@ -82,25 +82,20 @@ pub(super) fn together(inside: &[TeacherOutputs], outside: &[TeacherOutputs]) ->
     inside.iter().zip(outside).map(|(inside, outside)| inside.followed_by(outside)).collect()
 }
 
-/// What a gate gives both kinds; nothing of one that does not look at its teachers. `seen` are the vectors of both, for a
-/// gate that looks at neighbours, and their width.
+/// What a gate gives both kinds, the first `texts` of `set` being those in scope; nothing of one that does not look at its
+/// teachers.
 pub(super) fn of_gate(
     recipe: &Recipe,
-    inside: &[TeacherOutputs],
-    outside: &[TeacherOutputs],
-    seen: Option<(Vec<f32>, usize)>,
-    join: &LabelJoin,
+    set: &TransferSet<'_>,
+    texts: usize,
     owners: OwnerStatistics<'_>,
     device: &Device,
 ) -> Result<Option<GateOutOfScope>> {
     if recipe.gate().is_none_or(|gate| matches!(gate.gate, GateSpec::Uniform {})) {
         return Ok(None);
     }
-    let outputs = together(inside, outside)?;
-    let mut set = TransferSet::new(&outputs, join)?;
-    set.space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
-    let table = gate_table(recipe, &set, owners, device)?;
-    let (teachers, texts) = (table.teachers, inside.first().map_or(0, TeacherOutputs::len));
+    let table = gate_table(recipe, set, owners, device)?;
+    let teachers = table.teachers;
     let by_largest = |values: &[f32]| -> Result<Separation> {
         let largest: Vec<f64> = values.chunks_exact(teachers).map(|row| largest(&wide(row))).collect();
         let (inside, outside) = largest.split_at(texts);

@@ -1,5 +1,6 @@
 //! One look of every teacher at every text, kept on disk and shared by all rows.
 
+use super::merging::{MergedAnswers, merged_answers};
 use super::owners::Owners;
 use super::teachers::ReadyTeacher;
 use super::{Prepared, Work};
@@ -9,7 +10,7 @@ use crate::raw::{NastyRecord, SetupRecord};
 use crate::schema::{ExperimentFile, SelectionOn};
 use faculty_core::metrics::argmax;
 use faculty_core::{Event, LabelJoin, Result, hash_bytes, hash_text};
-use faculty_methods::MethodSpec;
+use faculty_methods::{MethodSpec, Recipe};
 use faculty_model::{Classifier, PrecisionCheck};
 use faculty_nn::Precision;
 use faculty_teacher::{Ask, ClassifierTeacher, TeacherCache, TeacherOutputs};
@@ -31,6 +32,8 @@ pub(super) struct Answers {
 pub(super) struct Scan {
     pub(super) answers: Vec<Answers>,
     pub(super) owners: Owners,
+    /// What the mean of the teachers' weights says, or why there is none; nothing if no row hears it.
+    pub(super) merged: Option<std::result::Result<MergedAnswers, String>>,
     own_slice_accuracy: Vec<Option<f64>>,
     /// Of nasty teachers, that of the ordinary ones.
     twin_accuracy: Vec<Option<f64>>,
@@ -50,6 +53,7 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             .map(|ask| Answers { ask: ask.clone(), transfer: Vec::new(), test: Vec::new(), out_of_scope: Vec::new() })
             .collect(),
         owners: Owners::default(),
+        merged: None,
         own_slice_accuracy: Vec::new(),
         twin_accuracy: Vec::new(),
         precision: Vec::new(),
@@ -75,7 +79,9 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
                 let start = Instant::now();
                 let outputs = cache.outputs(&teacher, texts, ask, work.observer);
                 let time = start.elapsed().as_secs_f64();
-                scan.seconds += recorded_seconds(&work.dir.scan_path(), ready, ask, texts, time, outputs.is_ok())?;
+                let mut key = ready.record.sha256.clone().into_bytes();
+                key.extend(serde_json::to_vec(ask).unwrap_or_default());
+                scan.seconds += recorded_seconds(&work.dir.scan_path(), key, texts, time, outputs.is_ok())?;
                 let outputs = outputs?;
                 work.observer.on(Event::End { summary: "" });
                 if outputs.truncated > 0 {
@@ -108,6 +114,16 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
             .push(test.and_then(|test| own_slice(test, &prepared.data.test.labels, join.teacher(index).to_union())));
         scan.twin_accuracy.push(twin_accuracy(work, ready, &cache, join.teacher(index).to_union())?);
     }
+    if prepared.plan.needs_merged {
+        scan.merged = Some(merged_answers(work, teachers, join)?.map(|(answers, seconds)| {
+            scan.seconds += seconds;
+            answers
+        }));
+        if let Some(Err(reason)) = &scan.merged {
+            let text = format!("gates go without the mean of the teachers' weights: {reason}");
+            work.observer.on(Event::Warning { text: &text });
+        }
+    }
     Ok(scan)
 }
 
@@ -118,6 +134,20 @@ impl Scan {
             Some(passes) => self.answers.iter().find(|answers| answers.ask.passes.as_ref() == Some(&passes)),
             None => self.answers.first(),
         }
+    }
+
+    /// What the mean of the teachers' weights says, for a recipe whose gate hears it.
+    pub(super) fn heard(&self, recipe: &Recipe) -> Option<&MergedAnswers> {
+        self.merged.as_ref().and_then(|merged| merged.as_ref().ok()).filter(|_| recipe.needs_merged())
+    }
+
+    /// Whether a method's gate heard the mean of the teachers' weights, in words; nothing of one that does not listen.
+    pub(super) fn merged_words(&self, method: &MethodSpec) -> Option<String> {
+        method.recipe().filter(Recipe::needs_merged)?;
+        Some(match self.merged.as_ref()? {
+            Ok(_) => "heard".to_owned(),
+            Err(reason) => format!("left out: {reason}"),
+        })
     }
 
     pub(super) fn setup(&self, prepared: &Prepared, teachers: &[ReadyTeacher]) -> SetupRecord {
@@ -202,19 +232,16 @@ const fn yes() -> bool {
     true
 }
 
-/// The seconds of the scan when it took place: a later run, which finds its rows in the cache, reports the same cost. The
-/// parts of an interrupted scan (not of a killed one) are added up.
-fn recorded_seconds(
+/// The seconds of a scan when it took place: a later run, which finds its rows in the cache, reports the same cost. The parts
+/// of an interrupted scan (not of a killed one) are added up. `key` is what determines the scan beside its texts.
+pub(super) fn recorded_seconds<'a>(
     dir: &Path,
-    teacher: &ReadyTeacher,
-    ask: &Ask,
-    texts: &[String],
+    mut key: Vec<u8>,
+    texts: impl IntoIterator<Item = &'a String>,
     measured: f64,
     whole: bool,
 ) -> Result<f64> {
-    let mut key = teacher.record.sha256.clone().into_bytes();
-    key.extend(serde_json::to_vec(ask).unwrap_or_default());
-    key.extend(texts.iter().flat_map(|text| hash_text(text)));
+    key.extend(texts.into_iter().flat_map(|text| hash_text(text)));
     let path = dir.join(format!("time-{}.json", faculty_core::short_hash(&hash_bytes(&key))));
     let known: Option<ScanTime> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
     let known = known.unwrap_or_default();

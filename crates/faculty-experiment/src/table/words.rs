@@ -74,7 +74,30 @@ pub(crate) fn findings(setup: Option<&SetupRecord>, rows: &[TableRow]) -> Vec<St
             row.row.name, passes.forward, passes.backward
         ))
     });
-    nasty.map(|(name, nasty)| format!("teacher {name} is {nasty}")).chain(asked).collect()
+    let nasty = nasty.map(|(name, nasty)| format!("teacher {name} is {nasty}"));
+    nasty.chain(asked).chain(merged_gates(rows)).collect()
+}
+
+/// Which gates heard the mean of the teachers' weights, and which had to go without.
+fn merged_gates(rows: &[TableRow]) -> Vec<String> {
+    let mut found: Vec<(&str, Vec<&str>)> = Vec::new();
+    for row in rows {
+        let Some(words) = row.good_cells().find_map(|cell| cell.details.merged.as_deref()) else { continue };
+        match found.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, names)) => names.push(&row.row.name),
+            None => found.push((words, vec![&row.row.name])),
+        }
+    }
+    let sentence = |(words, names): (&str, Vec<&str>)| {
+        let names = names.join("; ");
+        match words.strip_prefix("left out: ") {
+            Some(reason) => format!("{names}: gates without the mean of the teachers' weights: {reason}"),
+            None => format!(
+                "{names}: gates hear the mean of the teachers' weights too (they read weights, not answers alone)"
+            ),
+        }
+    };
+    found.into_iter().map(sentence).collect()
 }
 
 /// The status, with the number of failed seeds.

@@ -10,6 +10,7 @@ mod figures;
 mod fresh_teachers;
 mod label_splits;
 mod logs;
+mod merged_gate;
 mod merging;
 mod nasty;
 mod noise_and_draws;

@@ -76,3 +76,29 @@ fn rounds_change_what_the_student_learns_and_one_round_is_none() {
     assert!(four != one && rounds(2, 0.5) != one && rounds(2, 0.5) != four);
     assert!(rounds(9, 0.5) == four, "a round is at least a pass over the text, of which there are four");
 }
+
+#[test]
+fn the_mean_of_the_weights_turns_a_gate_that_hears_it() {
+    let stage = Stage::new();
+    let alone = Neighbours { share: 0.0, ..Neighbours::default() };
+    let hears =
+        faculty(FacultySpec { neighbours: alone, merged_share: 1.0, ..FacultySpec::default() }).recipe().unwrap();
+    assert!(hears.needs_merged());
+    // The merged network says for every text that it is the other teacher's: union a, b, c, d.
+    let logits: Vec<f32> =
+        (0..TEXTS).flat_map(|text| if text % 4 < 2 { [0.0, 0.0, 5.0, 0.0] } else { [0.0, 5.0, 0.0, 0.0] }).collect();
+    let table = |transfer: &TransferSet<'_>| {
+        gate_table(&hears, transfer, OwnerStatistics::default(), &Device::flex()).unwrap().weights
+    };
+    let plain = table(&stage.transfer());
+    let turned = table(&stage.transfer().with_merged(&logits).unwrap());
+    for text in 0..TEXTS {
+        let owner = text % 4 / 2;
+        assert!(plain[2 * text + owner] > 0.5, "text {text}: {plain:?}");
+        assert!(turned[2 * text + 1 - owner] > 0.9, "text {text}: {turned:?}");
+    }
+    let deaf = faculty(FacultySpec { merged_share: 0.0, ..FacultySpec::default() }).recipe().unwrap();
+    assert!(!deaf.needs_merged());
+    let error = stage.transfer().with_merged(&logits[1..]).unwrap_err().to_string();
+    assert!(error.contains("merged logits"), "{error}");
+}

@@ -8,7 +8,7 @@ use faculty_testkit::assert_close;
 use faculty_uncertainty::{
     CalibratedGate, ClaimSpec, ClaimThreshold, Confidence, ConfidenceSpec, Energy, GateRecipe, GateSpec, Mahalanobis,
     MaxSoftmax, OwnerStatistics, OwnerSummary, SinglePassEntropy, SummarySettings, hard_gate, margin_weights,
-    normalised_margin, soft_gate, z_normalise,
+    merged_scores, normalised_margin, soft_gate, z_normalise,
 };
 
 const NO_OWNERS: OwnerStatistics<'static> = OwnerStatistics { summaries: &[], ratios: &[] };
@@ -248,4 +248,45 @@ fn monte_carlo_scores_go_through_a_recipe_as_they_are() {
     let single = single_pass(GateSpec::default()).apply(&views, NO_OWNERS).unwrap();
     let expected: Vec<f64> = values(single.weights).into_iter().map(f64::from).collect();
     assert_close(&values(found.weights), &expected, 1e-5, 0.0, "passes that agree are the single pass");
+}
+
+#[test]
+fn the_mean_of_the_weights_is_heard_with_its_share() {
+    let views = views();
+    let merged: Vec<TeacherView> =
+        [2, 3].map(|classes| TeacherView::from_logits(matrix(&cloud(40, classes, 1.0, 9), classes))).to_vec();
+    let soft = GateSpec::Soft { temperature: 0.5 };
+    let own = z_normalise(SinglePassEntropy::default().score(&views).unwrap()).unwrap();
+    let beside = z_normalise(Energy {}.score(&merged).unwrap()).unwrap();
+    equal(merged_scores(&merged).unwrap(), beside.clone());
+    for z_normalise in [true, false] {
+        let recipe = GateRecipe { z_normalise, merged_share: 0.75, ..single_pass(soft) };
+        let found = recipe.apply_beside(&views, Some(&merged), NO_OWNERS).unwrap();
+        let blend = own.clone() * 0.25 + beside.clone() * 0.75;
+        equal(found.scores, blend.clone());
+        equal(found.weights, soft_gate(blend, 0.5).unwrap());
+        // Teachers that cannot be merged: their own scores are all there is.
+        let alone = GateRecipe { merged_share: 0.0, ..recipe };
+        equal(recipe.apply(&views, NO_OWNERS).unwrap().weights, alone.apply(&views, NO_OWNERS).unwrap().weights);
+        equal(
+            alone.apply_beside(&views, Some(&merged), NO_OWNERS).unwrap().weights,
+            alone.apply(&views, NO_OWNERS).unwrap().weights,
+        );
+    }
+    let recipe = GateRecipe { merged_share: 0.75, ..single_pass(soft) };
+    let error = recipe.apply_beside(&views, Some(&merged[..1]), NO_OWNERS).unwrap_err().to_string();
+    assert!(error.contains("[40, 1]"), "{error}");
+}
+
+#[test]
+fn a_share_of_the_mean_of_the_weights_has_a_range_and_no_quartiles() {
+    let of = |merged_share, gate| GateRecipe { merged_share, ..single_pass(gate) }.check(2).unwrap_err().to_string();
+    for share in [-0.1, 1.1, f64::NAN] {
+        let error = of(share, GateSpec::Hard {});
+        assert!(error.contains("merged_share") && error.contains("0 to 1"), "{error}");
+    }
+    let quartile = ClaimSpec { threshold: ClaimThreshold::OwnerQuartile, ..ClaimSpec::default() };
+    let error = of(0.5, GateSpec::Claim(quartile));
+    assert!(error.contains("merged_share") && error.contains("transfer-mean"), "{error}");
+    assert!(!GateRecipe { merged_share: 0.5, ..single_pass(GateSpec::Uniform {}) }.needs_merged());
 }

@@ -174,7 +174,7 @@ fn every_method_trains_a_student() {
     for (method, student) in [
         ("muki --passes 2 --no-margin", "encoder --student-layers 1"),
         ("muki --single-pass", "teacher:1"),
-        ("faculty --passes 2 --gate-temperature 0.3", "encoder"),
+        ("faculty --passes 2 --gate-temperature 0.3 --base encoder", "encoder"),
         ("faculty --single-pass", "encoder"),
         ("vanilla-kd --temperature 2", "encoder"),
         ("uhc", "fresh:1x32"),
@@ -187,6 +187,23 @@ fn every_method_trains_a_student() {
     }
     let start = place.json("out/faculty.json")["student_start"]["description"].clone();
     assert!(start.as_str().unwrap().contains("pretrained encoder"), "{start}");
+}
+
+#[test]
+fn the_mean_of_the_teachers_is_heard_where_their_base_is_named() {
+    let place = place_with_teachers();
+    place.tiny("other", ["x", "y"]);
+    let command = "amalgamate --teacher teachers/bank --teacher teachers/travel --text texts.txt --student encoder \
+                   --method faculty --passes 2 --epochs 2 --seed 3";
+    let run = place.faculty(&format!("{command} --out alone")).good();
+    assert!(run.stderr.contains("--base"), "{}", run.stderr);
+    let run = place.faculty(&format!("{command} --base encoder --out beside")).good();
+    assert!(!run.stderr.contains("--base"), "{}", run.stderr);
+    let weights = |out: &str| std::fs::read(place.path(out).join("model.safetensors")).unwrap();
+    assert_ne!(weights("alone"), weights("beside"));
+    let recorded = |out: &str| place.json(&format!("{out}/faculty.json"))["configuration"]["base"].clone();
+    assert!(recorded("alone").is_null() && recorded("beside").as_str().unwrap().len() == 64);
+    place.faculty(&format!("{command} --base other --out wrong")).refused(2, &["bank", "it was fine-tuned from"]);
 }
 
 #[test]
@@ -253,6 +270,7 @@ fn what_has_no_meaning_is_refused() {
         ("--method uhc --passes 4", vec!["passes", "uhc"]),
         ("--method muki --single-pass --passes 4", vec!["single_pass"]),
         ("--method uhc --pass-sites head", vec!["pass_sites", "uhc"]),
+        ("--method muki --base one", vec!["base", "muki"]),
         ("--method faculty --no-margin", vec!["no_margin", "faculty"]),
         ("--method faculty --single-pass --dropout 0.2", vec!["single_pass"]),
         ("--method muki --pass-sites tail", vec!["tail", "last-N"]),

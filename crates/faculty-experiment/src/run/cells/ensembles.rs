@@ -5,8 +5,9 @@ use crate::raw::CellRecord;
 use crate::run::out_of_scope::{Answer, together};
 use crate::run::scan::Answers;
 use crate::schema::RowSection;
-use faculty_core::Result;
+
 use faculty_core::metrics::Predictions;
+use faculty_core::{Error, Result};
 use faculty_methods::{GatedEnsemble, MethodSpec, TransferSet, ensemble_scores, gated_ensemble_scores};
 use faculty_teacher::TeacherOutputs;
 use faculty_uncertainty::TextSpace;
@@ -68,9 +69,14 @@ impl Runner<'_> {
         outputs: &[TeacherOutputs],
         beyond: bool,
     ) -> Result<Vec<f32>> {
-        let looks_around = row.method.recipe().is_some_and(|recipe| recipe.needs_space());
-        let space = looks_around.then(|| self.measuring_space(beyond)).transpose()?;
+        let recipe = row.method.recipe().ok_or_else(|| Error::internal("a gated ensemble without a recipe"))?;
+        let space = recipe.needs_space().then(|| self.measuring_space(beyond)).transpose()?;
+        let heard = self.scan.heard(&recipe).map(|merged| match beyond {
+            true => merged.with_beyond(&merged.test, self.work.prepared.data.test.len()),
+            false => merged.test.clone(),
+        });
         let mut set = TransferSet::new(outputs, self.join)?;
+        set.merged = heard.as_deref();
         set.space = space.as_ref().map(|(values, width)| TextSpace { values, width: *width });
         gated_ensemble_scores(ensemble, &set, self.scan.owners.statistics(), self.work.device)
     }

@@ -4,16 +4,12 @@ use super::Runner;
 use crate::access::GuardedTexts;
 use crate::plan::Cell;
 use crate::raw::{CellRecord, CellStatus};
+use crate::run::merging::merge_ready;
 use crate::run::out_of_scope::Answer;
-use crate::run::teachers::ReadyTeacher;
 use faculty_core::metrics::Predictions;
-use faculty_core::{Error, ErrorKind, Event, Result};
-use faculty_hub::ModelDir;
-use faculty_methods::{DataAccess, MergeSpec, check_recorded_base, merge_teachers};
-use faculty_model::merge::{Base, MergedClassifier};
-use faculty_model::{Classifier, Parts};
-use faculty_nn::EncoderConfig;
-use faculty_student::{StudentStart, resolve_model};
+use faculty_core::{ErrorKind, Event, Result};
+use faculty_methods::{DataAccess, MergeSpec};
+use faculty_model::merge::MergedClassifier;
 use std::time::Instant;
 
 impl Runner<'_> {
@@ -53,36 +49,9 @@ impl Runner<'_> {
     }
 
     fn merge(&self, cell: &Cell, spec: &MergeSpec) -> Result<MergedClassifier> {
-        let prepared = self.work.prepared;
-        let data = &prepared.data;
+        let data = &self.work.prepared.data;
         let guarded = GuardedTexts::new(&cell.name, cell.access, &data.transfer.texts, &data.transfer.labels);
         let texts: &[String] = if spec.access() == DataAccess::None { &[] } else { guarded.texts()? };
-        let base = self.base()?;
-        let mut opened = Vec::with_capacity(self.teachers.len());
-        for ReadyTeacher { name, dir, .. } in self.teachers {
-            check_recorded_base(name, dir, &base)?;
-            opened.push((name.as_str(), Classifier::open(dir, self.work.device)?));
-        }
-        let teachers: Vec<(&str, &Classifier)> = opened.iter().map(|(name, teacher)| (*name, teacher)).collect();
-        let max_length = prepared.experiment.scan.max_length;
-        let (merged, report) =
-            merge_teachers(spec, &base, &teachers, self.join, texts, max_length, self.work.observer)?;
-        for text in report.warnings(teachers.iter().map(|(name, _)| *name)) {
-            self.work.observer.on(Event::Warning { text: &text });
-        }
-        Ok(merged)
-    }
-
-    /// What the teachers were fine-tuned from: `[teacher] init`, cut as they are.
-    fn base(&self) -> Result<Base> {
-        let section = &self.work.prepared.experiment.teacher;
-        let StudentStart::Pretrained(init) = &section.init else {
-            return Err(Error::internal("a teacher's start was not checked"));
-        };
-        let dir = resolve_model(init, self.work.observer)?;
-        let model = ModelDir::open(&dir)?;
-        let config = EncoderConfig::from_hf(&model.config).map_err(|error| error.file(model.config_path()))?;
-        let layers = section.spec().kept_layers(config.layers)?;
-        Base::open(&dir, &Parts { layers: Some(layers) }, self.work.device)
+        merge_ready(self.work, self.teachers, self.join, spec, texts)
     }
 }

@@ -32,6 +32,8 @@ pub struct Configuration {
     pub teachers: Vec<FoundTeacher>,
     /// The method.
     pub method: MethodSpec,
+    /// What the teachers were fine-tuned from, if the gate is to hear the mean of their weights.
+    pub base: Option<PathBuf>,
     /// Arithmetic of the teachers, as it takes effect.
     pub precision: Precision,
     /// The student.
@@ -77,11 +79,13 @@ impl Configuration {
             teachers.push(FoundTeacher { name, model, dir });
         }
         method.check(teachers.len())?;
+        let base = options.method.base.as_deref().map(|base| resolve_model(base, &session.console)).transpose()?;
         let scan_seed = options.method.scan_seed.unwrap_or(1);
         let mut configuration = Self {
             options,
             teachers,
             method,
+            base,
             precision,
             student,
             settings,
@@ -111,6 +115,7 @@ impl Configuration {
         let mut fingerprint = json!({
             "student": student,
             "method": self.method,
+            "base": self.base.as_ref().map(|dir| ModelDir::open(dir)?.model_hash()).transpose()?,
             "seed": self.options.train.seed(),
             "scan_seed": self.scan_seed,
             "precision": self.precision,

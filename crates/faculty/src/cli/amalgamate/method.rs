@@ -67,6 +67,10 @@ pub struct MethodOptions {
     #[arg(long, help_heading = "Method")]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub single_pass: bool,
+    /// faculty: the checkpoint that all teachers were fine-tuned from (minilm-l3, a directory, or owner/name[@revision]). The
+    /// gate then hears the mean of the teachers' weights beside their own scores, and picks better
+    #[arg(long, value_name = "MODEL", help_heading = "Method")]
+    pub base: Option<String>,
     /// max-confidence: standardise each teacher's confidences over the texts first
     #[arg(long, help_heading = "Method")]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -137,7 +141,9 @@ impl MethodOptions {
         let has_gate = is_muki || matches!(spec, MethodSpec::Faculty(_));
         let foreign = of_gates.into_iter().filter(|_| !has_gate);
         let foreign = foreign.chain(of_margins.into_iter().filter(|_| !is_muki));
-        let foreign = foreign.chain([("z_normalise", self.z_normalise && !is_max)]);
+        let has_merged = spec.recipe().is_some_and(|recipe| recipe.needs_merged());
+        let foreign =
+            foreign.chain([("z_normalise", self.z_normalise && !is_max), ("base", self.base.is_some() && !has_merged)]);
         for (key, given) in foreign {
             if given {
                 return Err(Error::input(format!("has no meaning for method `{name}`")).key(key).help("leave it out"));

@@ -1,6 +1,7 @@
 //! `faculty amalgamate`.
 
 mod configuration;
+mod merged;
 mod method;
 mod options;
 mod resume;
@@ -220,6 +221,8 @@ impl<'a> Work<'a> {
         }
         let tokens = student.tokenize(&self.texts, configuration.settings.max_length)?;
         inputs::note_truncated("student", tokens.truncated, self.texts.len(), console);
+        // First, for teachers of another base are refused.
+        let merged = self.merged_logits()?;
         let mut truncated = json!({"student": tokens.truncated});
         let mut precision = BTreeMap::new();
         let mut outputs = Vec::with_capacity(self.teachers.len());
@@ -238,7 +241,10 @@ impl<'a> Work<'a> {
             total,
             unit: "texts",
         });
-        let transfer = TransferSet::new(&outputs, &self.join)?;
+        let mut transfer = TransferSet::new(&outputs, &self.join)?;
+        if let Some(logits) = &merged {
+            transfer = transfer.with_merged(logits)?;
+        }
         let method = &configuration.method;
         let run = AmalgamateRun::new(TrainRun::new(seed, console)).with_teachers(&classifiers);
         let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, run)?;

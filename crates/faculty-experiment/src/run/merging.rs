@@ -1,0 +1,113 @@
+//! The teachers' weights merged: for rows that are the merged classifier, and for gates that hear the mean of the weights.
+
+use super::Work;
+use super::scan::recorded_seconds;
+use super::teachers::ReadyTeacher;
+use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result};
+use faculty_hub::ModelDir;
+use faculty_methods::{MergeSpec, check_recorded_base, merge_teachers};
+use faculty_model::merge::{Base, MergedClassifier};
+use faculty_model::{Classifier, Parts};
+use faculty_nn::EncoderConfig;
+use faculty_student::{StudentStart, resolve_model};
+use std::borrow::Cow;
+use std::time::Instant;
+
+/// What the mean of the teachers' weights says of the texts: logits over the union, row-major.
+pub(super) struct MergedAnswers {
+    classes: usize,
+    transfer: Vec<f32>,
+    pub(super) test: Vec<f32>,
+    out_of_scope: Vec<f32>,
+}
+
+impl MergedAnswers {
+    /// Of the given transfer texts; `None` = all.
+    pub(super) fn transfer(&self, rows: Option<&[usize]>) -> Cow<'_, [f32]> {
+        let row = |row: &usize| &self.transfer[row * self.classes..(row + 1) * self.classes];
+        rows.map_or(Cow::Borrowed(self.transfer.as_slice()), |rows| {
+            Cow::Owned(rows.iter().flat_map(row).copied().collect())
+        })
+    }
+
+    /// `inside`, cut to so many texts, and the texts out of scope behind it.
+    pub(super) fn with_beyond(&self, inside: &[f32], texts: usize) -> Vec<f32> {
+        [&inside[..texts * self.classes], &self.out_of_scope].concat()
+    }
+}
+
+/// The mean of the teachers' weights asked about all texts, in a stage of its own, and the seconds that it took. Teachers that
+/// cannot be merged are no error: the inner one says why.
+pub(super) fn merged_answers(
+    work: &Work<'_>,
+    teachers: &[ReadyTeacher],
+    join: &LabelJoin,
+) -> Result<std::result::Result<(MergedAnswers, f64), String>> {
+    let start = Instant::now();
+    let merged = match merge_ready(work, teachers, join, &MergeSpec::Average {}, &[]) {
+        Err(error) if error.kind() == ErrorKind::Input => return Ok(Err(error.message().to_owned())),
+        merged => merged?,
+    };
+    let data = &work.prepared.data;
+    let (transfer, none) = (data.transfer_texts(), Vec::new());
+    let sets = [&transfer, &data.test.texts, data.out_of_scope.as_ref().unwrap_or(&none)];
+    let total = sets.iter().map(|texts| texts.len() as u64).sum();
+    work.observer.on(Event::Start { stage: "scan all texts: the mean of the teachers", total, unit: "texts" });
+    let ask = |texts: &Vec<String>| -> Result<Vec<f32>> {
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        merged.logits(&merged.tokenize(texts, work.prepared.experiment.scan.max_length)?, work.observer)
+    };
+    let answers = MergedAnswers {
+        classes: join.classes(),
+        transfer: ask(sets[0])?,
+        test: ask(sets[1])?,
+        out_of_scope: ask(sets[2])?,
+    };
+    work.observer.on(Event::End { summary: "" });
+    let mut key = b"merged".to_vec();
+    key.extend(teachers.iter().flat_map(|teacher| teacher.record.sha256.bytes()));
+    let texts = sets.into_iter().flatten();
+    let seconds = recorded_seconds(&work.dir.scan_path(), key, texts, start.elapsed().as_secs_f64(), true)?;
+    Ok(Ok((answers, seconds)))
+}
+
+/// Merges the teachers by `spec`; `texts` are read by rules that read texts.
+///
+/// # Errors
+/// Fails if the teachers do not fit each other or the base: the first difference is named.
+pub(super) fn merge_ready(
+    work: &Work<'_>,
+    teachers: &[ReadyTeacher],
+    join: &LabelJoin,
+    spec: &MergeSpec,
+    texts: &[String],
+) -> Result<MergedClassifier> {
+    let base = base(work)?;
+    let mut opened = Vec::with_capacity(teachers.len());
+    for ReadyTeacher { name, dir, .. } in teachers {
+        check_recorded_base(name, dir, &base)?;
+        opened.push((name.as_str(), Classifier::open(dir, work.device)?));
+    }
+    let opened: Vec<(&str, &Classifier)> = opened.iter().map(|(name, teacher)| (*name, teacher)).collect();
+    let max_length = work.prepared.experiment.scan.max_length;
+    let (merged, report) = merge_teachers(spec, &base, &opened, join, texts, max_length, work.observer)?;
+    for text in report.warnings(opened.iter().map(|(name, _)| *name)) {
+        work.observer.on(Event::Warning { text: &text });
+    }
+    Ok(merged)
+}
+
+/// What the teachers were fine-tuned from: `[teacher] init`, cut as they are.
+fn base(work: &Work<'_>) -> Result<Base> {
+    let section = &work.prepared.experiment.teacher;
+    let StudentStart::Pretrained(init) = &section.init else {
+        return Err(Error::internal("a teacher's start was not checked"));
+    };
+    let dir = resolve_model(init, work.observer)?;
+    let model = ModelDir::open(&dir)?;
+    let config = EncoderConfig::from_hf(&model.config).map_err(|error| error.file(model.config_path()))?;
+    let layers = section.spec().kept_layers(config.layers)?;
+    Base::open(&dir, &Parts { layers: Some(layers) }, work.device)
+}

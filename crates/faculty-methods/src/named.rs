@@ -120,7 +120,7 @@ pub struct FacultySpec {
     pub temperature: f64,
     /// Factor of the relation losses; 0 leaves them out.
     pub relation: f64,
-    /// Rounds in which the student re-weights the teachers.
+    /// Rounds in which the student re-weights the teachers: four, the student's share 0.5.
     pub rounds: SelfTraining,
 }
 
@@ -135,7 +135,7 @@ impl Default for FacultySpec {
             passes: PassSettings::default(),
             temperature: 1.0,
             relation: 0.0,
-            rounds: SelfTraining { count: 2, student_share: 0.5 },
+            rounds: SelfTraining { count: 4, student_share: 0.5 },
         }
     }
 }

@@ -3,7 +3,9 @@
 //! said. The smoke tier on real weights is part of CI.
 
 use faculty::core::Silent;
-use faculty::experiment::{CellStatus, ExperimentOptions, RawRecord, load_experiment, missing_data, read_raw, run_experiment};
+use faculty::experiment::{
+    CellStatus, ExperimentOptions, RawRecord, load_experiment, missing_data, read_raw, run_experiment,
+};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use std::path::{Path, PathBuf};
 
@@ -41,9 +43,7 @@ fn smoke(file: &Path, encoder: &Path, out: &Path) -> ExperimentOptions {
 
 /// Rows that failed because teachers of another architecture have no mean of weights: a result, and no fault.
 fn refused_merges(raw: &Path) -> usize {
-    let is_refused = |record: &RawRecord| {
-        matches!(record, RawRecord::Cell(cell) if cell.row == "weight average" && cell.status == CellStatus::Failed)
-    };
+    let is_refused = |record: &RawRecord| matches!(record, RawRecord::Cell(cell) if cell.row == "weight average" && cell.status == CellStatus::Failed);
     read_raw(raw).unwrap().iter().filter(|record| is_refused(record)).count()
 }
 

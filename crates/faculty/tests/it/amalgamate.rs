@@ -203,6 +203,11 @@ fn the_mean_of_the_teachers_is_heard_where_their_base_is_named() {
     assert_ne!(weights("alone"), weights("beside"));
     let recorded = |out: &str| place.json(&format!("{out}/faculty.json"))["configuration"]["base"].clone();
     assert!(recorded("alone").is_null() && recorded("beside").as_str().unwrap().len() == 64);
+    let share =
+        |out: &str| place.json(&format!("{out}/faculty.json"))["configuration"]["method"]["merged_share"].clone();
+    assert_eq!((share("alone"), share("beside")), (0.0.into(), 0.7.into()));
+    let card = std::fs::read_to_string(place.path("beside/README.md")).unwrap();
+    assert!(card.contains("the mean of the teachers' weights"), "{card}");
     place.faculty(&format!("{command} --base other --out wrong")).refused(2, &["bank", "it was fine-tuned from"]);
 }
 

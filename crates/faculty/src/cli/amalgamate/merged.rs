@@ -2,7 +2,7 @@
 
 use super::Work;
 use faculty_core::{Event, Observer, Result};
-use faculty_methods::{MergeSpec, Recipe, check_recorded_base, merge_teachers};
+use faculty_methods::{MergeSpec, MethodSpec, check_recorded_base, merge_teachers};
 use faculty_model::merge::Base;
 use faculty_model::{Classifier, Parts};
 use faculty_teacher::Teacher;
@@ -13,14 +13,13 @@ impl Work<'_> {
     pub(super) fn merged_logits(&self) -> Result<Option<Vec<f32>>> {
         let Self { session, configuration, .. } = self;
         let console = &session.console;
-        if !configuration.method.recipe().as_ref().is_some_and(Recipe::needs_merged) {
-            return Ok(None);
-        }
         let Some(dir) = &configuration.base else {
-            console.note(
-                "the gate goes without the mean of the teachers' weights: name the checkpoint that all of them were \
-                 fine-tuned from by --base, if there is one",
-            );
+            if matches!(configuration.method, MethodSpec::Faculty(_)) {
+                console.note(
+                    "the gate goes without the mean of the teachers' weights: name the checkpoint that all of them were \
+                     fine-tuned from by --base, if there is one",
+                );
+            }
             return Ok(None);
         };
         let base = Base::open(dir, &Parts::default(), &session.device()?)?;

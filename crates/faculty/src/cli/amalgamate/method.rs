@@ -157,6 +157,7 @@ impl MethodOptions {
         let default = FacultySpec::default();
         Ok(FacultySpec {
             score: if self.single_pass { ConfidenceSpec::Energy(Energy {}) } else { default.score },
+            merged_share: if self.base.is_some() { default.merged_share } else { 0.0 },
             gate: self.gate_temperature.map_or(default.gate, |temperature| GateSpec::Soft { temperature }),
             passes: PassSettings {
                 count: self.passes.unwrap_or(default.passes.count),

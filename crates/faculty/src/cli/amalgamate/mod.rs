@@ -317,7 +317,10 @@ impl<'a> Work<'a> {
             parameters: outcome.student.parameters(),
             labels: self.join.union().names().to_vec(),
             teachers: self.entries(),
-            data_access: "unlabelled text".to_owned(),
+            data_access: match self.configuration.base {
+                Some(_) => "unlabelled text; the mean of the teachers' weights".to_owned(),
+                None => "unlabelled text".to_owned(),
+            },
             texts: self.texts.len(),
             seeds: vec![options.train.seed()],
             configuration: manifest::to_toml(&self.configuration.fingerprint)?,

@@ -1,38 +1,29 @@
 //! One row at one seed: train if it trains, measure, write the cell.
 
 mod ensembles;
+mod gate;
 mod merged;
 mod texts;
+mod training;
 
 use self::texts::StudentTokens;
-use super::curve::CurveTexts;
-use super::out_of_scope::{Answer, of_answers, of_gate, together};
-use super::scan::{Answers, Scan};
+use self::training::teacher_passes;
+use super::Work;
+use super::out_of_scope::{Answer, of_answers};
+use super::scan::Scan;
 use super::teachers::ReadyTeacher;
-use super::{Work, rows};
-use crate::access::{GuardedTexts, access_words};
 use crate::data::TestSet;
 use crate::logs::training_lines;
 use crate::machine::peak_memory;
 use crate::manifest::ModelRecord;
 use crate::plan::Cell;
-use crate::precision::Precisions;
-use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, SetAccuracy, TeacherPasses, exact};
-use crate::schema::{RowSection, SelectionOn};
-use faculty_core::metrics::{Predictions, teacher_selection};
-use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result, Stream};
+use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, SetAccuracy, exact};
+use faculty_core::metrics::Predictions;
+use faculty_core::{Error, Event, LabelJoin, Result};
 use faculty_hub::ModelDir;
-use faculty_methods::{
-    AmalgamateRun, BACKWARD_PASSES, DataAccess, FORWARD_PASSES, MethodSpec, Recipe, TransferSet, amalgamate, fine_tune,
-    gate_table, gated_scores, oracle_gate,
-};
+use faculty_methods::MethodSpec;
 use faculty_model::Classifier;
-use faculty_student::{
-    Checkpoints, Glance, ModelCard, Probe, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun,
-    build_student, resolve_model,
-};
-use faculty_uncertainty::TextSpace;
-use std::borrow::Cow;
+use faculty_student::{StudentOrigin, StudentStart, TrainReport, resolve_model};
 use std::time::Instant;
 
 /// Runs cells one by one; what they share is kept between them.
@@ -164,209 +155,6 @@ impl<'a> Runner<'a> {
         record.details.out_of_scope = Some(of_answers(inside, outside, self.join.classes())?);
         Ok(())
     }
-
-    /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
-    fn score_gate(&mut self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
-        let Some(recipe) = row.method.recipe().filter(|recipe| recipe.gate().is_some()) else { return Ok(()) };
-        let prepared = self.work.prepared;
-        let data = &prepared.data;
-        let (outputs, labels) = match prepared.experiment.scan.selection_on {
-            SelectionOn::Test => (Cow::Borrowed(answers.test.as_slice()), Cow::Borrowed(data.test.labels.as_slice())),
-            SelectionOn::Transfer => {
-                let chosen = data.training_rows(record.seed, row.access() == DataAccess::Labelled);
-                let labels = rows::labels(&data.transfer.labels, chosen.as_deref());
-                (rows::outputs(&answers.transfer, chosen.as_deref()), labels)
-            }
-        };
-        let reads_labels = matches!(row.method, MethodSpec::Oracle { .. });
-        let space = if recipe.needs_space() && !reads_labels { Some(self.space(record.seed)?) } else { None };
-        let mut set = TransferSet::new(&outputs, self.join)?;
-        set.space = space.as_ref().map(|space| TextSpace { values: &space.values, width: space.width });
-        let merged = self.merged_of_measured(&recipe, record.seed);
-        set.merged = merged.as_deref();
-        let gate = match reads_labels {
-            true => oracle_gate(self.join, &labels)?,
-            false => gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?,
-        };
-        let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
-        // Rows without a label (noise) stand behind the others.
-        let weights = &gate.weights[..labels.len() * gate.teachers];
-        record.selection = Some(teacher_selection(weights, &labels, &knows)?);
-        record.details.keep_gate(&gate, &labels, &knows)?;
-        if prepared.experiment.scan.selection_on == SelectionOn::Test {
-            let target = gated_scores(&gate, &set, 1.0, self.work.device)?;
-            record.target_accuracy = target_accuracy(&target, self.join.classes(), &labels)?;
-        }
-        if let Some(found) = &mut record.details.out_of_scope {
-            let labelled: Vec<usize> = (0..labels.len()).collect();
-            let inside: Vec<_> = outputs.iter().map(|outputs| outputs.select(&labelled)).collect();
-            let owners = self.scan.owners.statistics();
-            let seen = space.map(|space| space.together(labels.len()));
-            let outputs = together(&inside, &answers.out_of_scope)?;
-            let mut set = TransferSet::new(&outputs, self.join)?;
-            set.space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
-            let heard = self.scan.heard(&recipe).zip(merged.as_deref());
-            let heard = heard.map(|(all, inside)| all.with_beyond(inside, labels.len()));
-            set.merged = heard.as_deref();
-            found.gate = of_gate(&recipe, &set, labels.len(), owners, self.work.device)?;
-        }
-        Ok(())
-    }
-
-    /// What the mean of the teachers says of the texts that a gate is scored on, if the gate hears it.
-    fn merged_of_measured(&self, recipe: &Recipe, seed: Option<u64>) -> Option<Cow<'a, [f32]>> {
-        let prepared = self.work.prepared;
-        let merged = self.scan.heard(recipe)?;
-        Some(match prepared.experiment.scan.selection_on {
-            SelectionOn::Test => Cow::Borrowed(merged.test.as_slice()),
-            SelectionOn::Transfer => merged.transfer(prepared.data.training_rows(seed, false).as_deref()),
-        })
-    }
-
-    fn train(&mut self, cell: &Cell, row: &RowSection, answers: &Answers, seed: u64) -> Result<Outcome> {
-        let prepared = self.work.prepared;
-        let section = &prepared.experiment.student;
-        let data = &prepared.data;
-        let guarded = GuardedTexts::new(&row.name, cell.access, &data.transfer.texts, &data.transfer.labels);
-        let mut student = self.start_student(seed)?;
-        guarded.texts()?;
-        self.read_texts(&student)?;
-        let tokens = self.tokens()?;
-        let curve = CurveTexts::new(&self.curve_rows, &tokens.test, &data.test);
-        let look = |glance: &Glance<'_>| curve.look(glance);
-        let probe = Probe::new(prepared.experiment.table.curve.points, &look);
-        let tokens = &tokens.transfer;
-        let labelled = row.access() == DataAccess::Labelled;
-        let chosen = data.training_rows(Some(seed), labelled);
-        let tokens = rows::tokens(tokens, chosen.as_deref());
-        let total = (section.train.epochs * tokens.len()) as u64;
-        self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
-        let checkpoints = self.checkpoints(cell);
-        let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints).with_probe(probe);
-        let labels = labelled.then(|| guarded.labels()).transpose()?.map(|all| rows::labels(all, chosen.as_deref()));
-        let asks_in_training = row.method.recipe().is_some_and(|recipe| recipe.backward.is_some());
-        let trained = match (&row.method, &labels) {
-            (MethodSpec::Supervised {}, Some(labels)) => fine_tune(&mut student, &tokens, labels, &section.train, run),
-            (_, labels) => {
-                let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
-                let heard = row.method.recipe().and_then(|recipe| self.scan.heard(&recipe));
-                let heard = heard.map(|merged| merged.transfer(chosen.as_deref()));
-                let mut set = TransferSet::new(&outputs, self.join)?;
-                set.merged = heard.as_deref();
-                let gate = labels.as_ref().map(|labels| oracle_gate(self.join, labels)).transpose()?;
-                let mut opened = self.open_teachers(if asks_in_training { self.teachers.len() } else { 0 })?;
-                opened.iter_mut().for_each(|teacher| teacher.set_precision(Precisions::of(&prepared.experiment).scan));
-                let opened: Vec<&Classifier> = opened.iter().collect();
-                let owners = self.scan.owners.statistics();
-                let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum).with_owners(owners);
-                let run = AmalgamateRun { gate: gate.as_ref(), ..run.with_teachers(&opened) };
-                amalgamate(&row.method, &mut student, &tokens, set, &section.train, run)
-            }
-        };
-        match trained {
-            Ok(report) => {
-                let summary = format!("{} updates in {:.1} s", report.steps, report.seconds);
-                self.work.observer.on(Event::End { summary: &summary });
-                Ok(Ok((student, report)))
-            }
-            // A loss that stops being finite is a result of the row, and stays in the table; so is that its teachers cannot
-            // read what the student reads. (Settings were checked before.)
-            Err(error)
-                if error.kind() == ErrorKind::Check || (asks_in_training && error.kind() == ErrorKind::Input) =>
-            {
-                self.work.observer.on(Event::End { summary: "failed" });
-                self.work.observer.on(Event::Warning { text: &format!("{}: {error}", cell.title()) });
-                Ok(Err(error.to_string()))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    /// Where the training of a cell is written down. Its hash determines everything but the teachers' outputs, so that
-    /// these are in the key.
-    fn checkpoints(&self, cell: &Cell) -> Checkpoints {
-        let teachers: Vec<&str> = self.teachers.iter().map(|teacher| teacher.record.sha256.as_str()).collect();
-        let key = format!("{} {}", cell.hash, teachers.join(" "));
-        Checkpoints::new(self.work.dir.checkpoint_path(cell), key, self.work.checkpoints)
-    }
-
-    fn start_student(&mut self, seed: u64) -> Result<Classifier> {
-        let section = &self.work.prepared.experiment.student;
-        // Teachers are opened only where the student takes something from them.
-        let wanted = match section.init {
-            StudentStart::Pretrained(_) => 0,
-            StudentStart::Fresh { .. } => 1,
-            StudentStart::Teacher(_) => self.teachers.len(),
-        };
-        let opened = self.open_teachers(wanted)?;
-        let opened: Vec<&Classifier> = opened.iter().collect();
-        let stream = Stream::new(seed, "student");
-        let (student, origin) =
-            build_student(&section.spec(), self.join.union(), &opened, stream, self.work.device, self.work.observer)?;
-        self.origin = Some(origin);
-        Ok(student)
-    }
-
-    /// The first so many teachers.
-    fn open_teachers(&self, count: usize) -> Result<Vec<Classifier>> {
-        self.teachers.iter().take(count).map(|teacher| Classifier::open(&teacher.dir, self.work.device)).collect()
-    }
-
-    fn card(&self, row: &RowSection, seed: u64, student: &Classifier, record: &CellRecord) -> Result<ModelCard> {
-        let prepared = self.work.prepared;
-        let percent = |value: f64| format!("{:.1} %", 100.0 * value);
-        let split = match prepared.experiment.data.evaluate_on {
-            crate::schema::EvaluateOn::Test => "test",
-            crate::schema::EvaluateOn::Dev => "development",
-        };
-        let mut results = Vec::new();
-        if let Some(metrics) = &record.metrics {
-            let data = &prepared.data.name;
-            results.push((format!("accuracy, {} {split} texts of {data}", metrics.texts), percent(metrics.accuracy)));
-            results.push(("macro-F1".to_owned(), percent(metrics.macro_f1)));
-            results.push(("expected calibration error".to_owned(), format!("{:.4}", metrics.ece)));
-        }
-        Ok(ModelCard {
-            title: format!("{}: {}", prepared.plan.title, row.name),
-            method: row.method.describe(),
-            start: self.start_description(),
-            parameters: student.parameters(),
-            labels: student.labels.names().to_vec(),
-            teachers: self
-                .teachers
-                .iter()
-                .map(|teacher| TeacherEntry {
-                    name: teacher.name.clone(),
-                    source: teacher.source.clone(),
-                    hash: teacher.record.sha256.clone(),
-                    labels: teacher.labels.len(),
-                })
-                .collect(),
-            data_access: access_words(row.access()).to_owned(),
-            texts: prepared.data.training_texts(row.access() == DataAccess::Labelled),
-            seeds: vec![seed],
-            configuration: toml::to_string(&crate::rundir::Resolved {
-                experiment: prepared.experiment.clone(),
-                run: prepared.run.clone(),
-            })
-            .map_err(|error| Error::internal("the configuration cannot be written").source(error))?,
-            results,
-        })
-    }
-}
-
-/// Accuracy of a gate's targets, over the texts that have one: what nobody claims has none. Nothing if no text has.
-fn target_accuracy(target: &[f32], classes: usize, labels: &[usize]) -> Result<Option<f64>> {
-    let rows = target.chunks_exact(classes).zip(labels).filter(|(row, _)| row.iter().any(|&p| p > 0.0));
-    let (mut kept, mut of_kept) = (Vec::with_capacity(target.len()), Vec::with_capacity(labels.len()));
-    for (row, &label) in rows {
-        kept.extend_from_slice(row);
-        of_kept.push(label);
-    }
-    if of_kept.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Predictions::from_probabilities(&kept, classes, &of_kept)?.accuracy()))
 }
 
 /// Records as JSON lines.
@@ -391,12 +179,6 @@ fn by_set(predictions: &Predictions, sets: &[TestSet]) -> Vec<SetAccuracy> {
     measured.collect()
 }
 
-/// What was asked of teachers in a training, if anything was.
-fn teacher_passes(report: &TrainReport) -> Option<TeacherPasses> {
-    let count = |wanted: &str| report.counts.iter().find(|(name, _)| name == wanted).map(|(_, count)| *count);
-    Some(TeacherPasses { forward: count(FORWARD_PASSES)?, backward: count(BACKWARD_PASSES)? })
-}
-
 fn empty_record(cell: &Cell) -> CellRecord {
     CellRecord {
         row: cell.name.clone(),
@@ -416,19 +198,5 @@ fn empty_record(cell: &Cell) -> CellRecord {
         peak_memory_bytes: None,
         config_hash: cell.hash.clone(),
         details: CellDetails::default(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::target_accuracy;
-
-    #[test]
-    fn a_text_that_nobody_claims_has_no_target() {
-        let target = [0.9, 0.1, 0.0, 0.0, 0.3, 0.7, 0.6, 0.4];
-        assert_eq!(target_accuracy(&target, 2, &[0, 1, 1, 1]).unwrap(), Some(2.0 / 3.0));
-        assert_eq!(target_accuracy(&[0.0; 4], 2, &[0, 1]).unwrap(), None);
     }
 }

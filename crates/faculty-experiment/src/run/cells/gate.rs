@@ -1,0 +1,101 @@
+//! How well a row's gate chooses: analysis with labels, which no student ever sees.
+
+use super::Runner;
+use crate::raw::CellRecord;
+use crate::run::out_of_scope::{of_gate, together};
+use crate::run::rows;
+use crate::run::scan::Answers;
+use crate::schema::{RowSection, SelectionOn};
+use faculty_core::Result;
+use faculty_core::metrics::{Predictions, teacher_selection};
+use faculty_methods::{DataAccess, MethodSpec, Recipe, TransferSet, gate_table, gated_scores, oracle_gate};
+use faculty_uncertainty::TextSpace;
+use std::borrow::Cow;
+
+impl<'a> Runner<'a> {
+    /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
+    pub(super) fn score_gate(&mut self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
+        let Some(recipe) = row.method.recipe().filter(|recipe| recipe.gate().is_some()) else { return Ok(()) };
+        let prepared = self.work.prepared;
+        let data = &prepared.data;
+        let (outputs, labels) = match prepared.experiment.scan.selection_on {
+            SelectionOn::Test => (Cow::Borrowed(answers.test.as_slice()), Cow::Borrowed(data.test.labels.as_slice())),
+            SelectionOn::Transfer => {
+                let chosen = data.training_rows(record.seed, row.access() == DataAccess::Labelled);
+                let labels = rows::labels(&data.transfer.labels, chosen.as_deref());
+                (rows::outputs(&answers.transfer, chosen.as_deref()), labels)
+            }
+        };
+        let reads_labels = matches!(row.method, MethodSpec::Oracle { .. });
+        let space = if recipe.needs_space() && !reads_labels { Some(self.space(record.seed)?) } else { None };
+        let mut set = TransferSet::new(&outputs, self.join)?;
+        set.space = space.as_ref().map(|space| TextSpace { values: &space.values, width: space.width });
+        let merged = self.merged_of_measured(&recipe, record.seed);
+        set.merged = merged.as_deref();
+        let gate = match reads_labels {
+            true => oracle_gate(self.join, &labels)?,
+            false => gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?,
+        };
+        let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
+        // Rows without a label (noise) stand behind the others.
+        let weights = &gate.weights[..labels.len() * gate.teachers];
+        record.selection = Some(teacher_selection(weights, &labels, &knows)?);
+        record.details.keep_gate(&gate, &labels, &knows)?;
+        if prepared.experiment.scan.selection_on == SelectionOn::Test {
+            let target = gated_scores(&gate, &set, 1.0, self.work.device)?;
+            record.target_accuracy = target_accuracy(&target, self.join.classes(), &labels)?;
+        }
+        if let Some(found) = &mut record.details.out_of_scope {
+            let labelled: Vec<usize> = (0..labels.len()).collect();
+            let inside: Vec<_> = outputs.iter().map(|outputs| outputs.select(&labelled)).collect();
+            let owners = self.scan.owners.statistics();
+            let seen = space.map(|space| space.together(labels.len()));
+            let outputs = together(&inside, &answers.out_of_scope)?;
+            let mut set = TransferSet::new(&outputs, self.join)?;
+            set.space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
+            let heard = self.scan.heard(&recipe).zip(merged.as_deref());
+            let heard = heard.map(|(all, inside)| all.with_beyond(inside, labels.len()));
+            set.merged = heard.as_deref();
+            found.gate = of_gate(&recipe, &set, labels.len(), owners, self.work.device)?;
+        }
+        Ok(())
+    }
+
+    /// What the mean of the teachers says of the texts that a gate is scored on, if the gate hears it.
+    fn merged_of_measured(&self, recipe: &Recipe, seed: Option<u64>) -> Option<Cow<'a, [f32]>> {
+        let prepared = self.work.prepared;
+        let merged = self.scan.heard(recipe)?;
+        Some(match prepared.experiment.scan.selection_on {
+            SelectionOn::Test => Cow::Borrowed(merged.test.as_slice()),
+            SelectionOn::Transfer => merged.transfer(prepared.data.training_rows(seed, false).as_deref()),
+        })
+    }
+}
+
+/// Accuracy of a gate's targets, over the texts that have one: what nobody claims has none. Nothing if no text has.
+fn target_accuracy(target: &[f32], classes: usize, labels: &[usize]) -> Result<Option<f64>> {
+    let rows = target.chunks_exact(classes).zip(labels).filter(|(row, _)| row.iter().any(|&p| p > 0.0));
+    let (mut kept, mut of_kept) = (Vec::with_capacity(target.len()), Vec::with_capacity(labels.len()));
+    for (row, &label) in rows {
+        kept.extend_from_slice(row);
+        of_kept.push(label);
+    }
+    if of_kept.is_empty() {
+        return Ok(None);
+    }
+    Ok(Some(Predictions::from_probabilities(&kept, classes, &of_kept)?.accuracy()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::target_accuracy;
+
+    #[test]
+    fn a_text_that_nobody_claims_has_no_target() {
+        let target = [0.9, 0.1, 0.0, 0.0, 0.3, 0.7, 0.6, 0.4];
+        assert_eq!(target_accuracy(&target, 2, &[0, 1, 1, 1]).unwrap(), Some(2.0 / 3.0));
+        assert_eq!(target_accuracy(&[0.0; 4], 2, &[0, 1]).unwrap(), None);
+    }
+}

@@ -1,0 +1,168 @@
+//! The training of a cell: its student, from its start to its card.
+
+use super::{Outcome, Runner};
+use crate::access::{GuardedTexts, access_words};
+use crate::plan::Cell;
+use crate::precision::Precisions;
+use crate::raw::{CellRecord, TeacherPasses};
+use crate::run::curve::CurveTexts;
+use crate::run::rows;
+use crate::run::scan::Answers;
+use crate::schema::RowSection;
+use faculty_core::{Error, ErrorKind, Event, Result, Stream};
+use faculty_methods::{
+    AmalgamateRun, BACKWARD_PASSES, DataAccess, FORWARD_PASSES, MethodSpec, TransferSet, amalgamate, fine_tune,
+    oracle_gate,
+};
+use faculty_model::Classifier;
+use faculty_student::{
+    Checkpoints, Glance, ModelCard, Probe, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student,
+};
+
+impl Runner<'_> {
+    pub(super) fn train(&mut self, cell: &Cell, row: &RowSection, answers: &Answers, seed: u64) -> Result<Outcome> {
+        let prepared = self.work.prepared;
+        let section = &prepared.experiment.student;
+        let data = &prepared.data;
+        let guarded = GuardedTexts::new(&row.name, cell.access, &data.transfer.texts, &data.transfer.labels);
+        let mut student = self.start_student(seed)?;
+        guarded.texts()?;
+        self.read_texts(&student)?;
+        let tokens = self.tokens()?;
+        let curve = CurveTexts::new(&self.curve_rows, &tokens.test, &data.test);
+        let look = |glance: &Glance<'_>| curve.look(glance);
+        let probe = Probe::new(prepared.experiment.table.curve.points, &look);
+        let tokens = &tokens.transfer;
+        let labelled = row.access() == DataAccess::Labelled;
+        let chosen = data.training_rows(Some(seed), labelled);
+        let tokens = rows::tokens(tokens, chosen.as_deref());
+        let total = (section.train.epochs * tokens.len()) as u64;
+        self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
+        let checkpoints = self.checkpoints(cell);
+        let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints).with_probe(probe);
+        let labels = labelled.then(|| guarded.labels()).transpose()?.map(|all| rows::labels(all, chosen.as_deref()));
+        let asks_in_training = row.method.recipe().is_some_and(|recipe| recipe.backward.is_some());
+        let trained = match (&row.method, &labels) {
+            (MethodSpec::Supervised {}, Some(labels)) => fine_tune(&mut student, &tokens, labels, &section.train, run),
+            (_, labels) => {
+                let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
+                let heard = row.method.recipe().and_then(|recipe| self.scan.heard(&recipe));
+                let heard = heard.map(|merged| merged.transfer(chosen.as_deref()));
+                let mut set = TransferSet::new(&outputs, self.join)?;
+                set.merged = heard.as_deref();
+                let gate = labels.as_ref().map(|labels| oracle_gate(self.join, labels)).transpose()?;
+                let mut opened = self.open_teachers(if asks_in_training { self.teachers.len() } else { 0 })?;
+                opened.iter_mut().for_each(|teacher| teacher.set_precision(Precisions::of(&prepared.experiment).scan));
+                let opened: Vec<&Classifier> = opened.iter().collect();
+                let owners = self.scan.owners.statistics();
+                let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum).with_owners(owners);
+                let run = AmalgamateRun { gate: gate.as_ref(), ..run.with_teachers(&opened) };
+                amalgamate(&row.method, &mut student, &tokens, set, &section.train, run)
+            }
+        };
+        match trained {
+            Ok(report) => {
+                let summary = format!("{} updates in {:.1} s", report.steps, report.seconds);
+                self.work.observer.on(Event::End { summary: &summary });
+                Ok(Ok((student, report)))
+            }
+            // A loss that stops being finite is a result of the row, and stays in the table; so is that its teachers cannot
+            // read what the student reads. (Settings were checked before.)
+            Err(error)
+                if error.kind() == ErrorKind::Check || (asks_in_training && error.kind() == ErrorKind::Input) =>
+            {
+                self.work.observer.on(Event::End { summary: "failed" });
+                self.work.observer.on(Event::Warning { text: &format!("{}: {error}", cell.title()) });
+                Ok(Err(error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Where the training of a cell is written down. Its hash determines everything but the teachers' outputs, so that
+    /// these are in the key.
+    pub(super) fn checkpoints(&self, cell: &Cell) -> Checkpoints {
+        let teachers: Vec<&str> = self.teachers.iter().map(|teacher| teacher.record.sha256.as_str()).collect();
+        let key = format!("{} {}", cell.hash, teachers.join(" "));
+        Checkpoints::new(self.work.dir.checkpoint_path(cell), key, self.work.checkpoints)
+    }
+
+    pub(super) fn start_student(&mut self, seed: u64) -> Result<Classifier> {
+        let section = &self.work.prepared.experiment.student;
+        // Teachers are opened only where the student takes something from them.
+        let wanted = match section.init {
+            StudentStart::Pretrained(_) => 0,
+            StudentStart::Fresh { .. } => 1,
+            StudentStart::Teacher(_) => self.teachers.len(),
+        };
+        let opened = self.open_teachers(wanted)?;
+        let opened: Vec<&Classifier> = opened.iter().collect();
+        let stream = Stream::new(seed, "student");
+        let (student, origin) =
+            build_student(&section.spec(), self.join.union(), &opened, stream, self.work.device, self.work.observer)?;
+        self.origin = Some(origin);
+        Ok(student)
+    }
+
+    /// The first so many teachers.
+    fn open_teachers(&self, count: usize) -> Result<Vec<Classifier>> {
+        self.teachers.iter().take(count).map(|teacher| Classifier::open(&teacher.dir, self.work.device)).collect()
+    }
+
+    pub(super) fn card(
+        &self,
+        row: &RowSection,
+        seed: u64,
+        student: &Classifier,
+        record: &CellRecord,
+    ) -> Result<ModelCard> {
+        let prepared = self.work.prepared;
+        let percent = |value: f64| format!("{:.1} %", 100.0 * value);
+        let split = match prepared.experiment.data.evaluate_on {
+            crate::schema::EvaluateOn::Test => "test",
+            crate::schema::EvaluateOn::Dev => "development",
+        };
+        let mut results = Vec::new();
+        if let Some(metrics) = &record.metrics {
+            let data = &prepared.data.name;
+            results.push((format!("accuracy, {} {split} texts of {data}", metrics.texts), percent(metrics.accuracy)));
+            results.push(("macro-F1".to_owned(), percent(metrics.macro_f1)));
+            results.push(("expected calibration error".to_owned(), format!("{:.4}", metrics.ece)));
+        }
+        Ok(ModelCard {
+            title: format!("{}: {}", prepared.plan.title, row.name),
+            method: row.method.describe(),
+            start: self.start_description(),
+            parameters: student.parameters(),
+            labels: student.labels.names().to_vec(),
+            teachers: self
+                .teachers
+                .iter()
+                .map(|teacher| TeacherEntry {
+                    name: teacher.name.clone(),
+                    source: teacher.source.clone(),
+                    hash: teacher.record.sha256.clone(),
+                    labels: teacher.labels.len(),
+                })
+                .collect(),
+            data_access: match row.method.recipe().is_some_and(|recipe| self.scan.heard(&recipe).is_some()) {
+                true => format!("{}; the mean of the teachers' weights", access_words(row.access())),
+                false => access_words(row.access()).to_owned(),
+            },
+            texts: prepared.data.training_texts(row.access() == DataAccess::Labelled),
+            seeds: vec![seed],
+            configuration: toml::to_string(&crate::rundir::Resolved {
+                experiment: prepared.experiment.clone(),
+                run: prepared.run.clone(),
+            })
+            .map_err(|error| Error::internal("the configuration cannot be written").source(error))?,
+            results,
+        })
+    }
+}
+
+/// What was asked of teachers in a training, if anything was.
+pub(super) fn teacher_passes(report: &TrainReport) -> Option<TeacherPasses> {
+    let count = |wanted: &str| report.counts.iter().find(|(name, _)| name == wanted).map(|(_, count)| *count);
+    Some(TeacherPasses { forward: count(FORWARD_PASSES)?, backward: count(BACKWARD_PASSES)? })
+}

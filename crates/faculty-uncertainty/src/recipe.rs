@@ -167,7 +167,9 @@ impl GateRecipe {
             }
             scores = scores * (1.0 - self.merged_share) + beside * self.merged_share;
         }
-        let own: Vec<_> = (0..views.len()).map(|teacher| score.own_scores(teacher)).collect();
+        // What owners measured is the score itself, and neither brought to another scale nor blended.
+        let as_measured = !self.z_normalise && merged.is_none();
+        let own: Vec<_> = (0..views.len()).map(|teacher| score.own_scores(teacher).filter(|_| as_measured)).collect();
         let outcome = self.gate.outcome(scores.clone(), &own)?;
         let weights = match self.cap {
             None => outcome.weights,

@@ -290,3 +290,36 @@ fn a_share_of_the_mean_of_the_weights_has_a_range_and_no_quartiles() {
     assert!(error.contains("merged_share") && error.contains("transfer-mean"), "{error}");
     assert!(!GateRecipe { merged_share: 0.5, ..single_pass(GateSpec::Uniform {}) }.needs_merged());
 }
+
+#[test]
+fn what_owners_measured_does_not_calibrate_a_blend() {
+    let labels: Vec<usize> = (0..200).map(|text| text % 2).collect();
+    let fit = |seed| {
+        let own = cloud(200, 5, 0.0, seed);
+        OwnerSummary::fit(&own, 5, &labels, FeatureSite::default(), SummarySettings::default()).unwrap()
+    };
+    let summaries = [fit(1), fit(2)];
+    let owners = OwnerStatistics { summaries: &summaries, ratios: &[] };
+    let view = |own: usize, seed| {
+        let part = |who: usize| cloud(100, 5, if who == own { 0.0 } else { 6.0 }, seed + who as u64);
+        seeing(&[part(0), part(1)].concat(), 5)
+    };
+    let views = [view(0, 10), view(1, 20)];
+    // Heads on the mean of the weights answer loudest on their own texts, on a scale of their own.
+    let head = |own: usize| {
+        let wobble = cloud(200, 1, 0.0, 30 + own as u64);
+        let logits: Vec<f32> =
+            (0..200).map(|text| 40.0 + wobble[text] + if text / 100 == own { 9.0 } else { 0.0 }).collect();
+        TeacherView::from_logits(matrix(&logits, 1))
+    };
+    let recipe = GateRecipe {
+        score: ConfidenceSpec::Mahalanobis(Mahalanobis::default()),
+        merged_share: 0.7,
+        gate: GateSpec::Calibrated(CalibratedGate { own_weight: 10.0, ..CalibratedGate::default() }),
+        ..GateRecipe::default()
+    };
+    let weights = values(recipe.apply_beside(&views, Some(&[head(0), head(1)]), owners).unwrap().weights);
+    for (text, row) in weights.chunks_exact(2).enumerate() {
+        assert!(row[text / 100] > 0.9, "text {text}: {row:?}");
+    }
+}

@@ -78,7 +78,9 @@ fn every_experiment_runs_in_its_smoke_tier_and_a_second_run_changes_nothing() {
         let second = run_experiment(&options, &Silent).unwrap();
         assert_eq!(second.computed, refused, "finished cells are no-ops");
         assert_eq!(second.table, first.table);
-        assert_eq!(std::fs::read(&second.raw_path).unwrap(), raw, "raw lines are never rewritten");
+        let after = std::fs::read(&second.raw_path).unwrap();
+        assert!(after.starts_with(&raw), "{}: raw lines are never rewritten", file.display());
+        assert!(refused > 0 || after.len() == raw.len(), "{}: nothing new to say", file.display());
     }
     assert!(run > 0, "the quickstart's data are part of the repository");
 }

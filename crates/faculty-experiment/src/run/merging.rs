@@ -1,11 +1,12 @@
 //! The teachers' weights merged: for rows that are the merged classifier, and for gates that hear the mean of the weights.
 
-use super::Work;
 use super::scan::recorded_seconds;
 use super::teachers::ReadyTeacher;
+use super::{Prepared, Work};
+use crate::schema::{RowSection, SelectionOn};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result};
 use faculty_hub::ModelDir;
-use faculty_methods::{MergeSpec, check_recorded_base, merge_teachers};
+use faculty_methods::{MergeSpec, MethodSpec, check_recorded_base, merge_teachers, recorded_base};
 use faculty_model::merge::{Base, MergedClassifier};
 use faculty_model::{Classifier, Parts};
 use faculty_nn::EncoderConfig;
@@ -44,20 +45,26 @@ pub(super) fn merged_answers(
     join: &LabelJoin,
 ) -> Result<std::result::Result<(MergedAnswers, f64), String>> {
     let start = Instant::now();
+    if let Some(name) = of_another_start(work, teachers)? {
+        return Ok(Err(format!("nothing says that teacher {name} was fine-tuned from the others' start")));
+    }
     let merged = match merge_ready(work, teachers, join, &MergeSpec::Average {}, &[]) {
         Err(error) if error.kind() == ErrorKind::Input => return Ok(Err(error.message().to_owned())),
         merged => merged?,
     };
-    let data = &work.prepared.data;
+    let Prepared { data, experiment, .. } = work.prepared;
+    let answers_itself = |row: &RowSection| matches!(row.method, MethodSpec::GatedEnsemble(_));
+    let reads_test = experiment.scan.selection_on == SelectionOn::Test || experiment.rows.iter().any(answers_itself);
     let (transfer, none) = (data.transfer_texts(), Vec::new());
-    let sets = [&transfer, &data.test.texts, data.out_of_scope.as_ref().unwrap_or(&none)];
+    let test = if reads_test { &data.test.texts } else { &none };
+    let sets = [&transfer, test, data.out_of_scope.as_ref().unwrap_or(&none)];
     let total = sets.iter().map(|texts| texts.len() as u64).sum();
     work.observer.on(Event::Start { stage: "scan all texts: the mean of the teachers", total, unit: "texts" });
     let ask = |texts: &Vec<String>| -> Result<Vec<f32>> {
         if texts.is_empty() {
             return Ok(Vec::new());
         }
-        merged.logits(&merged.tokenize(texts, work.prepared.experiment.scan.max_length)?, work.observer)
+        merged.logits(&merged.tokenize(texts, experiment.scan.max_length)?, work.observer)
     };
     let answers = MergedAnswers {
         classes: join.classes(),
@@ -71,6 +78,25 @@ pub(super) fn merged_answers(
     let texts = sets.into_iter().flatten();
     let seconds = recorded_seconds(&work.dir.scan_path(), key, texts, start.elapsed().as_secs_f64(), true)?;
     Ok(Ok((answers, seconds)))
+}
+
+/// The first teacher that may not come from `[teacher] init`: one with a start of its own, or one that was loaded and brings
+/// no record of it. The mean of encoders of several starts is no encoder, though the shapes fit, and a gate that hears it by
+/// itself must not guess; a row that merges is asked for by name.
+fn of_another_start<'a>(work: &Work<'_>, teachers: &'a [ReadyTeacher]) -> Result<Option<&'a str>> {
+    for (ready, teacher) in teachers.iter().zip(&work.prepared.data.teachers) {
+        let of_the_start = match teacher.model {
+            Some(_) => match recorded_base(&ready.dir)? {
+                Some(hash) => hash == base(work)?.hash(),
+                None => false,
+            },
+            None => teacher.own.init.is_none() && teacher.own.fresh.is_none(),
+        };
+        if !of_the_start {
+            return Ok(Some(&ready.name));
+        }
+    }
+    Ok(None)
 }
 
 /// Merges the teachers by `spec`; `texts` are read by rules that read texts.

@@ -67,3 +67,18 @@ fn teachers_that_cannot_be_merged_are_weighed_by_their_own_scores() {
     assert!(without.details.merged.unwrap().starts_with("left out: "));
     assert_eq!((without.selection, without.metrics), (deaf.selection, deaf.metrics), "the same gate, the same student");
 }
+
+#[test]
+fn a_start_that_nothing_vouches_for_is_not_averaged_though_the_shapes_fit() {
+    let root = tempfile::tempdir().unwrap();
+    let other = TinySpec { gain: 3.0, ..TinySpec::new(["a", "b"]).seed(7) };
+    let other = tiny_classifier_dir(root.path().join("other"), &other).display().to_string();
+    let teams =
+        format!("{TEAMS}[[data.teacher]]\nname = \"one\"\n[[data.teacher]]\nname = \"two\"\ninit = {other:?}\n");
+    let options = options(root.path(), &teams, "test");
+    let summary = run_experiment(&options, &Silent).unwrap();
+    assert_eq!(summary.failed, 0, "{}", summary.table);
+    let words = "Faculty; ensemble: gates without the mean of the teachers' weights: nothing says that teacher two was";
+    assert!(summary.table.contains(words), "{}", summary.table);
+    assert_eq!(cell(&options, "Faculty").selection, cell(&options, "deaf").selection);
+}

@@ -11,6 +11,7 @@
 //! ```
 
 mod confusion;
+mod distribution;
 mod gate;
 mod predictions;
 mod reliability;
@@ -21,6 +22,7 @@ mod selection_matrix;
 mod separation;
 
 pub use confusion::Confusion;
+pub use distribution::{entropy, log_sum_exp, softmax, softmax_in_place};
 pub use gate::{GateQuality, gate_quality};
 pub use predictions::{Classification, Predictions, SliceAccuracy};
 pub use reliability::{ECE_BINS, ReliabilityBin, pooled_reliability};

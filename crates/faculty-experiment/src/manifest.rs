@@ -72,14 +72,6 @@ pub struct Manifest {
     pub cells_reused: usize,
 }
 
-/// A model as results name it: a directory by its last name, without a path of this machine; others as they are.
-pub(crate) fn public_name(model: &str) -> String {
-    match Path::new(model).file_name().filter(|_| Path::new(model).exists()) {
-        Some(name) => name.to_string_lossy().into_owned(),
-        None => model.to_owned(),
-    }
-}
-
 /// Writes any record as readable JSON.
 ///
 /// # Errors

@@ -24,7 +24,8 @@ pub(crate) fn describe(error: &toml::de::Error, path: &Path) -> Error {
     let described = match place {
         Some(place) if what == "key" => described.key(format!("{place}.{unknown}")),
         Some(place) => described.key(place),
-        None => described.key(unknown.clone()),
+        None if what == "key" => described.key(unknown.clone()),
+        None => described,
     };
     let described = match candidates.is_empty() {
         true => described.expected("no key here"),

@@ -44,6 +44,6 @@ pub use model_dir::ModelDir;
 pub use pocket::{
     POCKET_ENCODER_NAME, dequantise_q4, find_pocket_encoder, find_pocket_encoder_in, import_pocket_encoder,
 };
-pub use reference::{HubId, ModelRef, resolve, resolve_with};
+pub use reference::{HubId, ModelRef, public_name, resolve, resolve_with};
 pub use weights::WeightFiles;
 pub use write::{TensorSpec, write_safetensors, write_safetensors_streaming};

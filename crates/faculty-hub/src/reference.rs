@@ -170,6 +170,17 @@ pub fn resolve_with(reference: &ModelRef, environment: &Environment, observer: &
     fetch(id, environment, observer, absent, &looked)
 }
 
+/// A directory's last part, any other reference as it is: what a result or a card may say without telling the layout of a
+/// disk.
+pub fn public_name(reference: &str) -> String {
+    let path = Path::new(reference);
+    if !path.is_dir() {
+        return reference.to_owned();
+    }
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    real.file_name().map_or_else(|| reference.to_owned(), |name| name.to_string_lossy().into_owned())
+}
+
 #[cfg(feature = "hub")]
 fn fetch(id: &HubId, environment: &Environment, observer: &dyn Observer, _: Error, _: &Path) -> Result<PathBuf> {
     crate::download::download(id, environment, observer)

@@ -14,6 +14,7 @@ pub use rdd::{Rdd, Stage, pass_agreement};
 pub use unix::{Uncertainty, Unix, rank};
 
 use crate::MethodSpec;
+use faculty_core::metrics::entropy;
 use faculty_core::{Error, Result};
 use faculty_student::StudentNoise;
 use faculty_uncertainty::{GateRecipe, GateSpec, MarginSpec};
@@ -123,15 +124,9 @@ fn best(row: &[f32]) -> (usize, f32) {
 }
 
 /// H(p) / log C of a distribution, 0 to 1; 0 where there is one class.
-pub(crate) fn normalised_entropy(probabilities: &[f32]) -> f64 {
+pub(crate) fn normalised_entropy<T: Into<f64> + Copy>(probabilities: &[T]) -> f64 {
     match probabilities.len() {
         0 | 1 => 0.0,
         classes => (entropy(probabilities) / (classes as f64).ln()).clamp(0.0, 1.0),
     }
-}
-
-/// H(p) in nats; 0 log 0 = 0.
-fn entropy(probabilities: &[f32]) -> f64 {
-    let parts = probabilities.iter().map(|&p| f64::from(p)).filter(|p| *p > 0.0);
-    -parts.map(|p| p * p.ln()).sum::<f64>()
 }

@@ -15,10 +15,10 @@ pub struct TransferSet<'a> {
     pub join: &'a LabelJoin,
     /// Vectors of the texts, for gates that look at neighbours; [`amalgamate`](crate::amalgamate) asks the student's
     /// encoder where there are none.
-    pub space: Option<TextSpace<'a>>,
+    pub(crate) space: Option<TextSpace<'a>>,
     /// Logits over the union, `[texts, classes]` row-major, of the mean of the teachers' weights
     /// ([`MergeSpec::Average`](crate::MergeSpec)), for gates that hear it; such a gate goes without where there are none.
-    pub merged: Option<&'a [f32]>,
+    pub(crate) merged: Option<&'a [f32]>,
 }
 
 impl<'a> TransferSet<'a> {
@@ -47,22 +47,22 @@ impl<'a> TransferSet<'a> {
         Ok(Self { outputs, join, space: None, merged: None })
     }
 
-    /// The same set with vectors of its texts.
+    /// The same set with vectors of its texts, or without.
     #[must_use]
-    pub fn with_space(self, space: TextSpace<'a>) -> Self {
-        Self { space: Some(space), ..self }
+    pub fn with_space(self, space: impl Into<Option<TextSpace<'a>>>) -> Self {
+        Self { space: space.into(), ..self }
     }
 
-    /// The same set with what the mean of the teachers' weights says of its texts.
+    /// The same set with what the mean of the teachers' weights says of its texts, or without.
     ///
     /// # Errors
     /// Fails if the logits are not one a text and class of the union.
-    pub fn with_merged(self, logits: &'a [f32]) -> Result<Self> {
-        let expected = self.len() * self.join.classes();
-        if logits.len() != expected {
-            return Err(Error::internal(format!("{} merged logits instead of {expected}", logits.len())));
+    pub fn with_merged(self, logits: impl Into<Option<&'a [f32]>>) -> Result<Self> {
+        let (merged, expected) = (logits.into(), self.len() * self.join.classes());
+        match merged.map(<[f32]>::len).filter(|found| *found != expected) {
+            Some(found) => Err(Error::internal(format!("{found} merged logits instead of {expected}"))),
+            None => Ok(Self { merged, ..self }),
         }
-        Ok(Self { merged: Some(logits), ..self })
     }
 
     /// Number of texts.
@@ -84,6 +84,7 @@ impl<'a> TransferSet<'a> {
     pub fn whole_views(&self, device: &Device) -> Vec<TeacherView> {
         self.outputs.iter().map(|outputs| outputs.whole_view(device)).collect()
     }
+
     /// The views of the mean of the teachers' weights, each teacher's labels for themselves.
     pub(crate) fn merged_views(&self, device: &Device) -> Option<Vec<TeacherView>> {
         let (logits, classes) = (self.merged?, self.join.classes());

@@ -2,7 +2,8 @@
 
 use crate::ScoreSummary;
 use crate::moments::mean_and_deviation;
-use crate::owner_mixture::{OwnMean, OwnerMixture, Scores, softmax};
+use crate::owner_mixture::{OwnMean, OwnerMixture, Scores};
+use faculty_core::metrics::{log_sum_exp, softmax_in_place};
 use faculty_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -212,12 +213,10 @@ impl Calibration {
             mixture.log_odds(z, &mut pull, &mut odds);
             odds.iter_mut().for_each(|odds| *odds /= self.temperature);
             if let Some(&nobody) = odds.get(self.teachers) {
-                let largest = odds.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-                let all: f64 = odds.iter().map(|odds| (odds - largest).exp()).sum();
-                out.somebody[text] = 1.0 - (nobody - largest).exp() / all;
+                out.somebody[text] = 1.0 - (nobody - log_sum_exp(&odds)).exp();
             }
             let teachers = &mut odds[..self.teachers];
-            softmax(teachers);
+            softmax_in_place(teachers);
             out.weights.extend_from_slice(teachers);
         }
         Ok(out)

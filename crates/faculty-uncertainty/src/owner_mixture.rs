@@ -2,6 +2,7 @@
 
 use crate::cholesky::Cholesky;
 use faculty_core::Result;
+use faculty_core::metrics::softmax_in_place;
 
 /// Pseudo-texts of the prior on shares (one each), on lifts (one of lift 1) and on the covariance (one of the identity):
 /// what keeps every estimate finite, and too little to matter from some dozen texts on.
@@ -130,7 +131,7 @@ impl OwnerMixture {
         for z in scores.values.chunks_exact(teachers) {
             self.log_odds(z, &mut pull, &mut odds);
             let distance: f64 = pull.iter().zip(z.iter().zip(&self.foreign)).map(|(u, (z, a))| u * (z - a)).sum();
-            let total = softmax(&mut odds);
+            let total = softmax_in_place(&mut odds);
             expected.log_likelihood += total - 0.5 * (constant + distance);
             for (component, &share) in odds.iter().enumerate() {
                 expected.counts[component] += share;
@@ -242,15 +243,6 @@ impl Moments {
         }
         moments
     }
-}
-
-/// Softmax in place; returns the log of the sum.
-pub(crate) fn softmax(values: &mut [f64]) -> f64 {
-    let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    values.iter_mut().for_each(|value| *value = (*value - largest).exp());
-    let sum: f64 = values.iter().sum();
-    values.iter_mut().for_each(|value| *value /= sum);
-    sum.ln() + largest
 }
 
 fn identity(size: usize) -> Vec<f64> {

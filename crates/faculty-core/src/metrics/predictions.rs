@@ -1,6 +1,6 @@
 //! Predictions of one classifier on labelled texts, and the metrics of a table row.
 
-use super::{Confusion, argmax, argmax_among};
+use super::{Confusion, argmax, argmax_among, log_sum_exp};
 use crate::{Error, Result};
 use serde::{Deserialize, Serialize};
 
@@ -67,8 +67,7 @@ impl Predictions {
         let mut probabilities = Vec::with_capacity(logits.len());
         let mut nll = 0.0;
         for (row, &label) in logits.chunks_exact(classes).zip(labels) {
-            let top = f64::from(row.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-            let log_sum = row.iter().map(|&logit| (f64::from(logit) - top).exp()).sum::<f64>().ln() + top;
+            let log_sum = log_sum_exp(row);
             nll += log_sum - f64::from(row[label]);
             probabilities.extend(row.iter().map(|&logit| (f64::from(logit) - log_sum).exp()));
         }

@@ -6,7 +6,7 @@ mod merged;
 mod texts;
 mod training;
 
-use self::texts::StudentTokens;
+use self::texts::{Seen, StudentTokens};
 use self::training::teacher_passes;
 use super::Work;
 use super::out_of_scope::{Answer, of_answers};
@@ -24,6 +24,7 @@ use faculty_hub::ModelDir;
 use faculty_methods::MethodSpec;
 use faculty_model::Classifier;
 use faculty_student::{StudentOrigin, StudentStart, TrainReport, resolve_model};
+use std::rc::Rc;
 use std::time::Instant;
 
 /// Runs cells one by one; what they share is kept between them.
@@ -33,6 +34,7 @@ pub(super) struct Runner<'a> {
     join: &'a LabelJoin,
     scan: &'a Scan,
     tokens: Option<StudentTokens>,
+    seen: Vec<Rc<Seen>>,
     origin: Option<StudentOrigin>,
     /// The measuring texts that curves are measured on; none where no curve is drawn.
     curve_rows: Vec<usize>,
@@ -44,7 +46,7 @@ type Outcome = std::result::Result<(Classifier, TrainReport), String>;
 impl<'a> Runner<'a> {
     pub(super) fn new(work: &'a Work<'a>, teachers: &'a [ReadyTeacher], join: &'a LabelJoin, scan: &'a Scan) -> Self {
         let curve_rows = work.prepared.experiment.table.curve.rows(work.prepared.data.test.len());
-        Self { work, teachers, join, scan, tokens: None, origin: None, curve_rows }
+        Self { work, teachers, join, scan, tokens: None, seen: Vec::new(), origin: None, curve_rows }
     }
 
     /// What students started from, in words.

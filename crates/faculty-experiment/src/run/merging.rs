@@ -25,10 +25,7 @@ pub(super) struct MergedAnswers {
 impl MergedAnswers {
     /// Of the given transfer texts; `None` = all.
     pub(super) fn transfer(&self, rows: Option<&[usize]>) -> Cow<'_, [f32]> {
-        let row = |row: &usize| &self.transfer[row * self.classes..(row + 1) * self.classes];
-        rows.map_or(Cow::Borrowed(self.transfer.as_slice()), |rows| {
-            Cow::Owned(rows.iter().flat_map(row).copied().collect())
-        })
+        super::rows::vectors(&self.transfer, self.classes, rows)
     }
 
     /// `inside`, cut to so many texts, and the texts out of scope behind it.

@@ -5,7 +5,7 @@ use super::scan::Scan;
 use crate::raw::{GateKind, GateOutOfScope, OutOfScope, ScoreSeparation, ScoreStudy, StudiedScore};
 use crate::schema::SelectionOn;
 use burn::tensor::Device;
-use faculty_core::metrics::{Separation, gate_quality, separation};
+use faculty_core::metrics::{Separation, entropy, gate_quality, log_sum_exp, separation, softmax};
 use faculty_core::{LabelJoin, Result};
 use faculty_methods::{Recipe, TransferSet, gate_table};
 use faculty_nn::{TeacherView, host_values};
@@ -31,37 +31,19 @@ impl Answer<'_> {
         match self {
             Self::Logits(logits) => vec![
                 ("max-softmax", rows(logits, &|row| largest(&softmax(row)))),
-                ("entropy", rows(logits, &|row| negated_entropy(&softmax(row)))),
-                ("energy", rows(logits, &log_sum_exp)),
+                ("entropy", rows(logits, &|row| -entropy(&softmax(row)))),
+                ("energy", rows(logits, &log_sum_exp::<f32>)),
             ],
             Self::Probabilities(values) => vec![
-                ("max-softmax", rows(values, &|row| largest(&wide(row)))),
-                ("entropy", rows(values, &|row| negated_entropy(&wide(row)))),
+                ("max-softmax", rows(values, &|row| largest(row))),
+                ("entropy", rows(values, &|row| -entropy(row))),
             ],
         }
     }
 }
 
-fn wide(row: &[f32]) -> Vec<f64> {
-    row.iter().copied().map(f64::from).collect()
-}
-
-fn largest(values: &[f64]) -> f64 {
-    values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
-}
-
-fn log_sum_exp(row: &[f32]) -> f64 {
-    let top = largest(&wide(row));
-    row.iter().map(|&logit| (f64::from(logit) - top).exp()).sum::<f64>().ln() + top
-}
-
-fn softmax(row: &[f32]) -> Vec<f64> {
-    let sum = log_sum_exp(row);
-    row.iter().map(|&logit| (f64::from(logit) - sum).exp()).collect()
-}
-
-fn negated_entropy(probabilities: &[f64]) -> f64 {
-    probabilities.iter().filter(|p| **p > 0.0).map(|p| p * p.ln()).sum()
+fn largest<T: Into<f64> + Copy>(values: &[T]) -> f64 {
+    values.iter().map(|&value| value.into()).fold(f64::NEG_INFINITY, f64::max)
 }
 
 /// How a row's own answers tell the measuring texts from those out of scope.
@@ -97,11 +79,11 @@ pub(super) fn of_gate(
     let table = gate_table(recipe, set, owners, device)?;
     let teachers = table.teachers;
     let by_largest = |values: &[f32]| -> Result<Separation> {
-        let largest: Vec<f64> = values.chunks_exact(teachers).map(|row| largest(&wide(row))).collect();
+        let largest: Vec<f64> = values.chunks_exact(teachers).map(|row| largest(row)).collect();
         let (inside, outside) = largest.split_at(texts);
         separation(inside, outside)
     };
-    let counts = table.sample_weights.as_deref().map(wide);
+    let counts = table.sample_weights.map(|counts| counts.into_iter().map(f64::from).collect::<Vec<_>>());
     let kind = |weights: &[f32], counts: Option<&[f64]>| -> Result<GateKind> {
         let texts = (weights.len() / teachers).max(1) as f64;
         Ok(GateKind {
@@ -178,7 +160,7 @@ fn studied(
     let values = host_values(scores)?;
     let teachers = views.len();
     let by_largest = |values: &[f32]| {
-        let largest: Vec<f64> = values.chunks_exact(teachers).map(|row| largest(&wide(row))).collect();
+        let largest: Vec<f64> = values.chunks_exact(teachers).map(|row| largest(row)).collect();
         let (inside, outside) = largest.split_at(labels.len());
         separation(inside, outside)
     };

@@ -18,3 +18,9 @@ pub(super) fn outputs<'a>(all: &'a [TeacherOutputs], rows: Option<&[usize]>) -> 
 pub(super) fn labels<'a>(all: &'a [usize], rows: Option<&[usize]>) -> Cow<'a, [usize]> {
     rows.map_or(Cow::Borrowed(all), |rows| Cow::Owned(rows.iter().map(|&row| all[row]).collect()))
 }
+
+/// The vectors, each of so many numbers, of the given rows; `None` = all.
+pub(super) fn vectors<'a>(all: &'a [f32], width: usize, rows: Option<&[usize]>) -> Cow<'a, [f32]> {
+    let vector = |row: &usize| &all[row * width..(row + 1) * width];
+    rows.map_or(Cow::Borrowed(all), |rows| Cow::Owned(rows.iter().flat_map(vector).copied().collect()))
+}

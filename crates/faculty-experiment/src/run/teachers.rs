@@ -4,12 +4,11 @@ mod nasty;
 
 use super::Work;
 use crate::data::TeacherTexts;
-use crate::manifest::public_name;
 use crate::raw::TeacherRecord;
 use crate::schema::TeacherSection;
 use burn::tensor::Device;
 use faculty_core::{Error, Event, LabelSpace, Result, StagedDir, Stream, hash_bytes, hash_text};
-use faculty_hub::ModelDir;
+use faculty_hub::{ModelDir, public_name};
 use faculty_methods::{NastySpec, fine_tune};
 use faculty_model::Classifier;
 use faculty_student::{Checkpoints, ModelCard, StudentStart, TrainReport, TrainRun, build_student, resolve_model};

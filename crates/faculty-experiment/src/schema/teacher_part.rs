@@ -1,7 +1,6 @@
 //! `[[data.teacher]]`: a team.
 
 use super::{Limit, TeacherSection};
-use crate::manifest::public_name;
 use faculty_core::{Error, Result};
 use faculty_methods::NastySpec;
 use faculty_student::{FreshEncoder, StudentStart};
@@ -87,7 +86,9 @@ impl OwnTraining {
     pub fn describe(&self) -> String {
         let encoder = self.fresh.as_ref().map(FreshEncoder::describe);
         let parts = [
-            encoder.or_else(|| self.init.as_ref().map(|init| format!("from {}", public_name(&init.to_string())))),
+            encoder.or_else(|| {
+                self.init.as_ref().map(|init| format!("from {}", faculty_hub::public_name(&init.to_string())))
+            }),
             self.layers.map(|layers| format!("{layers} {}", if layers == 1 { "layer" } else { "layers" })),
             self.epochs.map(|epochs| format!("{epochs} epochs")),
             self.learning_rate.map(|rate| format!("rate {rate}")),

@@ -4,7 +4,7 @@ use super::objective::{Amalgamation, step_loss};
 use crate::Curriculum;
 use crate::curriculum::{Active, Selection, Sight, normalised_entropy, pass_agreement};
 use burn::tensor::{Device, Int, Tensor, TensorData};
-use faculty_core::metrics::argmax;
+use faculty_core::metrics::{argmax, softmax};
 use faculty_core::{Error, Result};
 use faculty_losses::{LossTerms, amalgamated_target, batch_mean, concat_logits, kl_rows, log_softmax};
 use faculty_nn::{Gate, StudentView, TeacherView, host_values};
@@ -120,12 +120,4 @@ impl Amalgamation<'_> {
 fn positions(positions: &[usize], device: &Device) -> Tensor<1, Int> {
     let indices: Vec<i32> = positions.iter().map(|&position| position as i32).collect();
     Tensor::from_data(TensorData::new(indices, [positions.len()]), device)
-}
-
-/// Probabilities from logits, on the host.
-fn softmax(logits: &[f32]) -> Vec<f32> {
-    let most = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    let powers: Vec<f32> = logits.iter().map(|logit| (logit - most).exp()).collect();
-    let sum: f32 = powers.iter().sum();
-    powers.into_iter().map(|power| power / sum).collect()
 }

@@ -1,6 +1,6 @@
 //! The two stages of RDD: what the teacher agrees with itself on first, what it knows and the student does not later.
 
-use super::entropy;
+use faculty_core::metrics::entropy;
 use faculty_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 

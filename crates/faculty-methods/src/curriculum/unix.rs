@@ -1,6 +1,7 @@
 //! UNIX: the texts that the student is least sure of, and a mix that leaves them nearly alone.
 
-use super::{best, entropy};
+use super::best;
+use faculty_core::metrics::entropy;
 use faculty_core::{Error, Result, Stream};
 use serde::{Deserialize, Serialize};
 

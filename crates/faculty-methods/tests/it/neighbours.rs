@@ -91,7 +91,7 @@ fn the_mean_of_the_weights_turns_a_gate_that_hears_it() {
         gate_table(&hears, transfer, OwnerStatistics::default(), &Device::flex()).unwrap().weights
     };
     let plain = table(&stage.transfer());
-    let turned = table(&stage.transfer().with_merged(&logits).unwrap());
+    let turned = table(&stage.transfer().with_merged(logits.as_slice()).unwrap());
     for text in 0..TEXTS {
         let owner = text % 4 / 2;
         assert!(plain[2 * text + owner] > 0.5, "text {text}: {plain:?}");

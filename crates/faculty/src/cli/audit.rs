@@ -82,7 +82,7 @@ impl Audit {
         }
         let found = audit(&TransferSet::new(&outputs, &join)?, &AuditThresholds::default(), &device)?;
         let models = teachers.iter().map(|(teacher, model)| {
-            json!({"name": teacher.name(), "source": manifest::public_name(model), "hash": teacher.classifier().hash})
+            json!({"name": teacher.name(), "source": faculty_hub::public_name(model), "hash": teacher.classifier().hash})
         });
         let what = json!({
             "teachers": models.collect::<Vec<_>>(),

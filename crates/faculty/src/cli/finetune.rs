@@ -96,7 +96,7 @@ impl Finetune {
             .map(|eval| measure::measure(&classifier, eval, &self.columns.labelled(), settings.max_length, console))
             .transpose()?;
         let what = json!({
-            "model": manifest::public_name(&self.model),
+            "model": faculty_hub::public_name(&self.model),
             "model_sha256": model_sha256,
             "labels": labels.names(),
             "train": inputs::record(&corpus)?,
@@ -140,7 +140,7 @@ impl Finetune {
         Ok(ModelCard {
             title: manifest::file_name(&self.out),
             method: "fine-tuned on labels".to_owned(),
-            start: format!("pretrained {}", manifest::public_name(&self.model)),
+            start: format!("pretrained {}", faculty_hub::public_name(&self.model)),
             parameters: classifier.parameters(),
             labels: classifier.labels.names().to_vec(),
             teachers: Vec::new(),

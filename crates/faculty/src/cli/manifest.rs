@@ -64,16 +64,6 @@ pub fn manifest(command: &str, session: &Session, start: Instant, what: Value) -
     manifest
 }
 
-/// A directory's or hub id's last part: what a card may say without telling the layout of a disk.
-pub fn public_name(reference: &str) -> String {
-    let path = Path::new(reference);
-    if !path.is_dir() {
-        return reference.to_owned();
-    }
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
-    real.file_name().map_or_else(|| reference.to_owned(), |name| name.to_string_lossy().into_owned())
-}
-
 /// The last part of a path.
 pub fn file_name(path: &Path) -> String {
     path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned())

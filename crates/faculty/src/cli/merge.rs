@@ -136,7 +136,7 @@ impl Merge {
         let entries: Vec<TeacherEntry> = teachers.iter().map(Opened::entry).collect();
         let card = self.card(&spec, &classifier, entries.clone(), &texts, measurement.as_ref())?;
         let what = json!({
-            "base": {"name": manifest::public_name(&self.base), "sha256": base.hash()},
+            "base": {"name": faculty_hub::public_name(&self.base), "sha256": base.hash()},
             "teachers": entries,
             "method": spec.describe(),
             "settings": spec,
@@ -181,7 +181,7 @@ impl Merge {
             let dir = resolve_model(&model, &session.console)?;
             let recorded = check_recorded_base(&name, &dir, base)?;
             let classifier = Classifier::open(&dir, &device)?;
-            teachers.push(Opened { name, source: manifest::public_name(&model), classifier, recorded });
+            teachers.push(Opened { name, source: faculty_hub::public_name(&model), classifier, recorded });
         }
         Ok(teachers)
     }
@@ -197,7 +197,7 @@ impl Merge {
         Ok(ModelCard {
             title: manifest::file_name(&self.out),
             method: spec.describe(),
-            start: format!("the teachers' weights around {}; no training", manifest::public_name(&self.base)),
+            start: format!("the teachers' weights around {}; no training", faculty_hub::public_name(&self.base)),
             parameters: classifier.parameters(),
             labels: classifier.labels.names().to_vec(),
             teachers,

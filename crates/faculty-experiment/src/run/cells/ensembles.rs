@@ -1,11 +1,11 @@
 //! Rows without a student: all teachers answer, or one.
 
 use super::Runner;
+use super::texts::TextSet;
 use crate::raw::CellRecord;
 use crate::run::out_of_scope::{Answer, together};
 use crate::run::scan::Answers;
 use crate::schema::RowSection;
-
 use faculty_core::metrics::Predictions;
 use faculty_core::{Error, Result};
 use faculty_methods::{GatedEnsemble, MethodSpec, TransferSet, ensemble_scores, gated_ensemble_scores};
@@ -70,14 +70,22 @@ impl Runner<'_> {
         beyond: bool,
     ) -> Result<Vec<f32>> {
         let recipe = row.method.recipe().ok_or_else(|| Error::internal("a gated ensemble without a recipe"))?;
-        let space = recipe.needs_space().then(|| self.measuring_space(beyond)).transpose()?;
+        let seen = recipe.needs_space().then(|| self.seen_of_measured(beyond)).transpose()?;
+        let space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
         let heard = self.scan.heard(&recipe).map(|merged| match beyond {
             true => merged.with_beyond(&merged.test, self.work.prepared.data.test.len()),
             false => merged.test.clone(),
         });
-        let mut set = TransferSet::new(outputs, self.join)?;
-        set.merged = heard.as_deref();
-        set.space = space.as_ref().map(|(values, width)| TextSpace { values, width: *width });
+        let set = TransferSet::new(outputs, self.join)?.with_space(space).with_merged(heard.as_deref())?;
         gated_ensemble_scores(ensemble, &set, self.scan.owners.statistics(), self.work.device)
+    }
+
+    /// Vectors of the measuring texts, with those out of scope behind them if `beyond`, and their width.
+    fn seen_of_measured(&mut self, beyond: bool) -> Result<(Vec<f32>, usize)> {
+        let seen = self.seen(TextSet::Measuring, None)?;
+        match beyond {
+            true => self.with_beyond(&seen.values, None),
+            false => Ok((seen.values.clone(), seen.width)),
+        }
     }
 }

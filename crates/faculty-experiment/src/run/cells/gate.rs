@@ -1,6 +1,7 @@
 //! How well a row's gate chooses: analysis with labels, which no student ever sees.
 
 use super::Runner;
+use super::texts::TextSet;
 use crate::raw::CellRecord;
 use crate::run::out_of_scope::{of_gate, together};
 use crate::run::rows;
@@ -27,11 +28,10 @@ impl<'a> Runner<'a> {
             }
         };
         let reads_labels = matches!(row.method, MethodSpec::Oracle { .. });
-        let space = if recipe.needs_space() && !reads_labels { Some(self.space(record.seed)?) } else { None };
-        let mut set = TransferSet::new(&outputs, self.join)?;
-        set.space = space.as_ref().map(|space| TextSpace { values: &space.values, width: space.width });
-        let merged = self.merged_of_measured(&recipe, record.seed);
-        set.merged = merged.as_deref();
+        let seen = (recipe.needs_space() && !reads_labels).then(|| self.seen_of_scored(record.seed)).transpose()?;
+        let space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
+        let merged = self.merged_of_scored(&recipe, record.seed);
+        let set = TransferSet::new(&outputs, self.join)?.with_space(space).with_merged(merged.as_deref())?;
         let gate = match reads_labels {
             true => oracle_gate(self.join, &labels)?,
             false => gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?,
@@ -49,20 +49,37 @@ impl<'a> Runner<'a> {
             let labelled: Vec<usize> = (0..labels.len()).collect();
             let inside: Vec<_> = outputs.iter().map(|outputs| outputs.select(&labelled)).collect();
             let owners = self.scan.owners.statistics();
-            let seen = space.map(|space| space.together(labels.len()));
             let outputs = together(&inside, &answers.out_of_scope)?;
-            let mut set = TransferSet::new(&outputs, self.join)?;
-            set.space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
+            let seen = seen.map(|(inside, width)| self.with_beyond(&inside[..labels.len() * width], record.seed));
+            let seen = seen.transpose()?;
+            let space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
             let heard = self.scan.heard(&recipe).zip(merged.as_deref());
             let heard = heard.map(|(all, inside)| all.with_beyond(inside, labels.len()));
-            set.merged = heard.as_deref();
+            let set = TransferSet::new(&outputs, self.join)?.with_space(space).with_merged(heard.as_deref())?;
             found.gate = of_gate(&recipe, &set, labels.len(), owners, self.work.device)?;
         }
         Ok(())
     }
 
+    /// Vectors of the texts that a gate is scored on, and their width.
+    fn seen_of_scored(&mut self, seed: Option<u64>) -> Result<(Vec<f32>, usize)> {
+        let prepared = self.work.prepared;
+        let (set, chosen) = match prepared.experiment.scan.selection_on {
+            SelectionOn::Test => (TextSet::Measuring, None),
+            SelectionOn::Transfer => (TextSet::Transfer, prepared.data.training_rows(seed, false)),
+        };
+        let seen = self.seen(set, seed)?;
+        Ok((seen.rows(chosen.as_deref()).into_owned(), seen.width))
+    }
+
+    /// The vectors with those of the texts out of scope behind them, and their width.
+    pub(super) fn with_beyond(&mut self, inside: &[f32], seed: Option<u64>) -> Result<(Vec<f32>, usize)> {
+        let beyond = self.seen(TextSet::OutOfScope, seed)?;
+        Ok(([inside, &beyond.values].concat(), beyond.width))
+    }
+
     /// What the mean of the teachers says of the texts that a gate is scored on, if the gate hears it.
-    fn merged_of_measured(&self, recipe: &Recipe, seed: Option<u64>) -> Option<Cow<'a, [f32]>> {
+    fn merged_of_scored(&self, recipe: &Recipe, seed: Option<u64>) -> Option<Cow<'a, [f32]>> {
         let prepared = self.work.prepared;
         let merged = self.scan.heard(recipe)?;
         Some(match prepared.experiment.scan.selection_on {

@@ -2,10 +2,13 @@
 
 use super::Runner;
 use crate::run::rows;
-use crate::schema::SelectionOn;
 use faculty_core::{Error, Event, Result, Unseen};
 use faculty_methods::text_space;
 use faculty_model::{Classifier, Tokens};
+use faculty_student::StudentStart;
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::time::Instant;
 
 /// The texts as the student's tokenizer reads them: the same for every row and seed.
 pub(super) struct StudentTokens {
@@ -14,19 +17,33 @@ pub(super) struct StudentTokens {
     pub(super) out_of_scope: Option<Tokens>,
 }
 
-/// Texts as vectors of an encoder.
-pub(super) struct Space {
-    pub(super) values: Vec<f32>,
-    pub(super) outside: Vec<f32>,
-    pub(super) width: usize,
+/// A set of texts of an experiment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TextSet {
+    Transfer,
+    Measuring,
+    OutOfScope,
 }
 
-impl Space {
-    /// The first `inside` texts and those out of scope.
-    pub(super) fn together(mut self, inside: usize) -> (Vec<f32>, usize) {
-        self.values.truncate(inside * self.width);
-        self.values.append(&mut self.outside);
-        (self.values, self.width)
+/// Vectors of a set of texts, as a student sees them before its training.
+pub(super) struct Seen {
+    set: TextSet,
+    /// The seed of the student; nothing where students of all seeds see alike.
+    seed: Option<u64>,
+    pub(super) values: Vec<f32>,
+    pub(super) width: usize,
+    seconds: f64,
+}
+
+impl Seen {
+    /// Vectors of the given texts; `None` = all.
+    pub(super) fn rows(&self, rows: Option<&[usize]>) -> Cow<'_, [f32]> {
+        rows::vectors(&self.values, self.width, rows)
+    }
+
+    /// What it cost to see so many texts.
+    pub(super) fn seconds_of(&self, texts: usize) -> f64 {
+        self.seconds * (texts * self.width) as f64 / self.values.len().max(1) as f64
     }
 }
 
@@ -35,36 +52,30 @@ impl Runner<'_> {
         self.tokens.as_ref().ok_or_else(|| Error::internal("the texts were not tokenised"))
     }
 
-    /// Vectors of the texts that the gate is scored on, then of those out of scope, as a student of this seed would see
-    /// them before its training.
-    pub(super) fn space(&mut self, seed: Option<u64>) -> Result<Space> {
-        let prepared = self.work.prepared;
+    /// Vectors of a set of texts, as a student of this seed sees them before its training. They are kept for the rows to
+    /// come: a pretrained encoder is the same for every seed.
+    pub(super) fn seen(&mut self, set: TextSet, seed: Option<u64>) -> Result<Rc<Seen>> {
+        let experiment = &self.work.prepared.experiment;
+        let seed = seed.filter(|_| !matches!(experiment.student.init, StudentStart::Pretrained(_)));
+        self.seen.retain(|seen| seen.seed == seed);
+        if let Some(seen) = self.seen.iter().find(|seen| seen.set == set) {
+            return Ok(Rc::clone(seen));
+        }
         let student = self.start_student(seed.unwrap_or_default())?;
         self.read_texts(&student)?;
-        let StudentTokens { transfer, test, out_of_scope } = self.tokens()?;
-        let see = |tokens: &Tokens| text_space(&student, tokens, &Unseen(self.work.observer));
-        let values = match prepared.experiment.scan.selection_on {
-            SelectionOn::Test => see(test)?,
-            SelectionOn::Transfer => {
-                let chosen = prepared.data.training_rows(seed, false);
-                see(&rows::tokens(transfer, chosen.as_deref()))?
-            }
+        let start = Instant::now();
+        let tokens = self.tokens()?;
+        let tokens = match set {
+            TextSet::Transfer => Some(&tokens.transfer),
+            TextSet::Measuring => Some(&tokens.test),
+            TextSet::OutOfScope => tokens.out_of_scope.as_ref(),
         };
-        let outside = out_of_scope.as_ref().map(see).transpose()?.unwrap_or_default();
-        Ok(Space { values, outside, width: student.config.hidden_size })
-    }
-
-    /// Vectors of the measuring texts, and of those out of scope if `beyond`, as a student would see them before its
-    /// training; their width.
-    pub(super) fn measuring_space(&mut self, beyond: bool) -> Result<(Vec<f32>, usize)> {
-        let student = self.start_student(0)?;
-        self.read_texts(&student)?;
-        let StudentTokens { test, out_of_scope, .. } = self.tokens()?;
-        let mut values = text_space(&student, test, &Unseen(self.work.observer))?;
-        if let Some(texts) = out_of_scope.as_ref().filter(|_| beyond) {
-            values.extend(text_space(&student, texts, &Unseen(self.work.observer))?);
-        }
-        Ok((values, student.config.hidden_size))
+        let see = |tokens: &Tokens| text_space(&student, tokens, &Unseen(self.work.observer));
+        let values = tokens.map(see).transpose()?.unwrap_or_default();
+        let (width, seconds) = (student.config.hidden_size, start.elapsed().as_secs_f64());
+        let seen = Rc::new(Seen { set, seed, values, width, seconds });
+        self.seen.push(Rc::clone(&seen));
+        Ok(seen)
     }
 
     /// Reads all texts once, by the student's tokenizer.

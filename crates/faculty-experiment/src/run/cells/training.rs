@@ -1,5 +1,6 @@
 //! The training of a cell: its student, from its start to its card.
 
+use super::texts::TextSet;
 use super::{Outcome, Runner};
 use crate::access::{GuardedTexts, access_words};
 use crate::plan::Cell;
@@ -18,6 +19,7 @@ use faculty_model::Classifier;
 use faculty_student::{
     Checkpoints, Glance, ModelCard, Probe, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student,
 };
+use faculty_uncertainty::TextSpace;
 
 impl Runner<'_> {
     pub(super) fn train(&mut self, cell: &Cell, row: &RowSection, answers: &Answers, seed: u64) -> Result<Outcome> {
@@ -28,6 +30,9 @@ impl Runner<'_> {
         let mut student = self.start_student(seed)?;
         guarded.texts()?;
         self.read_texts(&student)?;
+        let looks_around =
+            row.access() != DataAccess::Labelled && row.method.recipe().is_some_and(|it| it.needs_space());
+        let seen = looks_around.then(|| self.seen(TextSet::Transfer, Some(seed))).transpose()?;
         let tokens = self.tokens()?;
         let curve = CurveTexts::new(&self.curve_rows, &tokens.test, &data.test);
         let look = |glance: &Glance<'_>| curve.look(glance);
@@ -48,8 +53,9 @@ impl Runner<'_> {
                 let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
                 let heard = row.method.recipe().and_then(|recipe| self.scan.heard(&recipe));
                 let heard = heard.map(|merged| merged.transfer(chosen.as_deref()));
-                let mut set = TransferSet::new(&outputs, self.join)?;
-                set.merged = heard.as_deref();
+                let around = seen.as_ref().map(|seen| (seen.rows(chosen.as_deref()), seen.width));
+                let space = around.as_ref().map(|(values, width)| TextSpace { values, width: *width });
+                let set = TransferSet::new(&outputs, self.join)?.with_space(space).with_merged(heard.as_deref())?;
                 let gate = labels.as_ref().map(|labels| oracle_gate(self.join, labels)).transpose()?;
                 let mut opened = self.open_teachers(if asks_in_training { self.teachers.len() } else { 0 })?;
                 opened.iter_mut().for_each(|teacher| teacher.set_precision(Precisions::of(&prepared.experiment).scan));
@@ -61,7 +67,8 @@ impl Runner<'_> {
             }
         };
         match trained {
-            Ok(report) => {
+            Ok(mut report) => {
+                report.seconds += seen.map_or(0.0, |seen| seen.seconds_of(tokens.len()));
                 let summary = format!("{} updates in {:.1} s", report.steps, report.seconds);
                 self.work.observer.on(Event::End { summary: &summary });
                 Ok(Ok((student, report)))

@@ -241,10 +241,7 @@ impl<'a> Work<'a> {
             total,
             unit: "texts",
         });
-        let mut transfer = TransferSet::new(&outputs, &self.join)?;
-        if let Some(logits) = &merged {
-            transfer = transfer.with_merged(logits)?;
-        }
+        let transfer = TransferSet::new(&outputs, &self.join)?.with_merged(merged.as_deref())?;
         let method = &configuration.method;
         let run = AmalgamateRun::new(TrainRun::new(seed, console)).with_teachers(&classifiers);
         let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, run)?;
@@ -292,7 +289,7 @@ impl<'a> Work<'a> {
             .zip(&self.teachers)
             .map(|(given, teacher)| TeacherEntry {
                 name: given.name.clone(),
-                source: manifest::public_name(&given.model),
+                source: faculty_hub::public_name(&given.model),
                 hash: teacher.classifier().hash.clone(),
                 labels: teacher.labels().len(),
             })

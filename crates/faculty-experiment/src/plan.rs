@@ -20,6 +20,10 @@ pub struct RunSettings {
     pub tier: Option<String>,
     /// SHA-256 over the files the data was read from.
     pub data_sha256: String,
+    /// SHA-256 over the models that are read: teachers that exist, and what teachers and students start from. Empty where
+    /// nothing is run.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub models_sha256: String,
 }
 
 /// A teacher that will be trained or loaded.

@@ -126,8 +126,10 @@ pub struct TeacherRecord {
 pub enum CellStatus {
     /// It has a result.
     Ok,
-    /// It diverged or broke down; see the reason.
+    /// It diverged or broke down; see the reason. The next run tries it again.
     Failed,
+    /// The row cannot be had from these teachers, and never will be; see the reason.
+    Refused,
 }
 
 /// Seconds of a cell's own work.

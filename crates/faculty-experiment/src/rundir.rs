@@ -73,7 +73,7 @@ impl RunDir {
         if !config.is_file() && entries(root).iter().any(|entry| !entry.ends_with(LOCK)) {
             return Err(Error::input("is not empty, and no run directory (no config.resolved.toml)")
                 .file(root)
-                .help("choose another --out"));
+                .help("choose another --runs-dir"));
         }
         let lock = hold(root)?;
         if overwrite && config.is_file() {
@@ -90,7 +90,7 @@ impl RunDir {
                     describe_differences(&changed)
                 ))
                 .file(root)
-                .help("undo the change, pass --overwrite to start anew, or choose another --out"));
+                .help("undo the change, pass --overwrite to start anew, or choose another --runs-dir"));
             }
         }
         write_atomically(&config, now.as_bytes())?;
@@ -149,7 +149,7 @@ impl RunDir {
     }
 
     /// The result of a cell that is finished: committed under the same hash, with its student if one is wanted. Failed
-    /// cells are not finished.
+    /// cells are not finished, refused ones are.
     pub fn finished(&self, cell: &Cell) -> Option<CellRecord> {
         let dir = self.cell_path(cell);
         let commit: Commit = serde_json::from_slice(&std::fs::read(dir.join("commit.json")).ok()?).ok()?;
@@ -158,7 +158,7 @@ impl RunDir {
             && commit.result_sha256 == faculty_core::hash_bytes(&result)
             && (commit.has_student || !cell.keeps_student);
         let record: CellRecord = serde_json::from_slice(&result).ok()?;
-        (whole && record.status == crate::raw::CellStatus::Ok).then_some(record)
+        (whole && record.status != crate::raw::CellStatus::Failed).then_some(record)
     }
 
     /// Starts the directory of a cell; it appears when [`StagedCell::commit`] is called.

@@ -173,6 +173,11 @@ impl EmbeddingAdversary {
         self.teachers.iter().map(|side| &side.network)
     }
 
+    /// Of every teacher, the share of its word table that a linear map from the student's does not explain.
+    pub fn unexplained(&self) -> impl Iterator<Item = f64> {
+        self.teachers.iter().map(|side| side.map.residual())
+    }
+
     /// Forward and backward passes of teachers over single texts that [`EmbeddingAdversary::run`] takes for one text.
     pub fn passes_a_text(&self) -> (usize, usize) {
         (self.teachers.len() * (self.spec.steps + 1), self.teachers.len() * self.spec.steps)

@@ -135,9 +135,18 @@ pub fn amalgamate<'a>(
         return Err(Error::internal(format!("a gate over {} teachers for {}", gate.teachers, transfer.outputs.len())));
     }
     if curriculum.margin_weight != MarginSpec::None {
+        if gate.scores.len() != gate.weights.len() {
+            let error = Error::input(format!("the gate of method `{}` has no scores", method.kind()));
+            return Err(error.key("curriculum.margin_weight").expected("\"none\", or a gate that scores the teachers"));
+        }
         let scores = TensorData::new(gate.scores.clone(), [gate.texts(), gate.teachers]);
-        let weights = curriculum.margin_weight.sample_weights(Tensor::from_data(scores, &device));
-        gate.sample_weights = weights.map(host_values).transpose()?;
+        let margins = curriculum.margin_weight.sample_weights(Tensor::from_data(scores, &device));
+        let margins = margins.map(host_values).transpose()?;
+        // What the gate dropped stays dropped.
+        gate.sample_weights = match (gate.sample_weights, margins) {
+            (Some(kept), Some(margins)) => Some(kept.iter().zip(margins).map(|(kept, margin)| kept * margin).collect()),
+            (kept, margins) => margins.or(kept),
+        };
     }
     let preparation = began.elapsed().as_secs_f64();
     let first = gate.clone();
@@ -159,7 +168,7 @@ pub fn amalgamate<'a>(
         None => None,
     };
     let backward = match recipe.backward {
-        Some(spec) => Some(Backward::new(spec, student, teachers, &transfer, tokens)?),
+        Some(spec) => Some(Backward::new(spec, student, teachers, &transfer, tokens, run.observer)?),
         None => None,
     };
     let names = transfer.join.union().names();

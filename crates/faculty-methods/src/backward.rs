@@ -3,7 +3,7 @@
 
 use crate::{AdversarySpec, EmbeddingAdversary, TransferSet};
 use burn::tensor::{Device, Tensor, TensorData};
-use faculty_core::{Error, Result};
+use faculty_core::{Error, Event, Observer, Result};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::{Gate, StudentView, TeacherView};
 use faculty_student::StepContext;
@@ -77,6 +77,9 @@ pub(crate) struct TeacherWork {
     pub(crate) backward: u64,
 }
 
+/// A map between word tables that leaves more than this share of the teacher's unexplained is worth a warning.
+const POOR_MAP: f64 = 0.5;
+
 /// A backward pass at work.
 pub(crate) struct Backward<'a> {
     spec: BackwardPass,
@@ -99,20 +102,38 @@ impl<'a> Backward<'a> {
     /// Prepares for a student that learns from `tokens`; `teachers` are those of the transfer set, in its order.
     ///
     /// # Errors
-    /// Fails if the teachers were not handed over, or one of them has another vocabulary than the student.
+    /// Fails if the teachers were not handed over, or one of them has another vocabulary than the student or cannot hold its
+    /// longest text.
     pub(crate) fn new(
         spec: BackwardPass,
         student: &Classifier,
         teachers: Option<&[&Classifier]>,
         transfer: &TransferSet<'_>,
         tokens: &'a Tokens,
+        observer: &dyn Observer,
     ) -> Result<Self> {
         let teachers = teachers.ok_or_else(|| {
             Error::internal("moved texts are asked of the teachers themselves, and they were not handed over")
         })?;
         let names = transfer.join.teachers().iter().map(|part| part.name());
         let named: Vec<(&str, &Classifier)> = names.zip(teachers.iter().copied()).collect();
+        let longest = tokens.lengths().into_iter().max().unwrap_or(0);
+        if let Some((name, teacher)) = named.iter().find(|(_, teacher)| teacher.config.max_tokens() < longest) {
+            let limit = teacher.config.max_tokens();
+            return Err(Error::input(format!("a text of {longest} tokens, and teacher {name} reads {limit}"))
+                .key("max_length")
+                .expected(format!("at most {limit} for a method that moves texts")));
+        }
         let adversary = EmbeddingAdversary::new(student, &named, transfer.join, spec.adversary)?;
+        for ((name, _), residual) in named.iter().zip(adversary.unexplained()) {
+            if residual > POOR_MAP {
+                let text = format!(
+                    "the student's words explain {:.0} % of those of teacher {name}: a move of the one says little of the other",
+                    100.0 * (1.0 - residual)
+                );
+                observer.on(Event::Warning { text: &text });
+            }
+        }
         Ok(Self { spec, adversary, tokens, device: student.device.clone(), work: TeacherWork::default() })
     }
 

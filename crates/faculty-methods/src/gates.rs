@@ -5,7 +5,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Result};
 use faculty_losses::{JoinTensors, amalgamated_target};
 use faculty_nn::{Gate, host_values};
-use faculty_uncertainty::{ClaimSpec, GateRecipe, GateSpec, OwnerStatistics, server_selector};
+use faculty_uncertainty::{ClaimSpec, GateRecipe, GateSpec, OwnerStatistics, cap_mean_weights, server_selector};
 
 /// Gate weights of every text, on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -100,27 +100,30 @@ fn table(
         }
     }
     let views = transfer.whole_views(device);
-    let merged = transfer.merged_views(device).filter(|_| recipe.needs_merged());
+    let merged = recipe.needs_merged().then(|| transfer.merged_views(device)).flatten();
     let gated = recipe.apply_beside(&views, merged.as_deref(), owners)?;
     let mut table = GateTable {
         teachers: transfer.outputs.len(),
-        weights: host_values(gated.weights.clone())?,
+        weights: host_values(gated.weights)?,
         scores: host_values(gated.scores)?,
         sample_weights: gated.sample_weights.map(host_values).transpose()?,
     };
+    if let Some(neighbours) = recipe.neighbours {
+        let space =
+            transfer.space.ok_or_else(|| Error::internal("a gate over neighbours without vectors of the texts"))?;
+        neighbours.smooth(&mut table.weights, table.teachers, space, device)?;
+        // What is alike may have brought a teacher above it again.
+        recipe.cap.map_or(Ok(()), |cap| cap_mean_weights(&mut table.weights, table.teachers, cap))?;
+    }
     if let GateSpec::Claim(ClaimSpec { ambiguity: Some(limit), .. }) = recipe.gate {
         let join = JoinTensors::new(transfer.join, device);
-        let gate = Gate { weights: gated.weights, sample_weights: None };
+        let all: Vec<usize> = (0..table.texts()).collect();
+        let gate = Gate { sample_weights: None, ..table.batch(&all, device) };
         let clear = host_values(server_selector(amalgamated_target(&views, &gate, &join, 1.0)?, limit)?)?;
         match &mut table.sample_weights {
             Some(weights) => weights.iter_mut().zip(clear).for_each(|(weight, clear)| *weight *= clear),
             weights => *weights = Some(clear),
         }
-    }
-    if let Some(neighbours) = recipe.neighbours {
-        let space =
-            transfer.space.ok_or_else(|| Error::internal("a gate over neighbours without vectors of the texts"))?;
-        neighbours.smooth(&mut table.weights, table.teachers, space, device)?;
     }
     Ok(table)
 }

@@ -9,7 +9,7 @@ use faculty_losses::{GatedKl, LossSpec, MeanLogits, Relation, SelfWeighting, Uhc
 use faculty_uncertainty::{
     ClaimSpec, ConfidenceSpec, GateRecipe, GateSpec, MaxSoftmax, McEntropy, Neighbours, SinglePassEntropy,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// Claim-and-normalise (Shao et al., arXiv 2304.01731): teachers that claim a text share it, a text that nobody claims is
 /// dropped.
@@ -113,6 +113,7 @@ pub struct FacultySpec {
     /// From scores to weights: soft, at a temperature of 0.5 deviations.
     pub gate: GateSpec,
     /// Smooths the weights over texts that are alike: 20 neighbours with half the say. `share = 0` is none.
+    #[serde(deserialize_with = "neighbours")]
     pub neighbours: Neighbours,
     /// The passes of a score that reads them.
     pub passes: PassSettings,
@@ -121,7 +122,33 @@ pub struct FacultySpec {
     /// Factor of the relation losses; 0 leaves them out.
     pub relation: f64,
     /// Rounds in which the student re-weights the teachers: four, the student's share 0.5.
+    #[serde(deserialize_with = "rounds")]
     pub rounds: SelfTraining,
+}
+
+/// What a file leaves out is Faculty's, and not what a recipe of parts has.
+fn neighbours<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Neighbours, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        count: Option<usize>,
+        share: Option<f64>,
+    }
+    let (part, own) = (Part::deserialize(deserializer)?, FacultySpec::default().neighbours);
+    Ok(Neighbours { count: part.count.unwrap_or(own.count), share: part.share.unwrap_or(own.share) })
+}
+
+/// As [`neighbours`].
+fn rounds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SelfTraining, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Part {
+        count: Option<usize>,
+        student_share: Option<f64>,
+    }
+    let (part, own) = (Part::deserialize(deserializer)?, FacultySpec::default().rounds);
+    let student_share = part.student_share.unwrap_or(own.student_share);
+    Ok(SelfTraining { count: part.count.unwrap_or(own.count), student_share })
 }
 
 impl Default for FacultySpec {
@@ -168,11 +195,12 @@ impl FacultySpec {
             z_normalise: self.z_normalise && !matches!(self.gate, GateSpec::Calibrated(_)),
             merged_share: self.merged_share,
             gate: self.gate,
-            neighbours: Some(self.neighbours).filter(|neighbours| neighbours.share > 0.0),
+            // A uniform gate has nothing to smooth.
+            neighbours: Some(self.neighbours).filter(|all| all.share != 0.0 && self.gate != GateSpec::Uniform {}),
             ..GateRecipe::default()
         };
         let mut losses = vec![WeightedLoss::from(LossSpec::GatedKl(GatedKl { temperature: self.temperature }))];
-        if self.relation > 0.0 {
+        if self.relation != 0.0 {
             losses.push(WeightedLoss { loss: LossSpec::Relation(Relation::default()), weight: self.relation });
         }
         Recipe { gate: GateChoice::Gate(gate), passes: self.passes, losses, rounds: self.rounds, ..Recipe::default() }

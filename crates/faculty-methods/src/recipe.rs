@@ -251,6 +251,11 @@ impl Recipe {
         if rounds.count > 1 && self.gate().is_none() {
             return Err(Error::input("there is no gate to re-weight").key("rounds.count").expected("1, or a gate"));
         }
+        if rounds.count > 1 && rounds.student_share > 0.0 && self.gate().is_some_and(|gate| gate.cap.is_some()) {
+            return Err(Error::input("a student that re-weighs the teachers knows of no cap")
+                .key("cap")
+                .expected("no cap, or rounds.count = 1"));
+        }
         Ok(())
     }
 }

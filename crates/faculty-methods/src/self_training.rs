@@ -17,6 +17,10 @@ pub(crate) fn reweigh(settings: SelfTraining, before: &GateTable, round: Round<'
     let mut masses = vec![0.0_f64; teachers];
     for (text, logits) in round.predictions.chunks_exact(classes).enumerate() {
         let row = text * teachers..(text + 1) * teachers;
+        // Nobody claims the text. (0 to the power of 0 would be 1.)
+        if before.weights[row.clone()].iter().all(|weight| *weight == 0.0) {
+            continue;
+        }
         let largest = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
         for (mass, classes) in masses.iter_mut().zip(&owned) {
             *mass = classes.iter().map(|&class| f64::from(logits[class] - largest).exp()).sum();
@@ -28,7 +32,7 @@ pub(crate) fn reweigh(settings: SelfTraining, before: &GateTable, round: Round<'
             .map(|(weight, mass)| f64::from(*weight).powf(1.0 - share) * (mass / total).powf(share))
             .collect();
         let sum: f64 = blended.iter().sum();
-        // Nobody claims the text, or the student contradicts every claim: the weights stay.
+        // The student contradicts every claim: the weights stay.
         if sum > 0.0 {
             let weights = &mut round.gate.weights[row];
             weights.iter_mut().zip(blended).for_each(|(weight, value)| *weight = (value / sum) as f32);
@@ -83,6 +87,8 @@ mod tests {
 
     #[test]
     fn a_text_that_nobody_claims_stays_so() {
-        close(&weights_after(0.5, [0.0, 0.0], [9.0, 0.0, 0.0]), [0.0, 0.0]);
+        for share in [0.0, 0.5, 1.0] {
+            close(&weights_after(share, [0.0, 0.0], [9.0, 0.0, 0.0]), [0.0, 0.0]);
+        }
     }
 }

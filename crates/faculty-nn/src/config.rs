@@ -107,6 +107,11 @@ pub struct EncoderConfig {
 }
 
 impl EncoderConfig {
+    /// Heads of an encoder of this width from nothing: of width 64, or of 32 where 64 does not divide `hidden`.
+    pub const fn heads_of(hidden: usize) -> usize {
+        if hidden.is_multiple_of(64) { hidden / 64 } else { hidden / 32 }
+    }
+
     /// An encoder of this size that no checkpoint describes: heads of width 64 (or 32 where 64 does not divide `hidden`),
     /// feed-forward width 4 x `hidden`, GELU, dropout 0.1, and what else its family always has. It reads `max_tokens`
     /// tokens.
@@ -123,7 +128,7 @@ impl EncoderConfig {
             embedding_size: hidden,
             hidden_size: hidden,
             layers,
-            heads: if hidden.is_multiple_of(64) { hidden / 64 } else { hidden / 32 },
+            heads: Self::heads_of(hidden),
             intermediate_size: 4 * hidden,
             activation: Activation::Gelu,
             position_rows: max_tokens,

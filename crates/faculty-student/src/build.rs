@@ -75,7 +75,7 @@ pub fn build_student(
                 embedding_size: *hidden,
                 hidden_size: *hidden,
                 layers: *layers,
-                heads: if hidden % 64 == 0 { hidden / 64 } else { hidden / 32 },
+                heads: EncoderConfig::heads_of(*hidden),
                 intermediate_size: 4 * hidden,
                 dropout: DropoutRates::uniform(0.1),
                 ..first.config.clone()

@@ -64,15 +64,16 @@ impl Learner {
         Ok((Self { network: current, ..self }, student))
     }
 
-    /// The logits of all texts as the network is now, without dropout, `[texts, classes]`.
+    /// The logits of all texts as the network is now, without dropout, `[texts, classes]`; the learner comes back even where
+    /// there are none.
     pub(crate) fn predictions(
         self,
         classifier: &Classifier,
         tokens: &Tokens,
         observer: &dyn Observer,
-    ) -> Result<(Self, Vec<f32>)> {
+    ) -> Result<(Self, Result<Vec<f32>>)> {
         let (learner, student) = self.snapshot(classifier)?;
-        let logits = student.logits(tokens, &Unseen(observer))?;
+        let logits = student.logits(tokens, &Unseen(observer));
         Ok((learner, logits))
     }
 

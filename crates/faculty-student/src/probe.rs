@@ -41,7 +41,7 @@ impl<'a> Probe<'a> {
 
     /// True after update `step` (from 1) of `steps`: after the first one that completes another of `points` equal parts.
     pub(crate) fn is_due(&self, step: usize, steps: usize) -> bool {
-        let parts_done = |step: usize| step * self.points / steps.max(1);
+        let parts_done = |step: usize| step as u128 * self.points as u128 / steps.max(1) as u128;
         step > 0 && parts_done(step) > parts_done(step - 1)
     }
 

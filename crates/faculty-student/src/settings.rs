@@ -11,7 +11,9 @@ pub struct TrainSettings {
     /// Peak learning rate.
     pub learning_rate: f64,
     /// Factor of the rate for the output layer of the head, which is fresh where the rest is pretrained (discriminative
-    /// fine-tuning, Howard & Ruder, arXiv 1801.06146, in its simplest form): 1.
+    /// fine-tuning, Howard & Ruder, arXiv 1801.06146, in its simplest form): 1. Of a head of two layers (RoBERTa, DistilBERT,
+    /// ELECTRA) the inner one keeps the plain rate.
+    #[serde(skip_serializing_if = "is_one")]
     pub head_rate: f64,
     /// Texts a step.
     pub batch_size: usize,
@@ -29,6 +31,11 @@ pub struct TrainSettings {
     pub max_length: Option<usize>,
     /// Arithmetic of the layers' matrix products, forward and backward; weights and optimizer are f32.
     pub precision: PrecisionChoice,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde hands over a reference
+fn is_one(rate: &f64) -> bool {
+    *rate == 1.0
 }
 
 impl Default for TrainSettings {

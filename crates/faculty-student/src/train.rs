@@ -1,6 +1,7 @@
 //! The training loop: any objective, AdamW with linear warm-up and decay, streams for everything random.
 
-use crate::checkpoint::{SavedEpoch, SavedPoint, SavedProbe, Tensors, TrainState};
+mod saved;
+
 use crate::clock::Clock;
 use crate::learner::Learner;
 use crate::noise::Noise;
@@ -10,7 +11,7 @@ use crate::{
 };
 use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
-use faculty_core::{Error, ErrorKind, Event, Observer, Result, Stream, Unseen, hash_bytes};
+use faculty_core::{Error, ErrorKind, Event, Observer, Result, Stream, Unseen};
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::{DropoutPlan, RowKeys, StudentView, host_values};
 use faculty_text::plan_shuffled;
@@ -150,7 +151,8 @@ struct Trainer<'a> {
     plan: &'a dyn Fn(u64) -> Vec<Vec<usize>>,
 }
 
-/// Where a training is: the pass, and the batch of it that comes next.
+/// Where a training is: the pass, and the batch of it that comes next. Behind the last one stands a pass whose end is still
+/// to be heard.
 #[derive(Clone, Copy, Default)]
 struct Position {
     epoch: usize,
@@ -178,6 +180,9 @@ impl Trainer<'_> {
         while at.epoch < self.settings.epochs {
             let epoch = at.epoch;
             let plan = (self.plan)(epoch as u64);
+            if at.batch > 0 && at.batch == plan.len() {
+                learner = self.end_epoch(learner, at, &mut report, &mut clock, fingerprint.as_deref())?;
+            }
             for (index, rows) in plan.iter().enumerate().skip(at.batch) {
                 if self.run.observer.interrupted() {
                     self.write(&learner, &report, at, &mut clock, fingerprint.as_deref());
@@ -197,7 +202,7 @@ impl Trainer<'_> {
                 self.run.observer.on(Event::Advance { units: rows.len() as u64, note: &note });
                 at.batch = index + 1;
                 if at.batch == plan.len() {
-                    learner = self.end_epoch(learner, epoch, &mut report)?;
+                    learner = self.end_epoch(learner, at, &mut report, &mut clock, fingerprint.as_deref())?;
                     at = Position { epoch: epoch + 1, batch: 0 };
                 }
                 learner = self.probe(learner, &mut report, at, &mut clock, fingerprint.as_deref())?;
@@ -260,15 +265,26 @@ impl Trainer<'_> {
         Ok((learner, loss))
     }
 
-    fn end_epoch(&mut self, mut learner: Learner, epoch: usize, report: &mut TrainReport) -> Result<Learner> {
+    /// Hears the student, if the objective wants to. Whoever interrupts it loses no step.
+    fn end_epoch(
+        &mut self,
+        mut learner: Learner,
+        at: Position,
+        report: &mut TrainReport,
+        clock: &mut Clock,
+        fingerprint: Option<&str>,
+    ) -> Result<Learner> {
         let (epochs, observer) = (self.settings.epochs, self.run.observer);
         let mut predictions = None;
-        if self.objective.wants_predictions(epoch, epochs) {
+        if self.objective.wants_predictions(at.epoch, epochs) {
             let logits;
             (learner, logits) = learner.predictions(self.classifier, self.tokens, observer)?;
-            predictions = Some(logits);
+            if logits.as_ref().is_err_and(|error| error.kind() == ErrorKind::Interrupted) {
+                self.write(&learner, report, at, clock, fingerprint);
+            }
+            predictions = Some(logits?);
         }
-        let end = EpochEnd { epoch, epochs, predictions: predictions.as_deref(), observer };
+        let end = EpochEnd { epoch: at.epoch, epochs, predictions: predictions.as_deref(), observer };
         report.epochs.extend(self.objective.end_epoch(&end)?);
         Ok(learner)
     }
@@ -303,116 +319,6 @@ impl Trainer<'_> {
             }
         }
         Ok(learner)
-    }
-
-    /// Writes a checkpoint, if this training has any and there is something new. One that cannot be written is a warning:
-    /// the one before it is still there.
-    fn write(
-        &self,
-        learner: &Learner,
-        report: &TrainReport,
-        at: Position,
-        clock: &mut Clock,
-        fingerprint: Option<&str>,
-    ) {
-        let (Some(checkpoints), Some(fingerprint)) = (self.run.checkpoints, fingerprint) else { return };
-        if checkpoints.policy().is_never() || clock.is_written(report.steps) {
-            return;
-        }
-        let written = self.objective.save_state().and_then(|objective| {
-            let tensors = learner.state();
-            let state = TrainState {
-                fingerprint: fingerprint.to_owned(),
-                step: report.steps,
-                texts: report.texts,
-                epoch: at.epoch,
-                batch: at.batch,
-                seconds: clock.seconds(),
-                curve: report.curve.iter().map(SavedPoint::from).collect(),
-                epochs: report.epochs.iter().map(SavedEpoch::from).collect(),
-                probes: report.probes.iter().map(SavedProbe::from).collect(),
-                optimizer_steps: tensors.steps,
-                words: tensors.words,
-                objective: objective.values,
-            };
-            let tensors =
-                Tensors { network: tensors.network, optimizer: tensors.optimizer, objective: objective.tensors };
-            checkpoints.write(&state, tensors)
-        });
-        clock.tried_to_write();
-        match written {
-            Ok(()) => clock.wrote(report.steps),
-            Err(error) => {
-                let text = format!("no checkpoint was written at update {}: {error}", report.steps);
-                self.run.observer.on(Event::Warning { text: &text });
-            }
-        }
-    }
-
-    /// The training as its newest sound checkpoint has it.
-    fn resume(
-        &mut self,
-        checkpoints: &Checkpoints,
-        fingerprint: &str,
-        learner: &Learner,
-    ) -> Result<Option<(Learner, TrainReport, Position)>> {
-        let Some(saved) = checkpoints.newest(fingerprint, self.run.observer) else { return Ok(None) };
-        let restored = learner
-            .restored(self.classifier, self.settings, &saved)
-            .and_then(|learner| Ok((learner, saved.objective()?)));
-        let (learner, tensors) = match restored {
-            Ok(restored) => restored,
-            Err(error) => {
-                let text = format!("a checkpoint cannot be used, the training starts from its beginning: {error}");
-                self.run.observer.on(Event::Warning { text: &text });
-                return Ok(None);
-            }
-        };
-        let state = saved.state;
-        self.objective
-            .load_state(state.objective, &tensors)
-            .map_err(|error| error.file(checkpoints.dir()).help("remove the folder to start the training anew"))?;
-        let report = TrainReport {
-            steps: state.step,
-            texts: state.texts,
-            seconds: state.seconds,
-            curve: state.curve.into_iter().map(CurvePoint::from).collect(),
-            epochs: state.epochs.into_iter().map(EpochLog::from).collect(),
-            counts: Vec::new(),
-            probes: state.probes.into_iter().map(ProbePoint::from).collect(),
-        };
-        self.run.observer.on(Event::Skip { units: report.texts as u64, reason: "from a checkpoint" });
-        Ok(Some((learner, report, Position { epoch: state.epoch, batch: state.batch })))
-    }
-
-    /// SHA-256 of what determines this training, as far as it is known here.
-    fn fingerprint(&self, checkpoints: &Checkpoints) -> Result<String> {
-        let texts: Vec<u8> = self
-            .tokens
-            .identities
-            .iter()
-            .zip(&self.tokens.rows)
-            .flat_map(|(identity, row)| identity.to_le_bytes().into_iter().chain(row.ids.len().to_le_bytes()))
-            .collect();
-        let first: Vec<u8> = (self.plan)(0).iter().flatten().flat_map(|row| row.to_le_bytes()).collect();
-        let mut determines = serde_json::json!({
-            "key": checkpoints.key(),
-            "settings": self.settings,
-            "precision": format!("{:?}", self.settings.precision.resolve()),
-            "seed": self.run.seed,
-            "noise": self.run.noise,
-            "steps": self.steps,
-            "texts": hash_bytes(&texts),
-            "first_pass": hash_bytes(&first),
-            "model": self.classifier.config.to_hf(self.classifier.labels.names()),
-        });
-        // Other points would leave gaps in what was found; none are as if there were no probe.
-        if let Some(points) = self.run.probe.map(|probe| probe.points()).filter(|&points| points > 0) {
-            determines["probes"] = points.into();
-        }
-        let json = serde_json::to_vec(&determines)
-            .map_err(|error| Error::internal("the settings of a training cannot be written").source(error))?;
-        Ok(hash_bytes(&json))
     }
 }
 

@@ -20,9 +20,12 @@ const LEAST_WEIGHT: f64 = 1e-3;
 /// w'_i(x) = softmax_i( (1 - s) log w_i(x) + s mean_{x' in N(x)} log w_i(x') )
 /// ```
 ///
+/// in which a weight below 0.001 counts as that, so that a hard gate has logarithms; with a share of 0 nothing is done.
+///
 /// The smoothness assumption of semi-supervised learning (Zhou et al., "Learning with Local and Global Consistency",
 /// NIPS 2003, one step of it), put on the gate: Faculty's choice. Alike is what has a small angle in the space handed over,
-/// for which the student's own encoder before its training does, since it has seen neither slice.
+/// for which the student's own encoder before its training does, since it has seen neither slice. (One that is cut from a
+/// teacher has seen that teacher's.)
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Neighbours {
@@ -75,6 +78,9 @@ impl Neighbours {
     /// Fails if the space has other texts than the weights or is not finite, or the device fails.
     pub fn smooth(&self, weights: &mut [f32], teachers: usize, space: TextSpace<'_>, device: &Device) -> Result<()> {
         self.check()?;
+        if self.share == 0.0 {
+            return Ok(());
+        }
         let texts = weights.len() / teachers.max(1);
         if space.texts() != texts || space.values.len() != texts * space.width {
             return Err(Error::internal(format!("{} vectors for the gate of {texts} texts", space.texts())));
@@ -131,7 +137,7 @@ fn nearest(kept: &[usize], count: usize, space: TextSpace<'_>, device: &Device) 
 
 /// The positions of the `count` largest values but `itself`.
 fn largest(values: &[f32], count: usize, itself: usize) -> Vec<(f32, usize)> {
-    let mut best: Vec<(f32, usize)> = Vec::with_capacity(count + 1);
+    let mut best: Vec<(f32, usize)> = Vec::with_capacity(count.min(values.len()) + 1);
     for (at, &value) in values.iter().enumerate() {
         let full = best.len() == count;
         if at == itself || (full && best.last().is_some_and(|(least, _)| value <= *least)) {

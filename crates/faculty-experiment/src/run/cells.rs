@@ -19,7 +19,7 @@ use crate::manifest::ModelRecord;
 use crate::plan::Cell;
 use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, SetAccuracy, exact};
 use faculty_core::metrics::Predictions;
-use faculty_core::{Error, Event, LabelJoin, Result};
+use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result};
 use faculty_hub::ModelDir;
 use faculty_methods::MethodSpec;
 use faculty_model::Classifier;
@@ -90,7 +90,14 @@ impl<'a> Runner<'a> {
                     record.steps = report.steps;
                     record.texts_seen = report.texts;
                     record.seconds.train = report.seconds;
-                    self.measure_student(cell, &student, &mut record)?;
+                    // Weights that broke in the last update are a result of the row, as a loss that broke before it is.
+                    match self.measure_student(cell, &student, &mut record) {
+                        Err(error) if error.kind() == ErrorKind::Check => {
+                            record.status = CellStatus::Failed;
+                            record.reason = Some(error.to_string());
+                        }
+                        measured => measured?,
+                    }
                     record.details.keep_losses(&report.curve);
                     record.details.keep_curve(&report.probes, self.curve_rows.len());
                     record.details.teacher_passes = teacher_passes(&report);

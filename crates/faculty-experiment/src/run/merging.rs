@@ -42,10 +42,13 @@ pub(super) fn merged_answers(
     join: &LabelJoin,
 ) -> Result<std::result::Result<(MergedAnswers, f64), String>> {
     let start = Instant::now();
-    if let Some(name) = of_another_start(work, teachers)? {
-        return Ok(Err(format!("nothing says that teacher {name} was fine-tuned from the others' start")));
-    }
-    let merged = match merge_ready(work, teachers, join, &MergeSpec::Average {}, &[]) {
+    let checked = || match of_another_start(work, teachers)? {
+        Some(name) => {
+            Err(Error::input(format!("nothing says that teacher {name} was fine-tuned from the others' start")))
+        }
+        None => merge_ready(work, teachers, join, &MergeSpec::Average {}, &[]),
+    };
+    let merged = match checked() {
         Err(error) if error.kind() == ErrorKind::Input => return Ok(Err(error.message().to_owned())),
         merged => merged?,
     };

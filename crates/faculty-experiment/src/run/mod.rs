@@ -9,6 +9,7 @@ mod out_of_scope;
 mod owners;
 mod rows;
 mod scan;
+mod starts;
 mod teachers;
 
 use crate::data::{DataPlaces, ExperimentData, missing_sources, read_data};
@@ -122,6 +123,15 @@ pub struct Prepared {
 /// # Errors
 /// Fails if configuration or data are wrong or absent.
 pub fn prepare_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> Result<Prepared> {
+    prepare(options, observer, &|_| Ok(String::new()))
+}
+
+/// [`prepare_experiment`], `models` being what says which models these are.
+fn prepare(
+    options: &ExperimentOptions,
+    observer: &dyn Observer,
+    models: &dyn Fn(&ExperimentFile) -> Result<String>,
+) -> Result<Prepared> {
     let mut experiment = load_experiment(&options.file, &options.overrides)?;
     settle(&mut experiment, options.device, observer);
     if let Some(seeds) = &options.seeds {
@@ -138,6 +148,7 @@ pub fn prepare_experiment(options: &ExperimentOptions, observer: &dyn Observer) 
         device: options.device.to_string(),
         tier: options.overrides.tier.clone(),
         data_sha256: hash_bytes(hashes.join("\n").as_bytes()),
+        models_sha256: models(&experiment)?,
     };
     let plan = Plan::new(&options.name(), &experiment, &run, &data, options.only.as_deref())
         .map_err(|error| error.file(&options.file))?;
@@ -165,7 +176,7 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
     options.checkpoints.check().map_err(|error| error.help("in the checkpoint settings"))?;
     let start = Instant::now();
     let started_unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    let prepared = prepare_experiment(options, observer)?;
+    let prepared = prepare(options, observer, &|experiment| starts::fingerprint(experiment, observer))?;
     let device = options.device.open()?;
     let resolved = Resolved { experiment: prepared.experiment.clone(), run: prepared.run.clone() };
     let dir = RunDir::open(&options.run_path(), &resolved, options.overwrite)?;
@@ -203,8 +214,14 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
         let setup = exact(&scan.setup(&prepared, &teachers))?;
         let nasty = setup.teachers.iter().filter_map(|teacher| Some((teacher.name.clone(), teacher.nasty.clone()?)));
         let nasty_teachers = nasty.collect();
-        raw.append_if_new(RawRecord::Setup(setup))?;
-        if let Some(study) = out_of_scope::study(&prepared, &scan, &join, &device)? {
+        // One row alone asks for less than the table says.
+        let whole = options.only.is_none();
+        if whole || !raw.records.iter().any(|record| matches!(record, RawRecord::Setup(_))) {
+            raw.append_if_new(RawRecord::Setup(setup))?;
+        }
+        if (whole || !raw.records.iter().any(|record| matches!(record, RawRecord::OutOfScope(_))))
+            && let Some(study) = out_of_scope::study(&prepared, &scan, &join, &device)?
+        {
             raw.append_if_new(RawRecord::OutOfScope(exact(&study)?))?;
         }
         raw.append_if_new(RawRecord::Run(RunRecord::here(&prepared.run.device, started_unix)))?;

@@ -5,6 +5,7 @@ use crate::data::TeacherTexts;
 use crate::precision::Precisions;
 use crate::raw::{RowRecord, TableRecord};
 use crate::schema::{EvaluateOn, Reference, Unknown};
+use faculty_hub::public_name;
 use faculty_methods::MethodSpec;
 use faculty_student::StudentStart;
 
@@ -45,7 +46,7 @@ fn notes(prepared: &Prepared) -> Vec<String> {
     };
     let mut notes = vec![format!(
         "every student starts from {}{layers} and is trained for {} updates on {which}; the ceiling reads their labels",
-        student.init,
+        public_name(&student.init.to_string()),
         student.train.steps(texts),
     )];
     if !data.noise.is_empty() {
@@ -96,7 +97,7 @@ fn notes(prepared: &Prepared) -> Vec<String> {
         notes.push(format!(
             "merged rows mix the weights of the teachers around {}; all output layers stand side by side and the largest logit of \
              all decides: no row is told whose text it reads",
-            experiment.teacher.init
+            public_name(&experiment.teacher.init.to_string())
         ));
     }
     if experiment.data.evaluate_on == EvaluateOn::Dev {

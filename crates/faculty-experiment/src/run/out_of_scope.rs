@@ -79,7 +79,7 @@ pub(super) fn of_gate(
     let table = gate_table(recipe, set, owners, device)?;
     let teachers = table.teachers;
     let by_largest = |values: &[f32]| -> Result<Separation> {
-        let largest: Vec<f64> = values.chunks_exact(teachers).map(|row| largest(row)).collect();
+        let largest: Vec<f64> = values.chunks_exact(teachers).map(largest).collect();
         let (inside, outside) = largest.split_at(texts);
         separation(inside, outside)
     };
@@ -160,7 +160,7 @@ fn studied(
     let values = host_values(scores)?;
     let teachers = views.len();
     let by_largest = |values: &[f32]| {
-        let largest: Vec<f64> = values.chunks_exact(teachers).map(|row| largest(row)).collect();
+        let largest: Vec<f64> = values.chunks_exact(teachers).map(largest).collect();
         let (inside, outside) = largest.split_at(labels.len());
         separation(inside, outside)
     };

@@ -17,6 +17,9 @@ pub struct CurveSection {
     pub texts: usize,
 }
 
+/// No page shows more.
+const MOST_POINTS: usize = 10_000;
+
 impl Default for CurveSection {
     fn default() -> Self {
         Self { points: 0, texts: 500 }
@@ -42,6 +45,10 @@ impl CurveSection {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
+        if self.points > MOST_POINTS {
+            let error = Error::input(format!("is {}", self.points)).key("table.curve.points");
+            return Err(error.expected(format!("at most {MOST_POINTS}")));
+        }
         if !self.is_off() && self.texts == 0 {
             return Err(Error::input("is 0").key("table.curve.texts").expected("at least 1"));
         }

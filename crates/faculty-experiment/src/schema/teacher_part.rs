@@ -132,7 +132,8 @@ impl TeacherPart {
         let own = self.own_training();
         if self.model.is_some() && (self.texts_per_class.is_some() || own != OwnTraining::default()) {
             return Err(Error::input("gives a model and how to train one").key(key).help(
-                "a model that exists is not trained: leave texts_per_class, init, layers, fresh, epochs, learning_rate and                  nasty out",
+                "a model that exists is not trained: leave texts_per_class, init, layers, fresh, epochs, learning_rate and \
+                 nasty out",
             ));
         }
         if let Some(fresh) = &self.fresh {

@@ -152,7 +152,8 @@ fn write_remarks(text: &mut String, table: &Table) {
         for cell in row.cells.values() {
             if let Some(reason) = &cell.reason {
                 let seed = cell.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
-                remarks.push(format!("{}{seed} failed: {}", row.row.name, reason.replace('\n', " ")));
+                let (name, reason) = (&row.row.name, reason.replace('\n', " "));
+                remarks.push(format!("{name}{seed} {}: {reason}", words::outcome(cell.status)));
             }
         }
     }

@@ -84,6 +84,8 @@ pub enum Status {
     NotRun,
     /// At least one seed diverged or broke down.
     Failed,
+    /// These teachers cannot give it.
+    Refused,
 }
 
 impl fmt::Display for Status {
@@ -94,6 +96,7 @@ impl fmt::Display for Status {
             Self::NoReference => "no reference",
             Self::NotRun => "not run",
             Self::Failed => "failed",
+            Self::Refused => "refused",
         })
     }
 }
@@ -283,7 +286,8 @@ fn summarise(
             .collect();
         Summary::of(&shares)
     });
-    let failures = cells.values().filter(|cell| !good(cell)).count();
+    let refused = cells.values().any(|cell| cell.status == CellStatus::Refused);
+    let failures = cells.values().filter(|cell| !good(cell) && cell.status != CellStatus::Refused).count();
     let value = over(&|cell| cell.value(record.metric));
     TableRow {
         accuracy: over(&accuracy),
@@ -292,7 +296,10 @@ fn summarise(
         retained: retained.flatten(),
         slices: slices::summarise(&cells, ceiling, teachers),
         seconds: over(&|cell| Some(cell.seconds.train + cell.seconds.evaluate)),
-        status: status(&row.reference, value.as_ref(), cells.is_empty(), failures),
+        status: match refused && failures == 0 {
+            true => Status::Refused,
+            false => status(&row.reference, value.as_ref(), cells.is_empty(), failures),
+        },
         failures,
         value,
         row: row.clone(),

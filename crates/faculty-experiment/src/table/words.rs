@@ -1,7 +1,7 @@
 //! Figures as people read them.
 
 use super::TableRow;
-use crate::raw::{RowRecord, SetupRecord};
+use crate::raw::{CellStatus, RowRecord, SetupRecord};
 use faculty_core::statistics::Summary;
 use faculty_methods::{DataAccess, MethodSpec};
 
@@ -98,6 +98,15 @@ fn merged_gates(rows: &[TableRow]) -> Vec<String> {
         }
     };
     found.into_iter().map(sentence).collect()
+}
+
+/// How a cell ended.
+pub(crate) const fn outcome(status: CellStatus) -> &'static str {
+    match status {
+        CellStatus::Ok => "done",
+        CellStatus::Failed => "failed",
+        CellStatus::Refused => "refused",
+    }
 }
 
 /// The status, with the number of failed seeds.

@@ -111,7 +111,7 @@ fn the_page_holds_verdict_figures_spreads_failures_and_provenance() {
         "commit 0123456789ab",
         "2026-11-21",
         "A Processor @ 2.00GHz",
-        "UHC, seed 3: the loss became infinite at step 30",
+        "UHC, seed 3 failed: the loss became infinite at step 30",
         "failed (1 of 3)",
         "not run",
         "waits for a larger machine",

@@ -6,7 +6,8 @@ use faculty_experiment::{
 use std::path::Path;
 
 fn resolved(text: &str) -> Resolved {
-    let run = RunSettings { device: "cpu".to_owned(), tier: None, data_sha256: "0".repeat(64) };
+    let run =
+        RunSettings { device: "cpu".to_owned(), tier: None, data_sha256: "0".repeat(64), models_sha256: String::new() };
     Resolved { experiment: parse(text).unwrap(), run }
 }
 

@@ -9,7 +9,7 @@ use faculty_methods::{
     PassSettings, TransferSet, Unix, amalgamate, gate_table,
 };
 use faculty_model::{Classifier, Tokens};
-use faculty_nn::{DropoutPlan, DropoutRates, StudentView, TeacherView, host_values};
+use faculty_nn::{DropoutPlan, DropoutRates, RowKeys, StudentView, TeacherView, host_values};
 use faculty_student::{CheckpointPolicy, Checkpoints, StudentNoise, TrainReport, TrainRun, TrainSettings};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
 use faculty_testkit::{TINY_WORDS, TinySpec, tiny_classifier_dir};
@@ -150,16 +150,30 @@ fn what_teachers_are_asked_is_counted_and_what_was_moved_is_logged() {
 
 #[test]
 fn the_added_loss_is_the_methods_own_on_the_moved_texts() {
-    let world = world(32);
-    let once = TrainSettings { batch_size: TEXTS, epochs: 1, dropout: Some(DropoutRates::uniform(0.0)), ..settings() };
+    for rate in [0.0, 0.3] {
+        added_loss_under_dropout(rate);
+    }
+}
+
+fn added_loss_under_dropout(rate: f32) {
+    let (world, rates) = (world(32), DropoutRates::uniform(rate));
+    let settings = TrainSettings { warmup_ratio: 0.0, ..settings() };
+    let once = TrainSettings { batch_size: TEXTS, epochs: 1, dropout: Some(rates), ..settings };
     let spec = BackwardPass { weight: 0.5, ..every(1) };
-    let (_, plain) = world.train(&method(every(2)), &once, None, &Silent).unwrap();
+    let (without, plain) = world.train(&method(every(2)), &once, None, &Silent).unwrap();
     let (_, report) = world.train(&method(spec), &once, None, &Silent).unwrap();
+    // Heavy enough that no first step of Adam, which follows signs, stays as it was.
+    let heavy = BackwardPass { weight: 1e4, ..spec };
+    let (with, _) = world.train(&method(heavy), &once, None, &Silent).unwrap();
+    for (without, with) in without.iter().zip(&with) {
+        let is_words = with.name.contains("word_embeddings");
+        assert_eq!(without == with, is_words, "{}: moved texts train all but the words that were moved", with.name);
+    }
     let moved_loss = part(&report, 0, "moved_loss").unwrap();
     let whole = plain.curve[0].loss + 0.5 * moved_loss;
     assert!((report.curve[0].loss - whole).abs() < 1e-5 * whole, "{} is not {whole}", report.curve[0].loss);
 
-    // By hand: the student before its only update, at the words that the adversary gives.
+    // By hand: the student before its only update, at the words that the adversary gives, under the masks of the update.
     let (student, tokens) = world.student();
     let named = [("one", &world.teachers[0]), ("two", &world.teachers[1])];
     let adversary = EmbeddingAdversary::new(&student, &named, &world.join, spec.adversary).unwrap();
@@ -170,11 +184,14 @@ fn the_added_loss_is_the_methods_own_on_the_moved_texts() {
     let gate = gate.batch(&rows, &device);
     let found = adversary.run(&student.network, &tokens, &rows, &gate.weights).unwrap();
     let input = tokens.batch(&rows, &student.config, &device).unwrap();
+    let identities: Vec<u64> = (0..TEXTS as u64).collect();
+    let keys = RowKeys::for_pass(Stream::new(1, "training dropout").fork(0), 0, &identities);
+    let dropout = DropoutPlan::Sampled { rates, keys };
     let (encoder, head) = (&student.network.encoder, &student.network.head);
     let embedded = encoder.embeddings.embed_soft(found.words, &input);
-    let hidden = encoder.embeddings.enter(embedded, input.spans(), &DropoutPlan::Off);
-    let first = encoder.forward_first(0, hidden, input.spans(), &DropoutPlan::Off);
-    let view = StudentView::new(head.from_first(first, &DropoutPlan::Off));
+    let hidden = encoder.embeddings.enter(embedded, input.spans(), &dropout);
+    let first = encoder.forward_first(0, hidden, input.spans(), &dropout);
+    let view = StudentView::new(head.from_first(first, &dropout));
     let teachers: Vec<TeacherView> = found.teacher_logits.into_iter().map(TeacherView::from_logits).collect();
     let join = JoinTensors::new(&world.join, &device);
     let expected = GatedKl::default().loss(&view, &teachers, &gate, &join).unwrap().total();
@@ -244,6 +261,11 @@ fn teachers_of_another_tokenizer_and_absent_ones_are_refused_with_a_sentence() {
     let error = go(run.with_teachers(&teachers));
     assert!(error.contains("`two` has another vocabulary than the student"), "{error}");
     assert!(go(run).contains("not handed over"));
+    let short = TinySpec { max_tokens: 6, gain: 6.0, ..TinySpec::new(["c", "d"]).seed(3) };
+    let short = Classifier::open(tiny_classifier_dir(world.dir.path().join("short"), &short), &Device::flex()).unwrap();
+    let teachers = [&world.teachers[0], &short];
+    let error = go(run.with_teachers(&teachers));
+    assert!(error.contains("teacher two reads 6") && error.contains("max_length"), "{error}");
     assert!(go(run.with_teachers(&teachers[..1])).contains("a join of 2 for 1 teachers"));
 }
 

@@ -3,11 +3,13 @@
 use crate::stage::{Stage, TEXTS, settings, weights};
 use faculty_core::{ErrorKind, NamedTensor, Result, Silent, Stream};
 use faculty_methods::{
-    AmalgamateRun, Curriculum, Kd3, MethodSpec, MukiSpec, Rdd, Stage as RddStage, Uncertainty, Unix, amalgamate,
-    combined, pass_agreement, rank,
+    AmalgamateRun, Curriculum, GateChoice, Kd3, MethodSpec, MukiSpec, Rdd, Recipe, Stage as RddStage, Uncertainty,
+    Unix, amalgamate, combined, pass_agreement, rank,
 };
 use faculty_student::{CheckpointPolicy, Checkpoints, StudentNoise, TrainReport, TrainRun};
-use faculty_uncertainty::MarginSpec;
+use faculty_uncertainty::{
+    ClaimSpec, ClaimThreshold, ConfidenceSpec, GateRecipe, GateSpec, MarginSpec, SinglePassEntropy,
+};
 use serde_json::json;
 
 fn muki() -> MethodSpec {
@@ -128,6 +130,19 @@ fn margin_weight_is_mukis_own_margin() {
     let (theirs, _) = run(&inside, &Curriculum::default()).unwrap();
     let (ours, _) = run(&muki(), &outside).unwrap();
     assert!(theirs == ours);
+}
+
+#[test]
+fn what_a_gate_dropped_stays_dropped_under_a_margin_weight() {
+    // No target is as clear as this asks for: every text is dropped.
+    let claims = ClaimSpec { threshold: ClaimThreshold::TransferMean, ambiguity: Some(1e-6) };
+    let score = ConfidenceSpec::SinglePassEntropy(SinglePassEntropy::default());
+    let gate = GateRecipe { score, gate: GateSpec::Claim(claims), ..GateRecipe::default() };
+    let method = MethodSpec::Recipe(Box::new(Recipe { gate: GateChoice::Gate(gate), ..Recipe::default() }));
+    for margin_weight in [MarginSpec::None, MarginSpec::Raw] {
+        let (_, report) = run(&method, &Curriculum { margin_weight, ..Curriculum::default() }).unwrap();
+        assert!(report.curve.iter().all(|point| point.loss == 0.0), "{margin_weight:?}: {:?}", report.curve);
+    }
 }
 
 #[test]

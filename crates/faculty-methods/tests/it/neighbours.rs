@@ -3,9 +3,11 @@
 use crate::stage::{Stage, TEXTS, settings, weights};
 use burn::tensor::Device;
 use faculty_core::{NamedTensor, Silent};
-use faculty_methods::{FacultySpec, MethodSpec, SelfTraining, TransferSet, amalgamate, gate_table, text_space};
+use faculty_methods::{
+    FacultySpec, MethodSpec, SelfTraining, TransferSet, amalgamate, gate_table, recipe_table, text_space,
+};
 use faculty_student::TrainRun;
-use faculty_uncertainty::{Neighbours, OwnerStatistics, TextSpace};
+use faculty_uncertainty::{ConfidenceSpec, Energy, GateRecipe, Neighbours, OwnerStatistics, TextSpace};
 
 fn faculty(spec: FacultySpec) -> MethodSpec {
     let mut spec = spec;
@@ -60,6 +62,45 @@ fn without_a_share_for_neighbours_the_gate_is_the_plain_one() {
     let transfer = stage.transfer().with_space(TextSpace { values: &values, width: 2 });
     let table = |recipe| gate_table(recipe, &transfer, OwnerStatistics::default(), &Device::flex()).unwrap();
     assert_ne!(table(&plain).weights, table(&together).weights);
+}
+
+#[test]
+fn a_cap_holds_behind_the_neighbours() {
+    let mut stage = Stage::new();
+    stage.outputs[0].logits.iter_mut().for_each(|logit| *logit += 3.0);
+    let values: Vec<f32> = (0..TEXTS).flat_map(|text| [1.0, 0.01 * text as f32]).collect();
+    let transfer = stage.transfer().with_space(TextSpace { values: &values, width: 2 });
+    let mean_of_first = |cap| {
+        // Plain scores favour the teacher that is surer of everything.
+        let score = ConfidenceSpec::Energy(Energy {});
+        let neighbours = Some(Neighbours { count: 7, share: 0.9 });
+        let gate = GateRecipe { score, neighbours, cap, ..GateRecipe::default() };
+        let table = recipe_table(&gate, &transfer, OwnerStatistics::default(), &Device::flex()).unwrap();
+        let sum = |teacher| table.weights.iter().skip(teacher).step_by(2).sum::<f32>() / TEXTS as f32;
+        f32::max(sum(0), sum(1))
+    };
+    let free = mean_of_first(None);
+    assert!(free > 0.505, "{free}");
+    assert!(mean_of_first(Some(0.5)) < 0.5 + 1e-5, "{free} {}", mean_of_first(Some(0.5)));
+}
+
+#[test]
+fn what_a_table_leaves_out_is_facultys() {
+    let parse = |text: &str| serde_json::from_str::<FacultySpec>(text).unwrap();
+    let default = FacultySpec::default();
+    let nearer = parse(r#"{"neighbours": {"share": 0.3}, "rounds": {"student_share": 0.8}}"#);
+    assert_eq!(nearer.neighbours, Neighbours { share: 0.3, ..default.neighbours });
+    assert_eq!(nearer.rounds, SelfTraining { student_share: 0.8, ..default.rounds });
+    for (wrong, key) in [
+        (r#"{"neighbours": {"share": -0.5}}"#, "neighbours.share"),
+        (r#"{"relation": -2.0}"#, "losses.weight"),
+        (r#"{"merged_share": 1.5}"#, "merged_share"),
+    ] {
+        let error = faculty(parse(wrong)).check(2).unwrap_err().to_string();
+        assert!(error.contains(key), "{error}");
+    }
+    faculty(parse(r#"{"gate": {"kind": "uniform"}}"#)).check(2).unwrap();
+    assert!(serde_json::from_str::<FacultySpec>(r#"{"rounds": {"rounds": 3}}"#).is_err());
 }
 
 #[test]

@@ -93,6 +93,11 @@ fn a_training_in_rounds_resumes_with_the_gate_of_its_round() {
         let policy = CheckpointPolicy { steps: None, seconds: Some(3600.0) };
         let checkpoints = Checkpoints::new(dir.path(), "a test", policy);
         assert!(run(Some(rounds), Some(&checkpoints), &StopAfter::new(stop_after)).is_err());
+        // Where a round ends, it is while the student is heard.
+        assert!(
+            dir.path().join(format!("step-{stop_after:09}")).is_dir(),
+            "no step is lost, the last was {stop_after}"
+        );
         assert!(run(Some(rounds), Some(&checkpoints), &Silent).unwrap() == expected, "after {stop_after} steps");
     }
 }

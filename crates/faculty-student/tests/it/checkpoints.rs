@@ -227,7 +227,7 @@ fn whoever_interrupts_a_look_loses_no_step_and_no_look() {
 }
 
 #[test]
-fn a_checkpoint_without_looks_is_the_one_of_earlier_versions() {
+fn a_checkpoint_without_looks_says_nothing_of_them() {
     let (case, dir) = (Case { looks: 0, ..Case::default() }, tempfile::tempdir().unwrap());
     let checkpoints = every(dir.path(), 5);
     assert!(case.run(Some(&checkpoints), Some(6), &Silent).is_err());

@@ -12,8 +12,12 @@ fn texts() -> Vec<String> {
 }
 
 fn build(encoder: &FreshEncoder, dir: &Path, seed: u64) -> Classifier {
+    build_from(&texts(), encoder, dir, seed)
+}
+
+fn build_from(texts: &[String], encoder: &FreshEncoder, dir: &Path, seed: u64) -> Classifier {
     let labels = LabelSpace::new(["pay", "ask", "stop"]).unwrap();
-    encoder.build(&texts(), dir, labels, Stream::new(seed, "fresh"), &Device::flex()).unwrap()
+    encoder.build(texts, dir, labels, Stream::new(seed, "fresh"), &Device::flex()).unwrap()
 }
 
 #[test]
@@ -49,6 +53,11 @@ fn weights_follow_the_stream_and_the_tokenizer_the_texts() {
     let (one, two) = (weights("one", 1), weights("one", 2));
     assert_eq!(one.1, two.1);
     assert_ne!(one.0, two.0);
+    let others: Vec<String> = (0..40).map(|row| format!("which train leaves from platform {row} at noon?")).collect();
+    let other = build_from(&others, &encoder, &root.path().join("other"), 1);
+    assert_ne!(other.tokenizer.hash(), one.1, "other texts, other tokens");
+    let again = build_from(&others, &encoder, &root.path().join("one"), 1);
+    assert_eq!(again.tokenizer.hash(), one.1, "a tokenizer that is there is taken as it is");
 }
 
 #[test]

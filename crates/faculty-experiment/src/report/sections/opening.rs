@@ -56,14 +56,15 @@ fn facts(page: &Page<'_>) -> Vec<(&'static str, String)> {
     facts
 }
 
-/// Cells that failed, each with its reason.
+/// Cells without a result, each with its reason.
 pub(in crate::report) fn failures(page: &Page<'_>) -> Option<Element> {
     let mut lines = Vec::new();
     for row in &page.table.rows {
         for cell in row.cells.values() {
             if let Some(reason) = &cell.reason {
                 let seed = cell.seed.map_or_else(String::new, |seed| format!(", seed {seed}"));
-                lines.push(Element::new("li").text(format!("{}{seed}: {reason}", row.row.name)));
+                let outcome = words::outcome(cell.status);
+                lines.push(Element::new("li").text(format!("{}{seed} {outcome}: {reason}", row.row.name)));
             }
         }
     }

@@ -27,6 +27,7 @@ const fn status_class(status: Status) -> &'static str {
         Status::NoReference => "status no-reference",
         Status::NotRun => "status not-run",
         Status::Failed => "status failed",
+        Status::Refused => "status refused",
     }
 }
 

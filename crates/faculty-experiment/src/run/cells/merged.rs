@@ -14,14 +14,14 @@ use std::time::Instant;
 
 impl Runner<'_> {
     /// Merges, and measures on the measuring texts. Teachers that cannot be merged are a result of the row: it stays in the
-    /// table as failed, with the first difference as its reason.
+    /// table as refused, with the first difference as its reason.
     pub(super) fn measure_merged(&self, cell: &Cell, spec: &MergeSpec, record: &mut CellRecord) -> Result<()> {
         let prepared = self.work.prepared;
         let start = Instant::now();
         let merged = match self.merge(cell, spec) {
             Err(error) if error.kind() == ErrorKind::Input => {
                 self.work.observer.on(Event::Warning { text: &format!("{}: {error}", cell.title()) });
-                record.status = CellStatus::Failed;
+                record.status = CellStatus::Refused;
                 record.reason = Some(error.message().to_owned());
                 return Ok(());
             }

@@ -1,6 +1,6 @@
 //! The mean of the teachers' weights, for gates that hear it.
 
-use super::Work;
+use super::{Work, inputs};
 use faculty_core::{Event, Observer, Result};
 use faculty_methods::{MergeSpec, MethodSpec, check_recorded_base, merge_teachers};
 use faculty_model::merge::Base;
@@ -28,11 +28,14 @@ impl Work<'_> {
         }
         let teachers: Vec<(&str, &Classifier)> =
             self.teachers.iter().map(|teacher| (teacher.name(), teacher.classifier())).collect();
-        let length = configuration.settings.max_length;
+        // As for the teachers: a limit for the student may be more than they can hold.
+        let limit = self.teachers.first().map(|teacher| teacher.classifier().max_length(None)).transpose()?;
+        let length = configuration.settings.max_length.map(|length| limit.map_or(length, |limit| length.min(limit)));
         let (merged, report) =
             merge_teachers(&MergeSpec::Average {}, &base, &teachers, &self.join, &[], length, console)?;
         report.warnings(teachers.iter().map(|(name, _)| *name)).iter().for_each(|text| console.warn(text));
         let tokens = merged.tokenize(&self.texts, length)?;
+        inputs::note_truncated("the mean of the teachers", tokens.truncated, self.texts.len(), console);
         console.on(Event::Start { stage: "the mean of the teachers", total: self.texts.len() as u64, unit: "texts" });
         let logits = merged.logits(&tokens, console)?;
         console.on(Event::End { summary: "" });

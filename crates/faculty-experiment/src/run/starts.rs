@@ -1,0 +1,34 @@
+//! The models that an experiment reads, by content: one that is trained anew in place is another one.
+
+use crate::schema::ExperimentFile;
+use faculty_core::{Observer, Result, hash_bytes};
+use faculty_hub::ModelDir;
+use faculty_student::{StudentStart, resolve_model};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+/// SHA-256 over the models that an experiment names: teachers that exist, and what teachers and students start from.
+///
+/// # Errors
+/// Fails if one cannot be found or read.
+pub(super) fn fingerprint(experiment: &ExperimentFile, observer: &dyn Observer) -> Result<String> {
+    let start = |init: &StudentStart| match init {
+        StudentStart::Pretrained(reference) => Some(reference.clone()),
+        _ => None,
+    };
+    let of_teachers = experiment
+        .data
+        .teachers
+        .iter()
+        .flat_map(|teacher| [teacher.model.clone(), teacher.init.as_ref().and_then(start)]);
+    let of_all = [start(&experiment.teacher.init), start(&experiment.student.init)];
+    let mut hashes = BTreeMap::new();
+    for reference in of_teachers.chain(of_all).flatten() {
+        if let Entry::Vacant(unknown) = hashes.entry(reference) {
+            let dir = resolve_model(unknown.key(), observer)?;
+            unknown.insert(ModelDir::open(dir)?.model_hash()?);
+        }
+    }
+    let lines: Vec<String> = hashes.iter().map(|(reference, hash)| format!("{reference} {hash}")).collect();
+    Ok(hash_bytes(lines.join("\n").as_bytes()))
+}

@@ -11,6 +11,7 @@ mod jsonl;
 mod noise;
 mod parts;
 mod registry;
+mod sharing;
 mod source;
 mod split;
 mod text_sets;

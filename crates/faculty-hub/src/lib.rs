@@ -30,6 +30,7 @@ mod dataset;
 mod download;
 mod environment;
 mod foreign;
+mod gguf;
 mod header;
 mod json;
 mod model_dir;
@@ -40,6 +41,7 @@ mod write;
 
 pub use dataset::{DatasetId, check_file_in_repository, resolve_dataset_file};
 pub use environment::{Environment, cache_root};
+pub use gguf::{GgmlType, GgufFile, GgufTensor, GgufValue};
 pub use model_dir::ModelDir;
 pub use pocket::{
     POCKET_ENCODER_NAME, dequantise_q4, find_pocket_encoder, find_pocket_encoder_in, import_pocket_encoder,

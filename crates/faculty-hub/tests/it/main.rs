@@ -5,6 +5,7 @@ mod build;
 mod dataset;
 #[cfg(feature = "hub")]
 mod download;
+mod gguf;
 mod golden;
 mod hostile;
 mod model_dir;

@@ -12,6 +12,7 @@
 //! # Ok::<(), faculty_core::Error>(())
 //! ```
 
+mod causal;
 mod classifier;
 mod infer;
 pub mod merge;
@@ -19,6 +20,7 @@ mod precision;
 mod save;
 mod tokens;
 
+pub use causal::CausalModel;
 pub use classifier::{Classifier, Parts};
 pub use infer::BatchLimits;
 pub use precision::PrecisionCheck;

@@ -20,8 +20,10 @@
 //! ```
 
 mod activation;
+pub mod causal;
 mod classifier;
 mod config;
+mod config_reader;
 mod device;
 mod dropout;
 mod embeddings;

@@ -68,8 +68,7 @@ impl SequenceClassifier {
         if let Some(layer) = layers.iter().find(|&&layer| layer >= config.layers) {
             return Err(Error::input(format!("layer {layer} of a model with {} layers", config.layers)).key("layers"));
         }
-        let mut loader =
-            Loader { source, device, used: BTreeSet::new(), initialised: Vec::new(), problems: Vec::new() };
+        let mut loader = Loader::new(source, device);
         let encoder = loader.encoder(config, &names, layers)?;
         let head = loader.head(config, &names, head)?;
         let report = loader.finish(config, &names, layers, matches!(head.1, HeadSource::Checkpoint))?;
@@ -112,7 +111,7 @@ impl SequenceClassifier {
     }
 }
 
-struct Loader<'a> {
+pub(crate) struct Loader<'a> {
     source: &'a dyn NamedTensors,
     device: &'a Device,
     used: BTreeSet<String>,
@@ -121,9 +120,22 @@ struct Loader<'a> {
     problems: Vec<String>,
 }
 
-impl Loader<'_> {
+impl<'a> Loader<'a> {
+    pub(crate) fn new(source: &'a dyn NamedTensors, device: &'a Device) -> Self {
+        Self { source, device, used: BTreeSet::new(), initialised: Vec::new(), problems: Vec::new() }
+    }
+
+    pub(crate) fn device(&self) -> &'a Device {
+        self.device
+    }
+
+    /// True if the source has a tensor of this name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.source.shape(name).is_some()
+    }
+
     /// The values of tensor `name` if it has `shape`; zeros and a noted problem otherwise.
-    fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
+    pub(crate) fn values(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>> {
         match self.source.shape(name) {
             None => self.problems.push(format!("missing `{name}` {shape:?}")),
             Some(found) if found != shape => {
@@ -138,12 +150,12 @@ impl Loader<'_> {
         Ok(vec![0.0; shape.iter().product()])
     }
 
-    fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>> {
+    pub(crate) fn vector(&mut self, name: &str, length: usize) -> Result<Param<Tensor<1>>> {
         let values = self.values(name, &[length])?;
         Ok(vector(values, self.device))
     }
 
-    fn table(&mut self, name: &str, rows: usize, columns: usize) -> Result<Param<Tensor<2>>> {
+    pub(crate) fn table(&mut self, name: &str, rows: usize, columns: usize) -> Result<Param<Tensor<2>>> {
         let values = self.values(name, &[rows, columns])?;
         Ok(matrix(values, rows, columns, self.device))
     }
@@ -270,19 +282,31 @@ impl Loader<'_> {
                 unused.iter().filter(|name| encoder_prefixes.iter().any(|prefix| name.starts_with(prefix.as_str())));
             problems.extend(foreign.map(|name| format!("unexpected `{name}`")));
         }
-        if problems.is_empty() {
-            return Ok(LoadReport { initialised: self.initialised, unused });
-        }
-        let shown = problems.iter().take(8).map(String::as_str).collect::<Vec<_>>().join("\n  ");
-        let more = problems.len().saturating_sub(8);
-        let rest = if more > 0 { format!("\n  and {more} more") } else { String::new() };
-        Err(Error::input(format!("the weights do not fit config.json:\n  {shown}{rest}"))
-            .file(self.source.origin())
-            .help(format!(
-                "is this a {} sequence classifier, and does config.json belong to it?",
-                config.family.model_type()
-            )))
+        let what = format!("a {} sequence classifier", config.family.model_type());
+        not_fitting(problems, &self.source.origin(), &what)?;
+        Ok(LoadReport { initialised: self.initialised, unused })
     }
+
+    /// Fails if a tensor was missing or mis-shaped, or one is left over that `is_buffer` does not know. `what` is what the
+    /// weights should be: "a llama causal language model".
+    pub(crate) fn finish_strictly(self, what: &str, is_buffer: &dyn Fn(&str) -> bool) -> Result<()> {
+        let left = self.source.names().into_iter().filter(|name| !self.used.contains(name) && !is_buffer(name));
+        let mut problems = self.problems;
+        problems.extend(left.map(|name| format!("unexpected `{name}`")));
+        not_fitting(problems, &self.source.origin(), what)
+    }
+}
+
+fn not_fitting(problems: Vec<String>, origin: &str, what: &str) -> Result<()> {
+    if problems.is_empty() {
+        return Ok(());
+    }
+    let shown = problems.iter().take(8).map(String::as_str).collect::<Vec<_>>().join("\n  ");
+    let more = problems.len().saturating_sub(8);
+    let rest = if more > 0 { format!("\n  and {more} more") } else { String::new() };
+    Err(Error::input(format!("the weights do not fit config.json:\n  {shown}{rest}"))
+        .file(origin)
+        .help(format!("is this {what}, and does config.json belong to it?")))
 }
 
 /// Fresh weights from a stream.
@@ -328,11 +352,11 @@ fn drops_before_dense(config: &EncoderConfig) -> bool {
     config.family.is_roberta() || config.family == crate::Family::Electra
 }
 
-fn matrix(values: Vec<f32>, rows: usize, columns: usize, device: &Device) -> Param<Tensor<2>> {
+pub(crate) fn matrix(values: Vec<f32>, rows: usize, columns: usize, device: &Device) -> Param<Tensor<2>> {
     Param::from_tensor(Tensor::from_data(TensorData::new(values, [rows, columns]), device))
 }
 
-fn vector(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {
+pub(crate) fn vector(values: Vec<f32>, device: &Device) -> Param<Tensor<1>> {
     let length = values.len();
     Param::from_tensor(Tensor::from_data(TensorData::new(values, [length]), device))
 }

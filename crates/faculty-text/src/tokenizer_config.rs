@@ -84,7 +84,7 @@ impl TokenizerConfig {
     }
 
     /// A special token's text: a string, or an object with its `content`.
-    fn named(&self, key: &str) -> Option<&str> {
+    pub(crate) fn named(&self, key: &str) -> Option<&str> {
         let value = self.config.get(key).filter(|value| !value.is_null()).or_else(|| self.map.get(key))?;
         value.as_str().or_else(|| value.get("content")?.as_str())
     }

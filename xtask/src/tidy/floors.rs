@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u32)] = &[
     ("faculty-uncertainty", 3),
     ("faculty-losses", 3),
     ("faculty-student", 3),
+    ("faculty-textgen", 3),
     ("faculty-methods", 4),
     ("faculty-experiment", 5),
     ("faculty", 6),

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod batching;
+mod causal;
 mod continuation;
 mod merging;
 mod merging_golden;

@@ -1,0 +1,32 @@
+//! Text for students of teachers whose data are gone: generators behind one interface, and what their text is worth.
+//!
+//! Every source writes text number n from its seed and n alone ([`TextSource`]): a run that was interrupted goes on at any
+//! number, and the same numbers give the same texts.
+//!
+//! ```
+//! use faculty_core::Silent;
+//! use faculty_textgen::{NGram, NGramSettings, TextSource};
+//!
+//! let corpus = ["the cat sat on the mat", "the dog sat on the cat"];
+//! let source = NGram::learn(&corpus, NGramSettings { order: 2, ..NGramSettings::default() }, 1)?;
+//! let texts = source.write(0..3, &Silent)?;
+//! assert_eq!(texts.len(), 3);
+//! assert_eq!(source.write(2..3, &Silent)?[0], texts[2]);
+//! # Ok::<(), faculty_core::Error>(())
+//! ```
+
+mod controls;
+mod ngram;
+mod quality;
+mod sampling;
+mod source;
+mod words;
+mod writer;
+
+pub use controls::{Corpus, RandomTokens, Unigram};
+pub use ngram::{NGram, NGramSettings};
+pub use quality::{LengthStatistics, self_bleu, share_of_repeats, word_lengths};
+pub use sampling::Sampling;
+pub use source::TextSource;
+pub use words::{join_words, split_words};
+pub use writer::{LmWriter, Writing, Written};

@@ -1,0 +1,16 @@
+//! The interface of all generators.
+
+use faculty_core::{Observer, Result};
+use std::ops::Range;
+
+/// Whatever writes texts.
+pub trait TextSource {
+    /// The source in a few words, for tables and cards.
+    fn describe(&self) -> String;
+
+    /// The texts of these numbers. Text n follows from the source and n alone, whatever was written before and beside it.
+    ///
+    /// # Errors
+    /// Fails if the device fails or the user interrupted.
+    fn write(&self, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>>;
+}

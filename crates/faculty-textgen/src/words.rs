@@ -1,0 +1,54 @@
+//! Words and punctuation marks, and texts of them.
+
+/// The words of a text in order: runs of letters, digits and apostrophes, and every other mark by itself.
+pub fn split_words(text: &str) -> Vec<&str> {
+    let mut words = Vec::new();
+    let mut start = None;
+    for (at, character) in text.char_indices() {
+        if character.is_alphanumeric() || matches!(character, '\'' | '’' | '_') {
+            start.get_or_insert(at);
+            continue;
+        }
+        if let Some(first) = start.take() {
+            words.push(&text[first..at]);
+        }
+        if !character.is_whitespace() {
+            words.push(&text[at..at + character.len_utf8()]);
+        }
+    }
+    if let Some(first) = start {
+        words.push(&text[first..]);
+    }
+    words
+}
+
+/// The words as a text: a space before each but marks that follow a word.
+pub fn join_words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    let mut text = String::new();
+    let mut opened = true;
+    for word in words {
+        let closes = matches!(word, "." | "," | ";" | ":" | "!" | "?" | ")" | "]" | "}" | "%" | "…");
+        if !opened && !closes {
+            text.push(' ');
+        }
+        text.push_str(word);
+        opened = matches!(word, "(" | "[" | "{" | "$" | "#");
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{join_words, split_words};
+
+    #[test]
+    fn words_and_marks_are_cut_and_joined() {
+        let text = "Don't pay (more than $12.50), please!";
+        let words = split_words(text);
+        assert_eq!(words, ["Don't", "pay", "(", "more", "than", "$", "12", ".", "50", ")", ",", "please", "!"]);
+        assert_eq!(join_words(words), "Don't pay (more than $12. 50), please!");
+        assert_eq!(split_words("  żółw…\n"), ["żółw", "…"]);
+        assert!(split_words(" \t").is_empty());
+        assert_eq!(join_words([]), "");
+    }
+}

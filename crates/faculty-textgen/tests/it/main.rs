@@ -1,0 +1,5 @@
+//! Generators from outside.
+#![allow(clippy::unwrap_used)]
+
+mod sources;
+mod writer;

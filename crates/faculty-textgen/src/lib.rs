@@ -16,16 +16,22 @@
 //! ```
 
 mod controls;
+mod draft_log;
 mod ngram;
+mod prompts;
 mod quality;
+mod quota;
 mod sampling;
 mod source;
 mod words;
 mod writer;
 
 pub use controls::{Corpus, RandomTokens, Unigram};
+pub use draft_log::DraftLog;
 pub use ngram::{NGram, NGramSettings};
+pub use prompts::{PromptedLm, Prompting, label_in_words};
 pub use quality::{LengthStatistics, self_bleu, share_of_repeats, word_lengths};
+pub use quota::{ClassReport, ClassSource, Judge, Kept, Quota};
 pub use sampling::Sampling;
 pub use source::TextSource;
 pub use words::{join_words, split_words};

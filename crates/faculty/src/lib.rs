@@ -7,6 +7,7 @@
 //! - [`text`]: data files, tokenisers, batches; [`hub`]: model references, configurations, weight files
 //! - [`nn`]: encoders with taps and an explicit dropout plan; [`model`]: a classifier whole
 //! - [`teacher`], [`uncertainty`], [`losses`], [`student`]: the parts of an amalgamation
+//! - [`textgen`]: text where there is none
 //! - [`methods`]: recipes named after papers; [`experiment`]: tables from TOML
 //!
 //! Two teachers of different labels, one student, no label read:
@@ -54,4 +55,5 @@ pub use faculty_nn as nn;
 pub use faculty_student as student;
 pub use faculty_teacher as teacher;
 pub use faculty_text as text;
+pub use faculty_textgen as textgen;
 pub use faculty_uncertainty as uncertainty;

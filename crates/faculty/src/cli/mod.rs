@@ -8,6 +8,7 @@ mod data;
 mod evaluate;
 mod experiment;
 mod finetune;
+mod generate;
 mod global;
 mod inputs;
 mod inspect;
@@ -63,6 +64,8 @@ enum Command {
     Merge(Box<merge::Merge>),
     /// Look for teachers that would mislead a student
     Audit(audit::Audit),
+    /// Write text for a teacher's labels with a causal language model
+    Generate(Box<generate::Generate>),
     /// Measure a classifier on labelled text
     Evaluate(evaluate::Evaluate),
     /// Classify texts, in their order
@@ -101,6 +104,7 @@ fn dispatch(command: Command, session: &Session) -> Result<()> {
         Command::Amalgamate(command) => command.run(session),
         Command::Merge(command) => command.run(session),
         Command::Audit(command) => command.run(session),
+        Command::Generate(command) => command.run(session),
         Command::Evaluate(command) => command.run(session),
         Command::Predict(command) => command.run(session),
         Command::Inspect(command) => command.run(session),

@@ -9,6 +9,7 @@ mod data;
 mod evaluate;
 mod experiment;
 mod finetune;
+mod generate;
 mod help;
 mod inspect;
 mod interrupt;

@@ -1,0 +1,80 @@
+//! `faculty generate`.
+
+use crate::workplace::Workplace;
+use serde_json::Value;
+use std::path::Path;
+
+fn generator() -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../faculty-testkit/golden/causal/llama.gguf").display().to_string()
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn every_label_gets_its_texts_and_the_same_command_the_same_bytes() {
+    let place = Workplace::new();
+    place.tiny("teacher", ["pay_bill", "play_music"]);
+    let arguments =
+        format!("generate --teacher teacher --generator {} --per-class 6 --floor 0.01 --max-tokens 8", generator());
+    let run = place.faculty(&format!("{arguments} --out texts.jsonl")).good();
+    assert!(run.stdout.contains("12 texts of 2 labels") && run.stdout.contains("Self-BLEU-4"), "{}", run.stdout);
+    let texts = lines(&place.path("texts.jsonl"));
+    assert_eq!(texts.len(), 12);
+    for label in ["pay_bill", "play_music"] {
+        let own: Vec<&Value> = texts.iter().filter(|line| line["label"] == label).collect();
+        assert_eq!(own.len(), 6);
+        assert!(own.iter().all(|line| line["probability"].as_f64().unwrap() >= 0.01 && line["text"].is_string()));
+    }
+    assert!(!place.path("texts.jsonl.drafts").exists(), "nothing is left lying about");
+    // The same command, the same bytes; another seed, others.
+    place.faculty(&format!("{arguments} --out again.jsonl --batch 5")).good();
+    let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert_eq!(read("texts.jsonl"), read("again.jsonl"));
+    place.faculty(&format!("{arguments} --out other.jsonl --seed 2")).good();
+    assert_ne!(read("texts.jsonl"), read("other.jsonl"));
+    // What was written is labelled text.
+    let json: Value =
+        serde_json::from_str(&place.faculty("evaluate --model teacher --data texts.jsonl --json").good().stdout)
+            .unwrap();
+    assert!(json.to_string().contains("accuracy"), "{json}");
+}
+
+#[test]
+fn labels_that_the_teacher_never_believes_are_named_and_stop_a_strict_run() {
+    let place = Workplace::new();
+    place.tiny("teacher", ["a", "b", "c", "d"]);
+    let arguments = format!(
+        "generate --teacher teacher --generator {} --per-class 3 --floor 0.999 --most-drafts 2 --max-tokens 6 --out t.jsonl",
+        generator()
+    );
+    let run = place.faculty(&arguments).good();
+    assert!(run.stdout.contains("short of 3: "), "{}", run.stdout);
+    let run = place.faculty(&format!("{arguments} --strict"));
+    assert_eq!(run.code, 1);
+    assert!(run.stderr.contains("stayed short") && run.stderr.contains("--floor"), "{}", run.stderr);
+    assert!(place.path("t.jsonl").is_file(), "what there is, is written");
+}
+
+#[test]
+fn what_cannot_generate_is_refused_by_name() {
+    let place = Workplace::new();
+    place.tiny("teacher", ["a", "b"]);
+    let refused = |arguments: &str, words: &str| {
+        let run = place.faculty(&format!("generate --teacher teacher --out t.jsonl {arguments}"));
+        assert_eq!(run.code, 2, "{}", run.stderr);
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+        assert!(!place.path("t.jsonl").exists());
+    };
+    refused("--generator teacher", "model_type");
+    refused("--generator nowhere.gguf", "nowhere.gguf");
+    let generator = generator();
+    refused(&format!("--generator {generator} --floor 1"), "floor");
+    refused(&format!("--generator {generator} --per-class 0"), "per_class");
+    refused(&format!("--generator {generator} --template words"), "{label}");
+    refused(&format!("--generator {generator} --top-p 0"), "top_p");
+    refused(&format!("--generator {generator} --max-tokens 64"), "max_tokens");
+    place.write("cut.gguf", &std::fs::read(&generator).unwrap()[..4000]);
+    refused("--generator cut.gguf", "cut.gguf");
+}

@@ -20,6 +20,7 @@ mod hash;
 mod join;
 mod labels;
 pub mod metrics;
+mod normal_form;
 mod observe;
 pub mod statistics;
 mod stream;
@@ -32,6 +33,7 @@ pub use files::{StagedDir, sync_folder, write_atomically, write_atomically_with}
 pub use hash::{ContentHash, hash_bytes, hash_file, hash_text, short_hash};
 pub use join::{Aliases, LabelJoin, Overlap, TeacherLabels};
 pub use labels::LabelSpace;
+pub use normal_form::normal_form;
 pub use observe::{Event, Observer, Silent, Unseen};
 pub use stream::{Stream, mix64};
 pub use suggest::nearest;

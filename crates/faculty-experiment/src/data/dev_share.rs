@@ -1,9 +1,8 @@
 //! A development split for a set that has none: a share of every class of the training split.
 
-use super::split::normal_form;
 use super::{DataSet, LabelledTexts};
 use crate::schema::DataSection;
-use faculty_core::{Error, Result, Stream};
+use faculty_core::{Error, Result, Stream, normal_form};
 use std::collections::HashSet;
 
 /// Fixed for good: a dev split that is drawn anew for every run moves choices towards the test texts.

@@ -1,8 +1,7 @@
 //! Noise rows for the transfer set: near-duplicates, texts of another set, empty texts.
 
-use super::split::normal_form;
 use crate::schema::NoiseSection;
-use faculty_core::{Error, Result, Stream};
+use faculty_core::{Error, Result, Stream, normal_form};
 use std::collections::HashSet;
 
 /// Rows without a label, behind those of the transfer set.

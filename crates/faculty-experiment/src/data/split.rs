@@ -6,7 +6,7 @@ use super::parts::{Part, parts};
 use super::sharing::{Place, Sets, Sharing};
 use super::{DataSet, LabelledTexts, OpenedFile, SetRows};
 use crate::schema::{DataSection, EvaluateOn, OwnTraining};
-use faculty_core::{Error, LabelSpace, Result, Stream};
+use faculty_core::{Error, LabelSpace, Result, Stream, normal_form};
 use std::collections::HashSet;
 use std::ops::Range;
 
@@ -264,11 +264,6 @@ fn choose_test(
 fn first_appearances<'a>(lists: impl Iterator<Item = &'a Vec<String>>) -> Vec<String> {
     let mut seen = HashSet::new();
     lists.flatten().filter(|name| seen.insert((*name).clone())).cloned().collect()
-}
-
-/// Texts that differ in case, spaces or punctuation alone are one text.
-pub(super) fn normal_form(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
 fn check_counts(

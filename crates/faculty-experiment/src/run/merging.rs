@@ -42,11 +42,9 @@ pub(super) fn merged_answers(
     join: &LabelJoin,
 ) -> Result<std::result::Result<(MergedAnswers, f64), String>> {
     let start = Instant::now();
-    let checked = || match of_another_start(work, teachers)? {
-        Some(name) => {
-            Err(Error::input(format!("nothing says that teacher {name} was fine-tuned from the others' start")))
-        }
-        None => merge_ready(work, teachers, join, &MergeSpec::Average {}, &[]),
+    let checked = || {
+        check_start_is_known(work, teachers)?;
+        merge_ready(work, teachers, join, &MergeSpec::Average {}, &[])
     };
     let merged = match checked() {
         Err(error) if error.kind() == ErrorKind::Input => return Ok(Err(error.message().to_owned())),
@@ -80,23 +78,23 @@ pub(super) fn merged_answers(
     Ok(Ok((answers, seconds)))
 }
 
-/// The first teacher that may not come from `[teacher] init`: one with a start of its own, or one that was loaded and brings
-/// no record of it. The mean of encoders of several starts is no encoder, though the shapes fit, and a gate that hears it by
-/// itself must not guess; a row that merges is asked for by name.
-fn of_another_start<'a>(work: &Work<'_>, teachers: &'a [ReadyTeacher]) -> Result<Option<&'a str>> {
+/// Fails at the first teacher that may not come from `[teacher] init`: one with a start of its own, or one that was loaded and
+/// brings no record of it (a record of another start is what [`merge_ready`] refuses). The mean of encoders of several starts
+/// is no encoder, though the shapes fit, and a gate that hears it by itself must not guess; a row that merges is asked for by
+/// name.
+fn check_start_is_known(work: &Work<'_>, teachers: &[ReadyTeacher]) -> Result<()> {
     for (ready, teacher) in teachers.iter().zip(&work.prepared.data.teachers) {
-        let of_the_start = match teacher.model {
-            Some(_) => match recorded_base(&ready.dir)? {
-                Some(hash) => hash == base(work)?.hash(),
-                None => false,
-            },
+        let known = match teacher.model {
+            Some(_) => recorded_base(&ready.dir)?.is_some(),
             None => teacher.own.init.is_none() && teacher.own.fresh.is_none(),
         };
-        if !of_the_start {
-            return Ok(Some(&ready.name));
+        if !known {
+            let name = &ready.name;
+            let text = format!("nothing says that teacher {name} was fine-tuned from the others' start");
+            return Err(Error::input(text));
         }
     }
-    Ok(None)
+    Ok(())
 }
 
 /// Merges the teachers by `spec`; `texts` are read by rules that read texts.

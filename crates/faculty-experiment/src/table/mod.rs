@@ -266,6 +266,10 @@ fn good(cell: &CellRecord) -> bool {
     cell.status == CellStatus::Ok && cell.metrics.is_some()
 }
 
+fn is_refused(cell: &CellRecord) -> bool {
+    cell.status == CellStatus::Refused
+}
+
 fn summarise(
     record: &TableRecord,
     row: &RowRecord,
@@ -286,8 +290,7 @@ fn summarise(
             .collect();
         Summary::of(&shares)
     });
-    let refused = cells.values().any(|cell| cell.status == CellStatus::Refused);
-    let failures = cells.values().filter(|cell| !good(cell) && cell.status != CellStatus::Refused).count();
+    let failures = cells.values().filter(|cell| !good(cell) && !is_refused(cell)).count();
     let value = over(&|cell| cell.value(record.metric));
     TableRow {
         accuracy: over(&accuracy),
@@ -296,10 +299,7 @@ fn summarise(
         retained: retained.flatten(),
         slices: slices::summarise(&cells, ceiling, teachers),
         seconds: over(&|cell| Some(cell.seconds.train + cell.seconds.evaluate)),
-        status: match refused && failures == 0 {
-            true => Status::Refused,
-            false => status(&row.reference, value.as_ref(), cells.is_empty(), failures),
-        },
+        status: status(&row.reference, value.as_ref(), &cells, failures),
         failures,
         value,
         row: row.clone(),
@@ -307,10 +307,16 @@ fn summarise(
     }
 }
 
-fn status(reference: &Reference, value: Option<&Summary>, empty: bool, failures: usize) -> Status {
+fn status(
+    reference: &Reference,
+    value: Option<&Summary>,
+    cells: &BTreeMap<Option<u64>, CellRecord>,
+    failures: usize,
+) -> Status {
     match (value, reference.published()) {
         _ if failures > 0 => Status::Failed,
-        (None, _) if empty => Status::NotRun,
+        _ if cells.values().any(is_refused) => Status::Refused,
+        (None, _) if cells.is_empty() => Status::NotRun,
         (None, _) => Status::Failed,
         (Some(_), None) => Status::NoReference,
         (Some(ours), Some(published)) => {

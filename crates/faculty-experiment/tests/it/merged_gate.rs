@@ -1,9 +1,11 @@
 //! Gates that hear the mean of the teachers' weights, and teachers that have none.
 
-use crate::small_world::{Heard, cell, experiment};
+use crate::small_world::{Heard, cell, experiment, teacher_dirs};
 use faculty_core::Silent;
 use faculty_experiment::{ExperimentOptions, prepare_experiment, run_experiment};
+use faculty_hub::ModelDir;
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
+use std::path::Path;
 
 const TEAMS: &str = "[data]\nsource = \"words\"\nsplit = \"contiguous\"\nteacher_count = 2\nteacher_texts_per_class = 20\n\
                      transfer_texts_per_class = 16\n";
@@ -81,4 +83,41 @@ fn a_start_that_nothing_vouches_for_is_not_averaged_though_the_shapes_fit() {
     let words = "Faculty; ensemble: gates without the mean of the teachers' weights: nothing says that teacher two was";
     assert!(summary.table.contains(words), "{}", summary.table);
     assert_eq!(cell(&options, "Faculty").selection, cell(&options, "deaf").selection);
+}
+
+#[test]
+fn teachers_that_were_loaded_are_averaged_where_their_records_name_the_start() {
+    let root = tempfile::tempdir().unwrap();
+    let trained = options(root.path(), TEAMS, "transfer");
+    run_experiment(&trained, &Silent).unwrap();
+    let dirs = teacher_dirs(&trained);
+    let start = ModelDir::open(root.path().join("encoder")).unwrap().model_hash().unwrap();
+    let record = |start: &str| format!("{{\"model_sha256\":{start:?}}}");
+    for (name, second, words) in [
+        ("same", Some(record(&start)), None),
+        ("foreign", Some(record("0000aaaa")), Some("it was fine-tuned from the checkpoint 0000aaaa")),
+        ("silent", None, Some("nothing says that teacher two was fine-tuned from the others' start")),
+    ] {
+        std::fs::write(dirs[0].join("faculty.json"), record(&start)).unwrap();
+        let beside = dirs[1].join("faculty.json");
+        match second {
+            Some(second) => std::fs::write(&beside, second).unwrap(),
+            None => std::fs::remove_file(&beside).unwrap(),
+        }
+        let teacher = |name: &str, dir: &Path| format!("[[data.teacher]]\nname = {name:?}\nmodel = {dir:?}\n");
+        let teams = format!(
+            "[data]\nsource = \"words\"\ntransfer_texts_per_class = 16\n{}{}",
+            teacher("one", &dirs[0]),
+            teacher("two", &dirs[1])
+        );
+        let lines = format!("[scan]\nselection_on = \"transfer\"\n{teams}{}", rows());
+        let loaded = experiment(root.path(), name, 8, &lines);
+        let summary = run_experiment(&loaded, &Silent).unwrap();
+        assert_eq!(summary.failed, 0, "{}", summary.table);
+        let merged = cell(&loaded, "Faculty").details.merged.unwrap();
+        match words {
+            None => assert_eq!(merged, "heard"),
+            Some(words) => assert!(merged.starts_with("left out: ") && merged.contains(words), "{merged}"),
+        }
+    }
 }

@@ -1,14 +1,10 @@
 //! What must hold of every way to share texts out: no text in two parts, every label covered, every row accounted for.
 
 use crate::support::{Row, declare, shared_out};
-use faculty_core::Stream;
+use faculty_core::{Stream, normal_form};
 use faculty_experiment::ExperimentData;
 use std::collections::HashSet;
 use std::path::Path;
-
-fn normal(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
-}
 
 fn check_parts(data: &ExperimentData, what: &str) {
     let mut parts: Vec<&Vec<String>> = data.teachers.iter().map(|teacher| &teacher.texts.texts).collect();
@@ -16,7 +12,7 @@ fn check_parts(data: &ExperimentData, what: &str) {
     parts.extend(&data.out_of_scope);
     let mut seen = HashSet::new();
     for part in parts {
-        let part: HashSet<String> = part.iter().filter(|text| !text.is_empty()).map(|text| normal(text)).collect();
+        let part: HashSet<String> = part.iter().filter(|text| !text.is_empty()).map(|text| normal_form(text)).collect();
         for text in part {
             assert!(seen.insert(text.clone()), "`{text}` is in two parts: {what}");
         }
@@ -155,8 +151,11 @@ fn a_carved_development_split_moves_no_part() {
     for (left, right) in on_test.teachers.iter().zip(&on_dev.teachers) {
         assert_eq!(left.texts, right.texts);
     }
-    let on_dev_texts: HashSet<String> = on_dev.test.texts.iter().map(|text| normal(text)).collect();
-    assert!(on_test.test.texts.iter().all(|text| !on_dev_texts.contains(&normal(text))), "no test text is chosen on");
+    let on_dev_texts: HashSet<String> = on_dev.test.texts.iter().map(|text| normal_form(text)).collect();
+    assert!(
+        on_test.test.texts.iter().all(|text| !on_dev_texts.contains(&normal_form(text))),
+        "no test text is chosen on"
+    );
     assert_eq!(
         on_dev.amounts.read[0].train + on_dev.test.len(),
         shared_out(root.path(), &lines.replace("dev_share = 0.2", "")).unwrap().amounts.train()

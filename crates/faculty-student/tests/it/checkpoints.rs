@@ -8,7 +8,7 @@ use faculty_student::{
     CheckpointPolicy, Checkpoints, EpochEnd, EpochLog, Glance, Objective, ObjectiveState, Probe, StepContext, StepLoss,
     StudentNoise, TrainReport, TrainRun, TrainSettings, train,
 };
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -21,7 +21,7 @@ fn settings() -> TrainSettings {
 
 /// What a training ends with.
 #[derive(PartialEq)]
-struct End {
+pub struct End {
     weights: Vec<NamedTensor>,
     objective: Vec<u32>,
     report: TrainReport,
@@ -62,9 +62,9 @@ impl Objective for Killed {
 
 /// Keeps warnings and how many texts were skipped; may ask to stop after so many steps.
 #[derive(Default)]
-struct Watch {
-    warnings: Mutex<Vec<String>>,
-    skipped: AtomicUsize,
+pub struct Watch {
+    pub warnings: Mutex<Vec<String>>,
+    pub skipped: AtomicUsize,
     steps: AtomicUsize,
     stop_after: Option<usize>,
 }
@@ -88,7 +88,7 @@ impl Observer for Watch {
     }
 }
 
-struct Case {
+pub struct Case {
     settings: TrainSettings,
     noise: Option<StudentNoise>,
     seed: u64,
@@ -106,7 +106,12 @@ impl Default for Case {
 }
 
 impl Case {
-    fn run(&self, checkpoints: Option<&Checkpoints>, killed_at: Option<usize>, observer: &dyn Observer) -> Result<End> {
+    pub fn run(
+        &self,
+        checkpoints: Option<&Checkpoints>,
+        killed_at: Option<usize>,
+        observer: &dyn Observer,
+    ) -> Result<End> {
         let (_dir, mut classifier, tokens) = model();
         let mut objective = Killed { inner: Beside::new(self.pooling), at: killed_at };
         // A number that JSON is not trusted with.
@@ -126,22 +131,15 @@ impl Case {
     }
 }
 
-fn every(dir: &Path, steps: usize) -> Checkpoints {
+pub fn every(dir: &Path, steps: usize) -> Checkpoints {
     Checkpoints::new(dir.join("checkpoints"), "a test", CheckpointPolicy { steps: Some(steps), seconds: None })
 }
 
-fn names(dir: &Path) -> Vec<String> {
+pub fn names(dir: &Path) -> Vec<String> {
     let entries = dir.read_dir().map(|all| all.map(|e| e.unwrap().file_name().into_string().unwrap()).collect());
     let mut names: Vec<String> = entries.unwrap_or_default();
     names.sort();
     names
-}
-
-fn copy(from: &Path, to: &Path) {
-    std::fs::create_dir_all(to).unwrap();
-    for name in names(from) {
-        std::fs::copy(from.join(&name), to.join(&name)).unwrap();
-    }
 }
 
 #[test]
@@ -249,88 +247,6 @@ fn one_and_two_threads_go_on_from_each_other() {
         assert!(on(first, Some(&checkpoints), Some(5)).is_err());
         assert!(on(second, Some(&checkpoints), None).unwrap() == expected, "{first} then {second} threads");
     }
-}
-
-/// A folder of checkpoints with those after steps 3 and 6, as a process leaves it that was killed between committing the
-/// second and removing the first.
-fn two_sets(case: &Case) -> (tempfile::TempDir, Checkpoints, [PathBuf; 2]) {
-    let dir = tempfile::tempdir().unwrap();
-    let checkpoints = every(dir.path(), 3);
-    let sets = [3, 6].map(|step| checkpoints.dir().join(format!("step-{step:09}")));
-    assert!(case.run(Some(&checkpoints), Some(5), &Silent).is_err());
-    let aside = dir.path().join("aside");
-    copy(&sets[0], &aside);
-    assert!(case.run(Some(&checkpoints), Some(8), &Silent).is_err());
-    copy(&aside, &sets[0]);
-    (dir, checkpoints, sets)
-}
-
-const FILES: [&str; 5] =
-    ["commit.json", "network.safetensors", "objective.safetensors", "optimizer.safetensors", "state.json"];
-
-/// The folder as it was.
-fn put_back(whole: &Path, checkpoints: &Checkpoints, sets: &[PathBuf; 2]) {
-    checkpoints.remove().unwrap();
-    for (which, set) in ["3", "6"].iter().zip(sets) {
-        copy(&whole.join(which), set);
-    }
-}
-
-#[test]
-fn a_torn_or_flipped_file_is_never_trusted() {
-    let case = Case::default();
-    let expected = case.run(None, None, &Silent).unwrap();
-    let (dir, checkpoints, sets) = two_sets(&case);
-    assert_eq!(names(&sets[1]), FILES);
-    let whole = dir.path().join("whole");
-    for (which, set) in ["3", "6"].iter().zip(&sets) {
-        copy(set, &whole.join(which));
-    }
-    for file in FILES {
-        let bytes = std::fs::read(sets[1].join(file)).unwrap();
-        let mut damaged: Vec<Vec<u8>> =
-            [0, 1, bytes.len() / 2, bytes.len() - 1].iter().map(|&length| bytes[..length].to_vec()).collect();
-        for position in [0, 9, bytes.len() / 2, bytes.len() - 1] {
-            let mut flipped = bytes.clone();
-            flipped[position] ^= 0x10;
-            damaged.push(flipped);
-        }
-        damaged.push([&bytes[..], b"\n{}"].concat());
-        for content in damaged {
-            put_back(&whole, &checkpoints, &sets);
-            std::fs::write(sets[1].join(file), &content).unwrap();
-            let watch = Watch::default();
-            let end = case.run(Some(&checkpoints), None, &watch).unwrap();
-            assert!(end == expected, "{file} with {} bytes", content.len());
-            assert_eq!(watch.skipped.into_inner(), 12, "the texts of the first pass, {file}");
-            let warnings = watch.warnings.into_inner().unwrap();
-            assert!(warnings.len() == 1 && warnings[0].contains("passed over"), "{file}: {warnings:?}");
-        }
-        put_back(&whole, &checkpoints, &sets);
-        for set in &sets {
-            std::fs::remove_file(set.join(file)).unwrap();
-        }
-        let watch = Watch::default();
-        assert!(case.run(Some(&checkpoints), None, &watch).unwrap() == expected);
-        assert_eq!(watch.skipped.into_inner(), 0);
-        let warnings = watch.warnings.into_inner().unwrap();
-        assert!(warnings.len() == 3 && warnings[2].contains("starts from its beginning"), "{file}: {warnings:?}");
-    }
-}
-
-#[test]
-fn what_is_half_written_is_ignored_and_swept() {
-    let (case, dir) = (Case::default(), tempfile::tempdir().unwrap());
-    let checkpoints = every(dir.path(), 3);
-    assert!(case.run(Some(&checkpoints), Some(5), &Silent).is_err());
-    let set = checkpoints.dir().join("step-000000003");
-    let unfinished = checkpoints.dir().join(".faculty-x1.tmp");
-    copy(&set, &unfinished);
-    std::fs::remove_file(unfinished.join("commit.json")).unwrap();
-    let watch = Watch::default();
-    assert!(case.run(Some(&checkpoints), Some(7), &watch).is_err());
-    assert_eq!(watch.warnings.into_inner().unwrap(), Vec::<String>::new());
-    assert_eq!(names(checkpoints.dir()), ["step-000000006"]);
 }
 
 #[test]

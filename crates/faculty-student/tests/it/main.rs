@@ -4,6 +4,7 @@
 mod beside;
 mod card;
 mod checkpoints;
+mod damaged_checkpoints;
 mod fresh;
 mod probes;
 mod start;

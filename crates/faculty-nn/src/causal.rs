@@ -15,8 +15,10 @@ pub use config::{CausalConfig, CausalFamily};
 pub use norm::Norm;
 pub use state::DecoderState;
 
+use attention::Rotations;
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
+use state::Step;
 
 /// A decoder with its output layer.
 #[derive(Module, Debug)]
@@ -31,6 +33,8 @@ pub struct CausalLm {
     pub norm: Norm,
     /// The output layer, `[vocabulary, hidden]`; none where it is the table of token embeddings.
     pub head: Option<Param<Tensor<2>>>,
+    /// Base of the rotations of positions; none where positions are learnt.
+    pub rope_theta: Option<f64>,
 }
 
 impl CausalLm {
@@ -47,12 +51,20 @@ impl CausalLm {
     /// Panics if the state is of other rows, or has no room for the tokens.
     pub fn advance(&self, embedded: Tensor<3>, state: &mut DecoderState) -> Tensor<3> {
         let [rows, tokens, hidden] = embedded.dims();
-        let step = state.step(rows, tokens, &embedded.device());
+        state.check_room(rows, tokens);
+        let device = embedded.device();
+        let positions = state.positions(tokens);
         let mut x = embedded;
-        if let Some(positions) = &self.positions {
-            let found = positions.val().select(0, step.positions.clone().flatten::<1>(0, 1));
-            x = x + found.reshape([rows, tokens, hidden]);
+        if let Some(table) = &self.positions {
+            let ids: Vec<i32> = positions.iter().map(|&position| position as i32).collect();
+            let ids = Tensor::from_data(TensorData::new(ids, [rows * tokens]), &device);
+            x = x + table.val().select(0, ids).reshape([rows, tokens, hidden]);
         }
+        let rotations = match (self.rope_theta, self.blocks.first()) {
+            (Some(theta), Some(block)) => Some(Rotations::new(&positions, rows, block.head_width(), theta, &device)),
+            _ => None,
+        };
+        let step = Step { mask: state.mask(tokens, &device), rotations };
         for (index, block) in self.blocks.iter().enumerate() {
             x = block.forward(x, index, &step, state);
         }

@@ -6,6 +6,7 @@ use faculty_hub::{GgufFile, GgufValue};
 use faculty_nn::Activation;
 use faculty_nn::causal::{CausalConfig, CausalFamily};
 use faculty_text::{BytePairs, LmTokenizer};
+use std::collections::BTreeMap;
 
 /// Types of tokens that are no text: unknown, control, unused.
 const NO_TEXT: [usize; 3] = [2, 3, 5];
@@ -124,85 +125,85 @@ enum Layout {
     Transposed,
 }
 
+/// The name in `transformers` of a tensor of the file, and how it lies there; the name itself if it is unknown.
+fn hf_name(config: &CausalConfig, name: &str) -> (String, Layout) {
+    let unknown = || (name.to_owned(), Layout::Same);
+    let Some((stem, kind)) = name.rsplit_once('.') else { return unknown() };
+    let llama = config.family == CausalFamily::Llama;
+    let top = match stem {
+        "token_embd" => Some(if llama { "model.embed_tokens" } else { "transformer.wte" }),
+        "position_embd" if !llama => Some("transformer.wpe"),
+        "output_norm" => Some(if llama { "model.norm" } else { "transformer.ln_f" }),
+        "output" => Some("lm_head"),
+        _ => None,
+    };
+    if let Some(top) = top {
+        return (format!("{top}.{kind}"), Layout::Same);
+    }
+    let Some((index, part)) = stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) else {
+        return unknown();
+    };
+    let matrix = |layout| if kind == "weight" { layout } else { Layout::Same };
+    let (hf, layout) = match (llama, part) {
+        (true, "attn_norm") => ("input_layernorm", Layout::Same),
+        (true, "attn_q") => ("self_attn.q_proj", Layout::Paired { heads: config.heads }),
+        (true, "attn_k") => ("self_attn.k_proj", Layout::Paired { heads: config.kv_heads }),
+        (true, "attn_v") => ("self_attn.v_proj", Layout::Same),
+        (true, "attn_output") => ("self_attn.o_proj", Layout::Same),
+        (true, "ffn_norm") => ("post_attention_layernorm", Layout::Same),
+        (true, "ffn_gate") => ("mlp.gate_proj", Layout::Same),
+        (true, "ffn_up") => ("mlp.up_proj", Layout::Same),
+        (true, "ffn_down") => ("mlp.down_proj", Layout::Same),
+        (false, "attn_norm") => ("ln_1", Layout::Same),
+        (false, "attn_qkv") => ("attn.c_attn", matrix(Layout::Transposed)),
+        (false, "attn_output") => ("attn.c_proj", matrix(Layout::Transposed)),
+        (false, "ffn_norm") => ("ln_2", Layout::Same),
+        (false, "ffn_up") => ("mlp.c_fc", matrix(Layout::Transposed)),
+        (false, "ffn_down") => ("mlp.c_proj", matrix(Layout::Transposed)),
+        _ => return unknown(),
+    };
+    let at = if llama { "model.layers" } else { "transformer.h" };
+    (format!("{at}.{index}.{hf}.{kind}"), layout)
+}
+
 /// The tensors of a GGUF file under their Hugging Face names.
 pub(super) struct HfNames<'a> {
     file: &'a GgufFile,
-    config: &'a CausalConfig,
+    /// By the name in `transformers`: the name in the file, and how the tensor lies there.
+    tensors: BTreeMap<String, (String, Layout)>,
 }
 
 impl<'a> HfNames<'a> {
-    pub(super) fn new(file: &'a GgufFile, config: &'a CausalConfig) -> Self {
-        Self { file, config }
-    }
-
-    /// The name in `transformers` of a tensor of the file, and how it lies there; the name itself if it is unknown.
-    fn hf_name(&self, name: &str) -> (String, Layout) {
-        let unknown = || (name.to_owned(), Layout::Same);
-        let Some((stem, kind)) = name.rsplit_once('.') else { return unknown() };
-        let llama = self.config.family == CausalFamily::Llama;
-        let top = match stem {
-            "token_embd" => Some(if llama { "model.embed_tokens" } else { "transformer.wte" }),
-            "position_embd" if !llama => Some("transformer.wpe"),
-            "output_norm" => Some(if llama { "model.norm" } else { "transformer.ln_f" }),
-            "output" => Some("lm_head"),
-            _ => None,
-        };
-        if let Some(top) = top {
-            return (format!("{top}.{kind}"), Layout::Same);
-        }
-        let Some((index, part)) = stem.strip_prefix("blk.").and_then(|rest| rest.split_once('.')) else {
-            return unknown();
-        };
-        let matrix = |layout| if kind == "weight" { layout } else { Layout::Same };
-        let (hf, layout) = match (llama, part) {
-            (true, "attn_norm") => ("input_layernorm", Layout::Same),
-            (true, "attn_q") => ("self_attn.q_proj", Layout::Paired { heads: self.config.heads }),
-            (true, "attn_k") => ("self_attn.k_proj", Layout::Paired { heads: self.config.kv_heads }),
-            (true, "attn_v") => ("self_attn.v_proj", Layout::Same),
-            (true, "attn_output") => ("self_attn.o_proj", Layout::Same),
-            (true, "ffn_norm") => ("post_attention_layernorm", Layout::Same),
-            (true, "ffn_gate") => ("mlp.gate_proj", Layout::Same),
-            (true, "ffn_up") => ("mlp.up_proj", Layout::Same),
-            (true, "ffn_down") => ("mlp.down_proj", Layout::Same),
-            (false, "attn_norm") => ("ln_1", Layout::Same),
-            (false, "attn_qkv") => ("attn.c_attn", matrix(Layout::Transposed)),
-            (false, "attn_output") => ("attn.c_proj", matrix(Layout::Transposed)),
-            (false, "ffn_norm") => ("ln_2", Layout::Same),
-            (false, "ffn_up") => ("mlp.c_fc", matrix(Layout::Transposed)),
-            (false, "ffn_down") => ("mlp.c_proj", matrix(Layout::Transposed)),
-            _ => return unknown(),
-        };
-        let at = if llama { "model.layers" } else { "transformer.h" };
-        (format!("{at}.{index}.{hf}.{kind}"), layout)
-    }
-
-    /// The tensor of the file that `transformers` calls `name`.
-    fn find(&self, name: &str) -> Option<(String, Layout)> {
-        self.file.names().into_iter().find_map(|own| {
-            let (hf, layout) = self.hf_name(&own);
-            (hf == name).then_some((own, layout))
-        })
+    pub(super) fn new(file: &'a GgufFile, config: &CausalConfig) -> Self {
+        let names = file.names().into_iter().map(|own| {
+            let (hf, layout) = hf_name(config, &own);
+            (hf, (own, layout))
+        });
+        Self { file, tensors: names.collect() }
     }
 }
 
 impl NamedTensors for HfNames<'_> {
     fn names(&self) -> Vec<String> {
-        self.file.names().iter().map(|name| self.hf_name(name).0).collect()
+        self.tensors.keys().cloned().collect()
     }
 
     fn shape(&self, name: &str) -> Option<Vec<usize>> {
-        let (own, layout) = self.find(name)?;
-        let mut shape = self.file.shape(&own)?;
-        if layout == Layout::Transposed {
+        let (own, layout) = self.tensors.get(name)?;
+        let mut shape = self.file.shape(own)?;
+        if *layout == Layout::Transposed {
             shape.reverse();
         }
         Some(shape)
     }
 
     fn read(&self, name: &str) -> Result<Vec<f32>> {
-        let (own, layout) = self.find(name).unwrap_or_else(|| (name.to_owned(), Layout::Same));
-        let values = self.file.read(&own)?;
-        let columns = self.file.shape(&own).and_then(|shape| shape.last().copied()).unwrap_or(1).max(1);
+        let (own, layout) = match self.tensors.get(name) {
+            Some((own, layout)) => (own.as_str(), *layout),
+            None => (name, Layout::Same),
+        };
+        let values = self.file.read(own)?;
+        let columns = self.file.shape(own).and_then(|shape| shape.last().copied()).unwrap_or(1).max(1);
         Ok(match layout {
             Layout::Same => values,
             Layout::Paired { heads } => unpaired(&values, columns, heads),

@@ -36,6 +36,20 @@ fn padded(rows: &[Vec<u32>]) -> (Vec<u32>, Vec<usize>) {
     (ids.collect(), padding)
 }
 
+/// Hidden states of the next tokens of all rows, `[rows, tokens, hidden]`.
+fn read(model: &CausalModel, ids: &[u32], state: &mut DecoderState) -> Tensor<3> {
+    let (rows, tokens) = (state.rows(), ids.len() / state.rows());
+    let ids: Vec<i32> = ids.iter().map(|&id| id as i32).collect();
+    let ids = Tensor::from_data(TensorData::new(ids, [rows, tokens]), &model.device);
+    model.network.advance(model.network.embed(ids), state)
+}
+
+/// Logits behind the last token of every row.
+fn last_logits(model: &CausalModel, hidden: Tensor<3>) -> Vec<f32> {
+    let tokens = hidden.dims()[1];
+    host_values(model.network.logits(hidden.narrow(1, tokens - 1, 1).squeeze_dim(1))).unwrap()
+}
+
 fn close(found: &[f32], expected: &[f32], what: &str) {
     let largest = expected.iter().fold(1.0_f32, |largest, value| largest.max(value.abs()));
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {
@@ -66,25 +80,18 @@ fn a_text_read_in_parts_and_without_its_neighbours_is_the_same_text() {
         let (model, golden) = model(name);
         let (ids, padding) = padded(&golden.ids);
         let (rows, tokens) = (padding.len(), ids.len() / padding.len());
-        let read = |ids: &[i32], rows: usize, state: &mut DecoderState| {
-            let ids = Tensor::from_data(TensorData::new(ids.to_vec(), [rows, ids.len() / rows]), &model.device);
-            model.network.advance(model.network.embed(ids), state)
-        };
         let mut state = DecoderState::new(&model.network, padding.clone(), tokens + 3);
-        let part = |range: std::ops::Range<usize>| -> Vec<i32> {
-            (0..rows).flat_map(|row| ids[row * tokens..][range.clone()].iter().map(|&id| id as i32)).collect()
+        let part = |range: std::ops::Range<usize>| -> Vec<u32> {
+            (0..rows).flat_map(|row| ids[row * tokens..][range.clone()].to_vec()).collect()
         };
-        read(&part(0..tokens - 3), rows, &mut state);
-        read(&part(tokens - 3..tokens - 2), rows, &mut state);
+        read(&model, &part(0..tokens - 3), &mut state);
+        read(&model, &part(tokens - 3..tokens - 2), &mut state);
         // The others are finished.
         let alone = 1;
         let mut state = state.select(&[alone]);
         assert_eq!((state.rows(), state.len(), state.is_empty()), (1, tokens - 2, false));
-        let rest: Vec<i32> = ids[alone * tokens + tokens - 2..][..2].iter().map(|&id| id as i32).collect();
-        let hidden = read(&rest, 1, &mut state);
-        let last = hidden.narrow(1, 1, 1).flatten::<2>(0, 1);
-        let logits = host_values(model.network.logits(last)).unwrap();
-        close(&logits, &golden.last_logits[alone], name);
+        let hidden = read(&model, &ids[alone * tokens + tokens - 2..][..2], &mut state);
+        close(&last_logits(&model, hidden), &golden.last_logits[alone], name);
     }
 }
 
@@ -97,12 +104,7 @@ fn greedy_continuations_are_those_of_transformers() {
         let mut state = DecoderState::new(&model.network, padding.clone(), next.len() / rows + 8);
         let mut found = vec![Vec::new(); rows];
         for _ in 0..8 {
-            let ids: Vec<i32> = next.iter().map(|&id| id as i32).collect();
-            let ids = Tensor::from_data(TensorData::new(ids, [rows, next.len() / rows]), &model.device);
-            let hidden = model.network.advance(model.network.embed(ids), &mut state);
-            let tokens = hidden.dims()[1];
-            let last = hidden.narrow(1, tokens - 1, 1).squeeze_dim::<2>(1);
-            let logits = host_values(model.network.logits(last)).unwrap();
+            let logits = last_logits(&model, read(&model, &next, &mut state));
             next =
                 logits.chunks_exact(logits.len() / rows).map(|row| faculty_core::metrics::argmax(row) as u32).collect();
             found.iter_mut().zip(&next).for_each(|(row, &id)| row.push(id));
@@ -134,8 +136,6 @@ fn a_gguf_file_is_the_directory_it_was_made_from() {
     let norm_epsilon = f64::from(dir.config.norm_epsilon as f32);
     assert_eq!(file.config, CausalConfig { norm_epsilon, ..dir.config });
     assert_ne!(file.hash, dir.hash);
-    let block = 32 * (32 + 2 * 16) + 32 * 32 + 3 * 32 * 72 + 2 * 32;
-    assert_eq!(file.config.parameters(true), 310 * 32 + 2 * block + 32);
 }
 
 #[test]

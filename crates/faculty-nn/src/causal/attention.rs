@@ -1,6 +1,5 @@
 //! Attention with grouped keys and values, and rotary positions.
 
-use super::state::Step;
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
 /// cos and sin of the rotations of a step, `[rows, 1, tokens, width / 2]` each.
@@ -10,15 +9,12 @@ pub(super) struct Rotations {
 }
 
 impl Rotations {
-    /// Angles are formed in f32, as in `transformers`.
-    pub(super) fn new(step: &Step, width: usize, theta: f64, device: &Device) -> Self {
-        let half = width / 2;
-        let frequencies: Vec<f32> =
-            (0..half).map(|pair| 1.0 / (theta as f32).powf(2.0 * pair as f32 / width as f32)).collect();
-        let angles =
-            step.positions_host.iter().flat_map(|&position| frequencies.iter().map(move |f| position as f32 * f));
+    /// The rotations of heads of `width` features at `positions`, `[rows, tokens]` row-major.
+    pub(super) fn new(positions: &[usize], rows: usize, width: usize, theta: f64, device: &Device) -> Self {
+        let frequencies = frequencies(width, theta);
+        let angles = positions.iter().flat_map(|&position| frequencies.iter().map(move |f| position as f32 * f));
         let (cos, sin): (Vec<f32>, Vec<f32>) = angles.map(|angle| (angle.cos(), angle.sin())).unzip();
-        let shape = [step.rows, 1, step.tokens, half];
+        let shape = [rows, 1, positions.len() / rows.max(1), width / 2];
         let tensor = |values| Tensor::from_data(TensorData::new(values, shape), device);
         Self { cos: tensor(cos), sin: tensor(sin) }
     }
@@ -31,6 +27,11 @@ impl Rotations {
         let turned_high = high * self.cos.clone() + low * self.sin.clone();
         Tensor::cat(vec![turned_low, turned_high], 3)
     }
+}
+
+/// What the angle of every pair of features of a head grows by from one position to the next, in f32 as in `transformers`.
+pub(super) fn frequencies(width: usize, theta: f64) -> Vec<f32> {
+    (0..width / 2).map(|pair| 1.0 / (theta as f32).powf(2.0 * pair as f32 / width as f32)).collect()
 }
 
 /// `[rows, tokens, heads x width]` to `[rows, heads, tokens, width]`.

@@ -1,7 +1,7 @@
 //! One layer of a decoder: attention and feed-forward, each behind a norm and beside a residual.
 
 use super::Norm;
-use super::attention::{Rotations, attend, by_heads};
+use super::attention::{attend, by_heads};
 use super::state::{DecoderState, Step};
 use crate::Activation;
 use burn::module::{Module, Param};
@@ -70,23 +70,23 @@ pub struct DecoderBlock {
     pub feed_forward: FeedForward,
     /// Heads of queries, and of keys and values.
     pub heads: (usize, usize),
-    /// Base of the rotations of positions; none where positions are learnt.
-    pub rope_theta: Option<f64>,
 }
 
 impl DecoderBlock {
+    /// Features of a head.
+    pub(super) fn head_width(&self) -> usize {
+        self.qkv.weight.dims()[1] / (self.heads.0 + 2 * self.heads.1)
+    }
+
     pub(super) fn forward(&self, x: Tensor<3>, index: usize, step: &Step, state: &mut DecoderState) -> Tensor<3> {
         let (heads, groups) = self.heads;
         let all = self.qkv.forward(self.attention_norm.forward(x.clone()));
-        let width = all.dims()[2] / (heads + 2 * groups);
+        let width = self.head_width();
         let queries = by_heads(all.clone().narrow(2, 0, heads * width), heads);
         let keys = by_heads(all.clone().narrow(2, heads * width, groups * width), groups);
         let values = by_heads(all.narrow(2, (heads + groups) * width, groups * width), groups);
-        let (queries, keys) = match self.rope_theta {
-            Some(theta) => {
-                let rotations = Rotations::new(step, width, theta, &x.device());
-                (rotations.apply(queries), rotations.apply(keys))
-            }
+        let (queries, keys) = match &step.rotations {
+            Some(rotations) => (rotations.apply(queries), rotations.apply(keys)),
             None => (queries, keys),
         };
         let (keys, values) = state.remember(index, keys, values);

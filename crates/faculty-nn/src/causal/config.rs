@@ -141,22 +141,6 @@ impl CausalConfig {
         }
         Ok(())
     }
-
-    /// Number of weights; the output layer counts where it is one of its own.
-    pub fn parameters(&self, tied: bool) -> usize {
-        let (h, f) = (self.hidden_size, self.intermediate_size);
-        let (q, kv) = (self.heads * self.head_width, self.kv_heads * self.head_width);
-        let block = match self.family {
-            CausalFamily::Llama => h * (q + 2 * kv) + q * h + 3 * h * f + 2 * h,
-            CausalFamily::Gpt2 => 4 * h * h + 4 * h + 2 * h * f + f + h + 4 * h,
-        };
-        let (positions, norm) = match self.family {
-            CausalFamily::Llama => (0, h),
-            CausalFamily::Gpt2 => (self.max_tokens * h, 2 * h),
-        };
-        let tables = if tied { 1 } else { 2 };
-        tables * self.vocab_size * h + positions + self.layers * block + norm
-    }
 }
 
 /// The base that newer files give in `rope_parameters`.

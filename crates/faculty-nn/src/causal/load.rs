@@ -18,9 +18,9 @@ impl CausalLm {
             CausalFamily::Gpt2 => "transformer.",
         };
         let (h, vocabulary) = (config.hidden_size, config.vocab_size);
-        let (words, norm) = match config.family {
-            CausalFamily::Llama => ("embed_tokens", "norm"),
-            CausalFamily::Gpt2 => ("wte", "ln_f"),
+        let (words, layers, norm) = match config.family {
+            CausalFamily::Llama => ("embed_tokens", "layers", "norm"),
+            CausalFamily::Gpt2 => ("wte", "h", "ln_f"),
         };
         let network = Self {
             words: loader.table(&format!("{prefix}{words}.weight"), vocabulary, h)?,
@@ -29,16 +29,14 @@ impl CausalLm {
                 CausalFamily::Gpt2 => Some(loader.table(&format!("{prefix}wpe.weight"), config.max_tokens, h)?),
             },
             blocks: (0..config.layers)
-                .map(|index| match config.family {
-                    CausalFamily::Llama => llama_block(&mut loader, config, &format!("{prefix}layers.{index}.")),
-                    CausalFamily::Gpt2 => gpt2_block(&mut loader, config, &format!("{prefix}h.{index}.")),
-                })
+                .map(|index| block(&mut loader, config, &format!("{prefix}{layers}.{index}.")))
                 .collect::<Result<_>>()?,
             norm: self::norm(&mut loader, config, &format!("{prefix}{norm}"))?,
             head: match loader.has("lm_head.weight") {
                 true => Some(loader.table("lm_head.weight", vocabulary, h)?),
                 false => None,
             },
+            rope_theta: (config.family == CausalFamily::Llama).then_some(config.rope_theta),
         };
         let is_buffer = |name: &str| {
             let ends = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"];
@@ -61,26 +59,42 @@ fn norm(loader: &mut Loader<'_>, config: &CausalConfig, name: &str) -> Result<No
     })
 }
 
-fn llama_block(loader: &mut Loader<'_>, config: &CausalConfig, at: &str) -> Result<DecoderBlock> {
-    let (h, f) = (config.hidden_size, config.intermediate_size);
-    let (q, kv) = (config.heads * config.head_width, config.kv_heads * config.head_width);
-    let mut linear = |parts: &[(&str, usize)], input| side_by_side(loader, at, parts, input);
-    let qkv = linear(&[("self_attn.q_proj", q), ("self_attn.k_proj", kv), ("self_attn.v_proj", kv)], h)?;
-    let attention_output = linear(&[("self_attn.o_proj", h)], q)?;
-    let inner = linear(&[("mlp.gate_proj", f), ("mlp.up_proj", f)], h)?;
-    let outer = linear(&[("mlp.down_proj", h)], f)?;
+/// The linear maps of a layer.
+struct Maps {
+    qkv: Projection,
+    attention_output: Projection,
+    inner: Projection,
+    outer: Projection,
+}
+
+fn block(loader: &mut Loader<'_>, config: &CausalConfig, at: &str) -> Result<DecoderBlock> {
+    let (maps, attention_norm, feed_forward_norm) = match config.family {
+        CausalFamily::Llama => (llama_maps(loader, config, at)?, "input_layernorm", "post_attention_layernorm"),
+        CausalFamily::Gpt2 => (gpt2_maps(loader, config, at)?, "ln_1", "ln_2"),
+    };
     Ok(DecoderBlock {
-        attention_norm: norm(loader, config, &format!("{at}input_layernorm"))?,
-        qkv,
-        attention_output,
-        feed_forward_norm: norm(loader, config, &format!("{at}post_attention_layernorm"))?,
-        feed_forward: FeedForward { inner, outer, activation: config.activation },
+        attention_norm: norm(loader, config, &format!("{at}{attention_norm}"))?,
+        qkv: maps.qkv,
+        attention_output: maps.attention_output,
+        feed_forward_norm: norm(loader, config, &format!("{at}{feed_forward_norm}"))?,
+        feed_forward: FeedForward { inner: maps.inner, outer: maps.outer, activation: config.activation },
         heads: (config.heads, config.kv_heads),
-        rope_theta: Some(config.rope_theta),
     })
 }
 
-fn gpt2_block(loader: &mut Loader<'_>, config: &CausalConfig, at: &str) -> Result<DecoderBlock> {
+fn llama_maps(loader: &mut Loader<'_>, config: &CausalConfig, at: &str) -> Result<Maps> {
+    let (h, f) = (config.hidden_size, config.intermediate_size);
+    let (q, kv) = (config.heads * config.head_width, config.kv_heads * config.head_width);
+    let mut linear = |parts: &[(&str, usize)], input| side_by_side(loader, at, parts, input);
+    Ok(Maps {
+        qkv: linear(&[("self_attn.q_proj", q), ("self_attn.k_proj", kv), ("self_attn.v_proj", kv)], h)?,
+        attention_output: linear(&[("self_attn.o_proj", h)], q)?,
+        inner: linear(&[("mlp.gate_proj", f), ("mlp.up_proj", f)], h)?,
+        outer: linear(&[("mlp.down_proj", h)], f)?,
+    })
+}
+
+fn gpt2_maps(loader: &mut Loader<'_>, config: &CausalConfig, at: &str) -> Result<Maps> {
     let (h, f) = (config.hidden_size, config.intermediate_size);
     // GPT-2 stores its maps as `[input, output]`.
     let mut linear = |name: &str, input, output| -> Result<Projection> {
@@ -89,16 +103,11 @@ fn gpt2_block(loader: &mut Loader<'_>, config: &CausalConfig, at: &str) -> Resul
             bias: Some(loader.vector(&format!("{at}{name}.bias"), output)?),
         })
     };
-    let (qkv, attention_output) = (linear("attn.c_attn", h, 3 * h)?, linear("attn.c_proj", h, h)?);
-    let (inner, outer) = (linear("mlp.c_fc", h, f)?, linear("mlp.c_proj", f, h)?);
-    Ok(DecoderBlock {
-        attention_norm: norm(loader, config, &format!("{at}ln_1"))?,
-        qkv,
-        attention_output,
-        feed_forward_norm: norm(loader, config, &format!("{at}ln_2"))?,
-        feed_forward: FeedForward { inner, outer, activation: config.activation },
-        heads: (config.heads, config.kv_heads),
-        rope_theta: None,
+    Ok(Maps {
+        qkv: linear("attn.c_attn", h, 3 * h)?,
+        attention_output: linear("attn.c_proj", h, h)?,
+        inner: linear("mlp.c_fc", h, f)?,
+        outer: linear("mlp.c_proj", f, h)?,
     })
 }
 

@@ -1,7 +1,8 @@
 //! What a decoder has read: keys and values, layer by layer.
 
 use super::CausalLm;
-use burn::tensor::{Device, Int, Tensor, TensorData};
+use super::attention::Rotations;
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// Keys and values of the tokens that rows of a batch have read so far.
 #[derive(Debug, Clone)]
@@ -15,14 +16,10 @@ pub struct DecoderState {
 
 /// One call of [`CausalLm::advance`].
 pub(super) struct Step {
-    /// Positions of the new tokens, `[rows, tokens]`; 0 in the padding.
-    pub(super) positions: Tensor<2, Int>,
-    /// The same on the host.
-    pub(super) positions_host: Vec<usize>,
     /// 0 where a new token sees a token and a large negative number elsewhere, `[rows, tokens, filled + tokens]`.
     pub(super) mask: Tensor<3>,
-    pub(super) rows: usize,
-    pub(super) tokens: usize,
+    /// Of the new tokens' queries and keys; none where positions are learnt.
+    pub(super) rotations: Option<Rotations>,
 }
 
 /// What is added to the score of a token that is not seen. A padded row that sees nothing stays finite.
@@ -67,26 +64,30 @@ impl DecoderState {
         }
     }
 
-    pub(super) fn step(&self, rows: usize, tokens: usize, device: &Device) -> Step {
-        assert_eq!(rows, self.rows(), "rows of a decoder's state");
+    /// Positions of the next tokens, `[rows, tokens]` row-major; 0 in the padding.
+    pub(super) fn positions(&self, tokens: usize) -> Vec<usize> {
+        let slots = self.filled..self.filled + tokens;
+        self.padding.iter().flat_map(|&padding| slots.clone().map(move |slot| slot.saturating_sub(padding))).collect()
+    }
+
+    /// What the next tokens see of those that were read and of one another: [`Step::mask`].
+    pub(super) fn mask(&self, tokens: usize, device: &Device) -> Tensor<3> {
         let seen = self.filled + tokens;
-        assert!(seen <= self.capacity, "{seen} tokens for a state of {}", self.capacity);
-        let (mut positions_host, mut mask) =
-            (Vec::with_capacity(rows * tokens), Vec::with_capacity(rows * tokens * seen));
+        let mut mask = Vec::with_capacity(self.rows() * tokens * seen);
         for &padding in &self.padding {
             for slot in self.filled..seen {
-                positions_host.push(slot.saturating_sub(padding));
                 mask.extend((0..seen).map(|key| if key >= padding && key <= slot { 0.0 } else { UNSEEN }));
             }
         }
-        let ids: Vec<i32> = positions_host.iter().map(|&position| position as i32).collect();
-        Step {
-            positions: Tensor::from_data(TensorData::new(ids, [rows, tokens]), device),
-            positions_host,
-            mask: Tensor::from_data(TensorData::new(mask, [rows, tokens, seen]), device),
-            rows,
-            tokens,
-        }
+        Tensor::from_data(TensorData::new(mask, [self.rows(), tokens, seen]), device)
+    }
+
+    /// # Panics
+    /// Panics if the state is of other rows, or has no room for so many tokens.
+    pub(super) fn check_room(&self, rows: usize, tokens: usize) {
+        assert_eq!(rows, self.rows(), "rows of a decoder's state");
+        let seen = self.filled + tokens;
+        assert!(seen <= self.capacity, "{seen} tokens for a state of {}", self.capacity);
     }
 
     /// Adds the keys and values of new tokens of a layer, `[rows, kv heads, tokens, head width]`; returns those of all tokens.

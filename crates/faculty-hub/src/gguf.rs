@@ -11,7 +11,7 @@ mod value;
 pub use blocks::GgmlType;
 pub use value::GgufValue;
 
-use crate::convert;
+use crate::{regular, tensor_errors};
 use faculty_core::{Error, NamedTensors, Result, nearest};
 use layout::Layout;
 use std::collections::HashMap;
@@ -54,14 +54,8 @@ impl GgufFile {
     /// quantisation that Faculty does not read (it is named).
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        // Asked before opening: opening a named pipe would wait for its writer.
-        let about = std::fs::metadata(path).map_err(|error| Error::io("open", path, error))?;
-        if !about.is_file() {
-            let what = if about.is_dir() { "is a directory" } else { "is no regular file" };
-            return Err(Error::input(what).file(path).expected("a GGUF file"));
-        }
-        let mut file = File::open(path).map_err(|error| Error::io("open", path, error))?;
-        let Layout { metadata, tensors } = layout::read(&mut file, about.len()).map_err(|error| error.file(path))?;
+        let (mut file, size) = regular::open(path, "a GGUF file")?;
+        let Layout { metadata, tensors } = layout::read(&mut file, size).map_err(|error| error.file(path))?;
         let places = tensors.iter().enumerate().map(|(place, tensor)| (tensor.name.clone(), place)).collect();
         Ok(Self { path: path.to_path_buf(), file: Mutex::new(file), metadata, tensors, places })
     }
@@ -105,19 +99,10 @@ impl GgufFile {
         self.value(key).map(|_| self.wanted(key, read)).transpose()
     }
 
-    /// Number of values in all tensors.
-    pub fn parameters(&self) -> u64 {
-        self.tensors.iter().map(|tensor| tensor.shape.iter().map(|&length| length as u64).product::<u64>()).sum()
-    }
-
     fn tensor(&self, name: &str) -> Result<&GgufTensor> {
-        self.places.get(name).and_then(|&place| self.tensors.get(place)).ok_or_else(|| {
-            let error = Error::input("the tensor is missing").file(&self.path).key(name);
-            match nearest(name, self.places.keys().map(String::as_str)) {
-                Some(near) => error.help(format!("the nearest name is `{near}`")),
-                None => error,
-            }
-        })
+        let names = || self.places.keys().map(String::as_str);
+        let found = self.places.get(name).and_then(|&place| self.tensors.get(place));
+        found.ok_or_else(|| tensor_errors::missing(&self.path, name, names()))
     }
 }
 
@@ -146,14 +131,7 @@ impl NamedTensors for GgufFile {
             tensor.kind.dequantise(piece, &mut values);
             left -= take as u64;
         }
-        if let Some(flat) = convert::first_not_finite(&values) {
-            let value = values.get(flat).copied().unwrap_or(f32::NAN);
-            return Err(Error::input(format!("holds {value} at {:?}", convert::coordinates(flat, &tensor.shape)))
-                .file(&self.path)
-                .key(name)
-                .expected("finite weights")
-                .help("the file is damaged: download it again"));
-        }
+        tensor_errors::check_finite(&values, 0, &tensor.shape, &self.path, name)?;
         Ok(values)
     }
 

@@ -1,10 +1,12 @@
 //! JSON objects from files that may be hostile: bounded in size, broken syntax named by line, repeated keys refused.
 
+use crate::regular;
 use faculty_core::{Error, Result};
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::fmt;
+use std::io::Read;
 use std::marker::PhantomData;
 use std::path::Path;
 
@@ -21,16 +23,14 @@ pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>> {
 
 /// Reads a JSON file into `T`.
 pub(crate) fn read<T: serde::de::DeserializeOwned>(path: &Path) -> Result<T> {
-    let metadata = std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
-    if !metadata.is_file() {
-        return Err(Error::input("is no regular file").file(path).expected("a JSON file"));
-    }
-    if metadata.len() > MAX_BYTES {
-        return Err(Error::input(format!("has {} bytes", metadata.len()))
+    let (mut file, size) = regular::open(path, "a JSON file")?;
+    if size > MAX_BYTES {
+        return Err(Error::input(format!("has {size} bytes"))
             .file(path)
             .expected(format!("a JSON file of at most {MAX_BYTES} bytes")));
     }
-    let bytes = std::fs::read(path).map_err(|e| Error::io("read", path, e))?;
+    let mut bytes = Vec::with_capacity(size as usize);
+    file.read_to_end(&mut bytes).map_err(|e| Error::io("read", path, e))?;
     let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(&bytes);
     serde_json::from_slice(bytes).map_err(|error| {
         let message = if error.is_data() { "has an unexpected value" } else { "is not valid JSON" };

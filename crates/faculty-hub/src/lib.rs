@@ -36,6 +36,8 @@ mod json;
 mod model_dir;
 mod pocket;
 mod reference;
+mod regular;
+mod tensor_errors;
 mod weights;
 mod write;
 

@@ -2,8 +2,8 @@
 
 use crate::foreign::CONVERT_PICKLE;
 use crate::json::{self, UniqueEntries};
-use crate::{convert, header};
-use faculty_core::{Error, NamedTensors, Result, nearest};
+use crate::{convert, header, regular, tensor_errors};
+use faculty_core::{Error, NamedTensors, Result};
 use header::Entry;
 use serde::Deserialize;
 use std::collections::{HashMap, HashSet};
@@ -154,11 +154,7 @@ impl WeightFiles {
     }
 
     fn missing(&self, name: &str) -> Error {
-        let error = Error::input("the tensor is missing").file(&self.origin).key(name);
-        match nearest(name, self.places.keys().map(String::as_str)) {
-            Some(near) => error.help(format!("the nearest name is `{near}`")),
-            None => error,
-        }
+        tensor_errors::missing(&self.origin, name, self.places.keys().map(String::as_str))
     }
 }
 
@@ -183,16 +179,7 @@ impl NamedTensors for WeightFiles {
         file.for_each_chunk(entry, |bytes| {
             let done = values.len();
             convert::append(entry.dtype, bytes, &mut values);
-            let Some(position) = values.get(done..).and_then(convert::first_not_finite) else {
-                return Ok(());
-            };
-            let flat = done + position;
-            let value = values.get(flat).copied().unwrap_or(f32::NAN);
-            Err(Error::input(format!("holds {value} at {:?}", convert::coordinates(flat, &entry.shape)))
-                .file(&file.path)
-                .key(name)
-                .expected("finite weights")
-                .help("the model is damaged, or its training diverged"))
+            tensor_errors::check_finite(&values, done, &entry.shape, &file.path, name)
         })?;
         Ok(values)
     }
@@ -204,13 +191,7 @@ impl NamedTensors for WeightFiles {
 
 impl WeightFile {
     fn open(path: &Path) -> Result<Self> {
-        // Asked before opening: opening a named pipe would wait for its writer.
-        let metadata = std::fs::metadata(path).map_err(|e| Error::io("open", path, e))?;
-        if !metadata.is_file() {
-            let what = if metadata.is_dir() { "is a directory" } else { "is no regular file" };
-            return Err(Error::input(what).file(path).expected("a safetensors file"));
-        }
-        let mut file = File::open(path).map_err(|e| Error::io("open", path, e))?;
+        let (mut file, _) = regular::open(path, "a safetensors file")?;
         let entries = header::read(&mut file, path)?;
         Ok(Self { path: path.to_path_buf(), file: Mutex::new(file), entries })
     }

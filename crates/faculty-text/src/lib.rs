@@ -32,6 +32,7 @@ mod read;
 mod report;
 mod tokenizer;
 mod tokenizer_config;
+mod tokenizer_file;
 mod train_bpe;
 
 pub use batches::{PadSide, TokenBatch, plan_in_length_order, plan_shuffled};

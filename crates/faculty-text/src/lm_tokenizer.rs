@@ -1,8 +1,9 @@
 //! The tokenizer of a causal language model: text to tokens and back, and which tokens end a text.
 
-use crate::tokenizer_config::TokenizerConfig;
-use faculty_core::{Error, Result, hash_bytes};
-use serde_json::{Map, Value};
+use crate::tokenizer_config::{TokenizerConfig, read_object};
+use crate::tokenizer_file::{read_tokenizer, without_limits};
+use faculty_core::{Error, Result};
+use serde_json::Value;
 use std::path::Path;
 use tokenizers::Tokenizer;
 use tokenizers::models::bpe::BPE;
@@ -18,7 +19,6 @@ pub struct LmTokenizer {
     vocab_size: usize,
     begin: Option<u32>,
     end: Vec<u32>,
-    hash: String,
 }
 
 /// The parts of a byte-level BPE tokenizer as a GGUF file holds them.
@@ -47,17 +47,11 @@ impl LmTokenizer {
     pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let file = dir.join("tokenizer.json");
-        let bytes = std::fs::read(&file).map_err(|error| Error::io("read", &file, error))?;
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|error| {
-            Error::input(format!("is not a tokenizer: {error}")).file(&file).help("is the file complete?").source(error)
-        })?;
-        tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|error| Error::internal(format!("cannot switch stored truncation off: {error}")).file(&file))?;
+        let (mut tokenizer, _) = read_tokenizer(&file)?;
+        without_limits(&mut tokenizer, &file)?;
         let (mut begin, mut end) = (None, Vec::new());
         for name in ["generation_config.json", "config.json"] {
-            let Some(config) = object(&dir.join(name))? else { continue };
+            let config = read_object(&dir.join(name))?;
             begin = begin.or_else(|| config.get("bos_token_id").and_then(id));
             if end.is_empty() {
                 end = ids(config.get("eos_token_id"));
@@ -69,7 +63,7 @@ impl LmTokenizer {
         if end.is_empty() {
             end.extend(named("eos_token"));
         }
-        Ok(Self::new(tokenizer, begin, end, hash_bytes(&bytes)))
+        Ok(Self::new(tokenizer, begin, end))
     }
 
     /// Builds a byte-level BPE tokenizer from its parts.
@@ -101,13 +95,12 @@ impl LmTokenizer {
         tokenizer
             .add_special_tokens(special.collect::<Result<Vec<_>>>()?)
             .map_err(|error| Error::internal(format!("special tokens cannot be added: {error}")))?;
-        let json = tokenizer.to_string(false).map_err(|error| Error::internal(format!("a tokenizer: {error}")))?;
-        Ok(Self::new(tokenizer, parts.begin, parts.end.to_vec(), hash_bytes(json.as_bytes())))
+        Ok(Self::new(tokenizer, parts.begin, parts.end.to_vec()))
     }
 
-    fn new(tokenizer: Tokenizer, begin: Option<u32>, end: Vec<u32>, hash: String) -> Self {
+    fn new(tokenizer: Tokenizer, begin: Option<u32>, end: Vec<u32>) -> Self {
         let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
-        Self { tokenizer, vocab_size, begin, end, hash }
+        Self { tokenizer, vocab_size, begin, end }
     }
 
     /// The tokens of a text; names of special tokens in it are those tokens.
@@ -143,25 +136,6 @@ impl LmTokenizer {
     pub fn end(&self) -> &[u32] {
         &self.end
     }
-
-    /// The id of a token by its name.
-    pub fn id(&self, token: &str) -> Option<u32> {
-        self.tokenizer.token_to_id(token)
-    }
-
-    /// SHA-256 of the tokenizer, in hexadecimal digits.
-    pub fn hash(&self) -> &str {
-        &self.hash
-    }
-}
-
-fn object(path: &Path) -> Result<Option<Map<String, Value>>> {
-    if !path.is_file() {
-        return Ok(None);
-    }
-    let bytes = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
-    let map = serde_json::from_slice(&bytes);
-    map.map(Some).map_err(|error| Error::input(format!("is no JSON object: {error}")).file(path))
 }
 
 fn id(value: &Value) -> Option<u32> {

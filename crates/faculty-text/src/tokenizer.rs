@@ -2,7 +2,8 @@
 
 use crate::SpecialIds;
 use crate::tokenizer_config::TokenizerConfig;
-use faculty_core::{Error, Result, hash_bytes};
+use crate::tokenizer_file::{read_tokenizer, without_limits};
+use faculty_core::{Error, Result};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use tokenizers::{NormalizerWrapper, PostProcessor, Tokenizer, TruncationDirection};
@@ -73,16 +74,11 @@ impl TextTokenizer {
         if !file.is_file() {
             return Err(missing(dir));
         }
-        let bytes = std::fs::read(&file).map_err(|e| Error::io("read", &file, e))?;
-        let mut tokenizer = Tokenizer::from_bytes(&bytes).map_err(|e| {
-            Error::input(format!("is not a tokenizer: {e}")).file(&file).help("is the file complete?").source(e)
-        })?;
+        let (mut tokenizer, hash) = read_tokenizer(&file)?;
         let config = TokenizerConfig::read(dir)?;
         let special = config.special_ids(&tokenizer, &file)?;
-        tokenizer.with_padding(None);
-        tokenizer
-            .with_truncation(None)
-            .map_err(|e| Error::internal(format!("cannot switch stored truncation off: {e}")).file(&file))?;
+        // After the special tokens: the stored padding may be all that names the padding token.
+        without_limits(&mut tokenizer, &file)?;
         if let Some(NormalizerWrapper::BertNormalizer(normalizer)) = tokenizer.get_normalizer()
             && config.lower_case().is_some_and(|lower| lower != normalizer.lowercase)
         {
@@ -100,7 +96,7 @@ impl TextTokenizer {
             model_max_length: config.max_length(),
             special,
             added,
-            hash: hash_bytes(&bytes),
+            hash,
             tokenizer,
         })
     }

@@ -90,7 +90,8 @@ impl TokenizerConfig {
     }
 }
 
-fn read_object(path: &Path) -> Result<Map<String, Value>> {
+/// Reads a file that must hold one JSON object; empty where the file is missing.
+pub(crate) fn read_object(path: &Path) -> Result<Map<String, Value>> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Map::new()),

@@ -1,7 +1,7 @@
 //! What generated text is like: how much it repeats itself, and how long it is.
 
 use crate::split_words;
-use faculty_core::Stream;
+use faculty_core::{Stream, normal_form};
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
@@ -31,10 +31,8 @@ pub fn word_lengths<S: AsRef<str>>(texts: &[S]) -> Option<LengthStatistics> {
 
 /// The share of texts that say what an earlier one said, up to case, spaces and marks.
 pub fn share_of_repeats<S: AsRef<str>>(texts: &[S]) -> f64 {
-    let normal =
-        |text: &str| -> String { text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect() };
     let mut seen = HashSet::new();
-    let repeats = texts.iter().filter(|text| !seen.insert(normal(text.as_ref()))).count();
+    let repeats = texts.iter().filter(|text| !seen.insert(normal_form(text.as_ref()))).count();
     repeats as f64 / texts.len().max(1) as f64
 }
 

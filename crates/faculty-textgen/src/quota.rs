@@ -1,6 +1,6 @@
 //! So many texts of every class: drafts, a judge, and what is kept.
 
-use faculty_core::{Error, ErrorKind, Event, Observer, Result};
+use faculty_core::{Error, ErrorKind, Event, Observer, Result, normal_form};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
 use std::ops::Range;
@@ -152,7 +152,7 @@ impl Quota {
             let drafts = source.write_for(class, numbers.clone(), observer)?;
             let mut worth = Vec::with_capacity(drafts.len());
             for (number, text) in numbers.zip(drafts) {
-                let said = normal(&text);
+                let said = normal_form(&text);
                 if said.is_empty() {
                     report.empty += 1;
                 } else if self.drop_repeats && !seen.insert(said) {
@@ -182,9 +182,4 @@ impl Quota {
         }
         Ok(report)
     }
-}
-
-/// What a text says, up to case, spaces and marks.
-fn normal(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }

@@ -2,7 +2,9 @@
 //!
 //! The formats are those of ggml (`ggml-common.h`, `ggml-quants.c` of llama.cpp); golden values come from its Python package.
 
-use half::{bf16, f16};
+use crate::convert;
+use half::f16;
+use safetensors::Dtype;
 use std::fmt;
 
 /// How the values of a tensor are stored.
@@ -86,9 +88,9 @@ impl GgmlType {
     /// Appends the values of whole blocks to `out`; bytes that make no whole block are left out.
     pub fn dequantise(self, bytes: &[u8], out: &mut Vec<f32>) {
         match self {
-            Self::F32 => out.extend(bytes.as_chunks().0.iter().map(|b| f32::from_le_bytes(*b))),
-            Self::F16 => out.extend(bytes.as_chunks().0.iter().map(|b| f16::from_le_bytes(*b).to_f32())),
-            Self::Bf16 => out.extend(bytes.as_chunks().0.iter().map(|b| bf16::from_le_bytes(*b).to_f32())),
+            Self::F32 => convert::append(Dtype::F32, bytes, out),
+            Self::F16 => convert::append(Dtype::F16, bytes, out),
+            Self::Bf16 => convert::append(Dtype::BF16, bytes, out),
             Self::Q4_0 => bytes.as_chunks().0.iter().for_each(|block| q4_0(block, out)),
             Self::Q4_1 => bytes.as_chunks().0.iter().for_each(|block| q4_1(block, out)),
             Self::Q8_0 => bytes.as_chunks().0.iter().for_each(|block| q8_0(block, out)),

@@ -17,10 +17,13 @@
 
 mod controls;
 mod draft_log;
+mod keyword_texts;
+mod keywords;
 mod ngram;
 mod prompts;
 mod quality;
 mod quota;
+mod refined;
 mod sampling;
 mod source;
 mod words;
@@ -28,11 +31,14 @@ mod writer;
 
 pub use controls::{Corpus, RandomTokens, Unigram};
 pub use draft_log::DraftLog;
+pub use keyword_texts::KeywordTexts;
+pub use keywords::{Keyword, Keywords, vocabulary_words};
 pub use ngram::{NGram, NGramSettings};
 pub use prompts::{PromptedLm, Prompting, label_in_words};
 pub use quality::{LengthStatistics, self_bleu, share_of_repeats, word_lengths};
 pub use quota::{ClassReport, ClassSource, Judge, Kept, Quota};
-pub use sampling::Sampling;
+pub use refined::{Refined, Refining};
+pub use sampling::{Candidate, Sampling};
 pub use source::TextSource;
 pub use words::{join_words, split_words};
 pub use writer::{LmWriter, Writing, Written};

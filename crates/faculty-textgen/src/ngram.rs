@@ -31,6 +31,7 @@ const END: u32 = 0;
 #[derive(Debug, Clone)]
 pub struct NGram {
     words: Vec<String>,
+    numbers: HashMap<String, u32>,
     /// By length of the history, from the longest to the empty one.
     tables: Vec<HashMap<Vec<u32>, Followers>>,
     settings: NGramSettings,
@@ -85,7 +86,29 @@ impl NGram {
         let tables = counts
             .into_iter()
             .map(|table| table.into_iter().map(|(history, followers)| (history, Followers::new(followers))).collect());
-        Ok(Self { words, tables: tables.collect(), settings, seed })
+        let tables = tables.collect();
+        let numbers = (0..).zip(&words).skip(1).map(|(number, word)| (word.clone(), number)).collect();
+        Ok(Self { words, numbers, tables, settings, seed })
+    }
+
+    /// The natural logarithm of the probability of these words in this order, whatever comes behind them. A word that the
+    /// corpus lacks has the share of new words behind the empty history, spread over all known words.
+    pub fn log_probability<S: AsRef<str>>(&self, words: &[S]) -> f64 {
+        // No word is a number that never followed anything.
+        let number = |word: &S| self.numbers.get(word.as_ref()).copied().unwrap_or(u32::MAX);
+        let numbers: Vec<u32> = words.iter().map(number).collect();
+        (0..numbers.len()).map(|at| self.probability(&numbers[..at], numbers[at]).ln()).sum()
+    }
+
+    /// From the shortest history to the longest: (count + kinds * shorter) / (total + kinds).
+    fn probability(&self, text: &[u32], word: u32) -> f64 {
+        let mut probability = 1.0 / self.words.len() as f64;
+        for (table, length) in self.tables.iter().zip((0..self.settings.order).rev()).rev() {
+            let Some(followers) = table.get(&text[text.len().saturating_sub(length)..]) else { continue };
+            let (total, kinds) = (followers.total() as f64, followers.words.len() as f64);
+            probability = (followers.count(word) as f64 + kinds * probability) / (total + kinds);
+        }
+        probability
     }
 
     fn text(&self, number: u64) -> String {
@@ -108,7 +131,7 @@ impl NGram {
         for (table, length) in self.tables.iter().zip((0..self.settings.order).rev()) {
             let history = &text[text.len().saturating_sub(length)..];
             let Some(followers) = table.get(history) else { continue };
-            let (count, kinds) = (followers.sums.last().copied().unwrap_or(0), followers.words.len() as u64);
+            let (count, kinds) = (followers.total(), followers.words.len() as u64);
             let drawn = draws.below_at(*counter, count + kinds);
             *counter += 1;
             if drawn < count || length == 0 {
@@ -121,6 +144,18 @@ impl NGram {
 }
 
 impl Followers {
+    fn total(&self) -> u64 {
+        self.sums.last().copied().unwrap_or(0)
+    }
+
+    fn count(&self, word: u32) -> u64 {
+        match self.words.binary_search(&word) {
+            Ok(0) => self.sums[0],
+            Ok(at) => self.sums[at] - self.sums[at - 1],
+            Err(_) => 0,
+        }
+    }
+
     fn new(counts: HashMap<u32, u64>) -> Self {
         let mut counts: Vec<(u32, u64)> = counts.into_iter().collect();
         counts.sort_unstable();

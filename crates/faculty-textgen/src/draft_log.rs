@@ -4,8 +4,8 @@ use crate::ClassSource;
 use faculty_core::{Error, Observer, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,16 +13,19 @@ use std::sync::{Mutex, PoisonError};
 /// A source whose drafts are appended to a file as they are written, and read from it where they are there already.
 ///
 /// The file is JSON lines: first the key (what determines the drafts), then a draft each. A last line that a killed process
-/// left half-written is dropped.
+/// left half-written is dropped. The file is made with the first draft, so that a run that is refused leaves none, and its lock
+/// is held until the log is dropped: two processes never write to one file.
 pub struct DraftLog<S> {
     source: S,
     path: PathBuf,
+    key: String,
     known: Mutex<Known>,
 }
 
 struct Known {
     drafts: BTreeMap<(usize, u64), String>,
-    file: File,
+    /// Locked; none until there is a draft.
+    file: Option<File>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -40,41 +43,22 @@ struct Line {
 }
 
 impl<S: ClassSource> DraftLog<S> {
-    /// Opens or starts the log at `path`. `key` says what determines the drafts: model, prompts, settings, seed.
+    /// Opens the log at `path`, if there is one. `key` says what determines the drafts: model, prompts, settings, seed.
     ///
     /// # Errors
-    /// Fails if the file belongs to another key, is damaged before its last line, or cannot be read or written.
+    /// Fails if the file belongs to another key, is damaged before its last line, is held by another process, or cannot be
+    /// read or written.
     pub fn open(source: S, path: &Path, key: &str) -> Result<Self> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(error) => return Err(Error::io("read", path, error)),
-        };
-        // Whole lines end with a line break.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        let mut lines = text.get(..whole).unwrap_or_default().lines().enumerate();
-        let mut drafts = BTreeMap::new();
-        if let Some((_, head)) = lines.next() {
-            let head: Head = parse(head, path, 1)?;
-            if head.key != key {
-                return Err(Error::input("holds drafts of another generator, prompt, setting or seed")
-                    .file(path)
-                    .help("remove it to start anew, or undo the change"));
+        let known = match OpenOptions::new().read(true).write(true).open(path) {
+            Ok(mut file) => {
+                lock(&file, path)?;
+                let drafts = read(&mut file, path, key)?;
+                Known { drafts, file: Some(file) }
             }
-        }
-        for (index, line) in lines {
-            let Line { class, number, text } = parse(line, path, index as u64 + 1)?;
-            drafts.insert((class, number), text);
-        }
-        let open = OpenOptions::new().create(true).truncate(false).write(true).open(path);
-        let mut file = open.map_err(|error| Error::io("open", path, error))?;
-        let io = |error| Error::io("write", path, error);
-        file.set_len(whole as u64).map_err(io)?;
-        std::io::Seek::seek(&mut file, std::io::SeekFrom::End(0)).map_err(io)?;
-        if whole == 0 {
-            append(&mut file, path, &[Head { key: key.to_owned() }])?;
-        }
-        Ok(Self { source, path: path.to_path_buf(), known: Mutex::new(Known { drafts, file }) })
+            Err(error) if error.kind() == ErrorKind::NotFound => Known { drafts: BTreeMap::new(), file: None },
+            Err(error) => return Err(Error::io("open", path, error)),
+        };
+        Ok(Self { source, path: path.to_path_buf(), key: key.to_owned(), known: Mutex::new(known) })
     }
 
     /// Drafts that the file holds.
@@ -86,6 +70,73 @@ impl<S: ClassSource> DraftLog<S> {
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
+
+    /// Removes the file: what was worth keeping is elsewhere now.
+    ///
+    /// # Errors
+    /// Fails if it cannot be removed.
+    pub fn remove(self) -> Result<()> {
+        let known = self.known.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let Some(file) = known.file else { return Ok(()) };
+        // Some systems remove no file that is open.
+        drop(file);
+        std::fs::remove_file(&self.path).map_err(|error| Error::io("remove", &self.path, error))
+    }
+}
+
+/// The drafts of a file; cuts a torn last line off and leaves the file at its end.
+fn read(file: &mut File, path: &Path, key: &str) -> Result<BTreeMap<(usize, u64), String>> {
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|error| Error::io("read", path, error))?;
+    // Whole lines end with a line break.
+    let whole = text.rfind('\n').map_or(0, |end| end + 1);
+    let mut lines = text.get(..whole).unwrap_or_default().lines().enumerate();
+    let mut drafts = BTreeMap::new();
+    if let Some((_, head)) = lines.next() {
+        let head: Head = parse(head, path, 1)?;
+        if head.key != key {
+            return Err(Error::input("holds drafts of another generator, prompt, setting or seed")
+                .file(path)
+                .help("remove it to start anew, or undo the change"));
+        }
+    }
+    for (index, line) in lines {
+        let Line { class, number, text } = parse(line, path, index as u64 + 1)?;
+        drafts.insert((class, number), text);
+    }
+    let io = |error| Error::io("write", path, error);
+    file.set_len(whole as u64).map_err(io)?;
+    file.seek(SeekFrom::Start(whole as u64)).map_err(io)?;
+    if whole == 0 {
+        append(file, path, &[Head { key: key.to_owned() }])?;
+    }
+    Ok(drafts)
+}
+
+/// Makes the file, which must not be there.
+fn create(path: &Path, key: &str) -> Result<File> {
+    let file = OpenOptions::new().create_new(true).write(true).open(path);
+    let mut file = file.map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists => held(path),
+        _ => Error::io("create", path, error),
+    })?;
+    lock(&file, path)?;
+    append(&mut file, path, &[Head { key: key.to_owned() }])?;
+    Ok(file)
+}
+
+fn lock(file: &File, path: &Path) -> Result<()> {
+    match file.try_lock() {
+        Ok(()) => Ok(()),
+        Err(TryLockError::WouldBlock) => Err(held(path)),
+        // Some network file systems have no locks; a line that two processes garble is refused when it is read.
+        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(()),
+        Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error)),
+    }
+}
+
+fn held(path: &Path) -> Error {
+    Error::input("another process writes its drafts there").file(path).help("wait for it, or name another output")
 }
 
 fn parse<T: for<'de> Deserialize<'de>>(line: &str, path: &Path, number: u64) -> Result<T> {
@@ -118,17 +169,21 @@ impl<S: ClassSource> ClassSource for DraftLog<S> {
 
     fn write_for(&self, class: usize, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let missing: Vec<u64> =
-            numbers.clone().filter(|&number| !known.drafts.contains_key(&(class, number))).collect();
+        let Known { drafts, file } = &mut *known;
+        let missing: Vec<u64> = numbers.clone().filter(|&number| !drafts.contains_key(&(class, number))).collect();
         // Runs of numbers without a gap.
         for run in missing.chunk_by(|before, after| before + 1 == *after) {
             let (Some(&first), Some(&last)) = (run.first(), run.last()) else { continue };
             let texts = self.source.write_for(class, first..last + 1, observer)?;
             let lines: Vec<Line> = run.iter().zip(texts).map(|(&number, text)| Line { class, number, text }).collect();
-            append(&mut known.file, &self.path, &lines)?;
-            known.drafts.extend(lines.into_iter().map(|line| ((line.class, line.number), line.text)));
+            let file = match file {
+                Some(file) => file,
+                None => file.insert(create(&self.path, &self.key)?),
+            };
+            append(file, &self.path, &lines)?;
+            drafts.extend(lines.into_iter().map(|line| ((line.class, line.number), line.text)));
         }
-        let draft = |number: u64| known.drafts.get(&(class, number)).cloned();
+        let draft = |number: u64| drafts.get(&(class, number)).cloned();
         numbers
             .map(|number| draft(number).ok_or_else(|| Error::internal(format!("draft {number} was not written"))))
             .collect()

@@ -2,6 +2,10 @@
 
 use faculty_core::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
+
+/// A token that may come next, and its weight.
+pub type Candidate = (u32, f64);
 
 /// How a token is drawn. The steps come in this order, as in `transformers`.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -49,25 +53,26 @@ impl Sampling {
         Ok(())
     }
 
-    /// Draws a token: `seen` are those of the text so far, `uniform` is in \[0, 1). Not finite logits are never drawn; where no
-    /// logit is finite, token 0 is.
-    pub fn draw(&self, logits: &[f32], seen: &[u32], uniform: f64) -> u32 {
-        let mut candidates: Vec<(u32, f64)> = logits
+    /// The tokens that may come next and their weights, in the order in which they are drawn from; not normalised. `seen` are
+    /// the tokens of the text so far, `banned` those that must not come. Logits that are not finite have no token.
+    pub fn candidates(&self, logits: &[f32], seen: &[u32], banned: &[u32]) -> Vec<Candidate> {
+        let mut candidates: Vec<Candidate> = logits
             .iter()
             .enumerate()
-            .filter(|(_, logit)| logit.is_finite())
             .map(|(token, &logit)| (token as u32, f64::from(logit)))
+            .filter(|(token, logit)| logit.is_finite() && !banned.contains(token))
             .collect();
         if self.repetition_penalty != 1.0 {
+            let seen: HashSet<u32> = seen.iter().copied().collect();
             for candidate in candidates.iter_mut().filter(|(token, _)| seen.contains(token)) {
                 let logit = &mut candidate.1;
                 *logit = if *logit > 0.0 { *logit / self.repetition_penalty } else { *logit * self.repetition_penalty };
             }
         }
         // Of equal logits the lowest token comes first.
-        let order = |a: &(u32, f64), b: &(u32, f64)| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        let order = |a: &Candidate, b: &Candidate| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
         if self.temperature == 0.0 {
-            return candidates.into_iter().min_by(order).map_or(0, |(token, _)| token);
+            return candidates.into_iter().min_by(order).map(|(token, _)| (token, 1.0)).into_iter().collect();
         }
         let kept = if self.top_k == 0 { candidates.len() } else { self.top_k.min(candidates.len()) };
         if kept < candidates.len() {
@@ -82,23 +87,28 @@ impl Sampling {
         } else {
             candidates.sort_unstable_by_key(|candidate| candidate.0);
         }
-        let mut left = uniform * candidates.iter().map(|candidate| candidate.1).sum::<f64>();
-        for (token, weight) in &candidates {
-            left -= weight;
-            if left < 0.0 {
-                return *token;
-            }
-        }
-        candidates.last().map_or(0, |(token, _)| *token)
+        candidates
     }
+}
+
+/// Draws one of the candidates by their weights; `uniform` is in \[0, 1). Token 0 where there is no candidate.
+pub fn draw(candidates: &[Candidate], uniform: f64) -> u32 {
+    let mut left = uniform * candidates.iter().map(|candidate| candidate.1).sum::<f64>();
+    for (token, weight) in candidates {
+        left -= weight;
+        if left < 0.0 {
+            return *token;
+        }
+    }
+    candidates.last().map_or(0, |(token, _)| *token)
 }
 
 /// The fewest of the likeliest candidates whose weights reach `wanted`, in order. Only the head of the list is sorted: a
 /// vocabulary is long and a nucleus short.
 fn keep_nucleus(
-    candidates: &mut Vec<(u32, f64)>,
+    candidates: &mut Vec<Candidate>,
     wanted: f64,
-    order: impl Fn(&(u32, f64), &(u32, f64)) -> std::cmp::Ordering,
+    order: impl Fn(&Candidate, &Candidate) -> std::cmp::Ordering,
 ) {
     let mut head = 64;
     loop {
@@ -124,17 +134,21 @@ fn keep_nucleus(
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::Sampling;
+    use super::{Sampling, draw};
 
     /// How often each token comes, over an even grid of uniforms.
     fn shares(sampling: Sampling, logits: &[f32], seen: &[u32]) -> Vec<f64> {
         let mut counts = vec![0.0; logits.len()];
         let draws = 10_000;
+        let candidates = sampling.candidates(logits, seen, &[]);
         for at in 0..draws {
-            counts[sampling.draw(logits, seen, (f64::from(at) + 0.5) / f64::from(draws)) as usize] +=
-                1.0 / f64::from(draws);
+            counts[draw(&candidates, (f64::from(at) + 0.5) / f64::from(draws)) as usize] += 1.0 / f64::from(draws);
         }
         counts
+    }
+
+    fn one(sampling: Sampling, logits: &[f32], uniform: f64) -> u32 {
+        draw(&sampling.candidates(logits, &[], &[]), uniform)
     }
 
     fn close(found: &[f64], expected: &[f64]) {
@@ -154,7 +168,7 @@ mod tests {
         close(&shares(Sampling { top_p: 0.5, ..PLAIN }, &logits, &[]), &[1.0, 0.0, 0.0]);
         close(&shares(Sampling { top_p: 0.51, ..PLAIN }, &logits, &[]), &[0.625, 0.375, 0.0]);
         close(&shares(Sampling { top_p: 1e-9, ..PLAIN }, &logits, &[]), &[1.0, 0.0, 0.0]);
-        assert!((0..10).all(|at| Sampling::greedy().draw(&logits, &[], f64::from(at) / 10.0) == 0));
+        assert!((0..10).all(|at| one(Sampling::greedy(), &logits, f64::from(at) / 10.0) == 0));
     }
 
     #[test]
@@ -183,10 +197,10 @@ mod tests {
             .unwrap();
         let nucleus: Vec<u32> = sorted[..size].iter().map(|(token, _)| *token as u32).collect();
         assert!(size > 500);
-        assert_eq!(sampling.draw(&logits, &[], 0.0), nucleus[0]);
-        assert_eq!(sampling.draw(&logits, &[], 1.0 - 1e-12), nucleus[size - 1]);
+        assert_eq!(one(sampling, &logits, 0.0), nucleus[0]);
+        assert_eq!(one(sampling, &logits, 1.0 - 1e-12), nucleus[size - 1]);
         for at in 0..500 {
-            assert!(nucleus.contains(&sampling.draw(&logits, &[], f64::from(at) / 500.0)));
+            assert!(nucleus.contains(&one(sampling, &logits, f64::from(at) / 500.0)));
         }
     }
 
@@ -194,8 +208,9 @@ mod tests {
     fn what_is_not_finite_is_never_drawn_and_settings_are_checked() {
         let logits = [f32::NAN, 0.0, f32::NEG_INFINITY, 0.0];
         close(&shares(PLAIN, &logits, &[]), &[0.0, 0.5, 0.0, 0.5]);
-        assert_eq!(Sampling::greedy().draw(&logits, &[], 0.9), 1);
-        assert_eq!(PLAIN.draw(&[f32::NAN; 3], &[], 0.5), 0);
+        assert_eq!(one(Sampling::greedy(), &logits, 0.9), 1);
+        assert_eq!(one(PLAIN, &[f32::NAN; 3], 0.5), 0);
+        assert_eq!(PLAIN.candidates(&[0.0, 1.0, 2.0], &[], &[2, 0]), [(1, 1.0)], "banned tokens never come");
         Sampling::default().check().unwrap();
         for (wrong, key) in [
             (Sampling { temperature: -1.0, ..PLAIN }, "temperature"),

@@ -1,6 +1,7 @@
 //! Texts from a causal language model, many at once.
 
 use crate::Sampling;
+use crate::sampling::draw;
 use burn::tensor::{Tensor, TensorData};
 use faculty_core::metrics::log_sum_exp;
 use faculty_core::{Error, Observer, Result, Stream};
@@ -198,17 +199,12 @@ impl LmWriter {
     /// A token and its log-probability.
     fn draw(&self, draft: &Draft, logits: &[f32], step: usize) -> (u32, f64) {
         let uniform = Stream::new(self.seed, "writer").fork(draft.number).uniform_at(step as u64);
-        let mut allowed = logits.to_vec();
-        if step < self.writing.min_tokens {
-            for &end in self.model.tokenizer.end() {
-                allowed[end as usize] = f32::NEG_INFINITY;
-            }
-        }
+        let banned = if step < self.writing.min_tokens { self.model.tokenizer.end() } else { &[] };
         let seen: Vec<u32> = match self.writing.sampling.repetition_penalty == 1.0 {
             true => Vec::new(),
             false => draft.prompt.iter().chain(&draft.tokens).copied().collect(),
         };
-        let token = self.writing.sampling.draw(&allowed, &seen, uniform);
+        let token = draw(&self.writing.sampling.candidates(logits, &seen, banned), uniform);
         (token, f64::from(logits[token as usize]) - log_sum_exp(logits))
     }
 

@@ -85,3 +85,27 @@ fn drafts_of_another_kind_and_damaged_lines_are_refused() {
     let error = refused("key");
     assert!(error.contains("drafts.jsonl:3"), "{error}");
 }
+
+#[test]
+fn a_file_is_made_with_the_first_draft_and_has_one_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("drafts.jsonl");
+    let pen = Pen { ink: Cell::new(7) };
+    let first = log(&pen, &path);
+    assert!(first.write_for(0, 0..8, &Silent).is_err());
+    assert!(!path.exists(), "nothing was written, nothing lies about");
+    let second = log(&pen, &path);
+    first.write_for(0, 0..3, &Silent).unwrap();
+    // One that began before there was a file, and one that comes later.
+    let late = second.write_for(0, 0..3, &Silent).unwrap_err().to_string();
+    let locked = DraftLog::open(&pen, &path, "key").err().unwrap().to_string();
+    for error in [late, locked] {
+        assert!(error.contains("another process") && error.contains("drafts.jsonl"), "{error}");
+    }
+    drop(first);
+    let again = log(&pen, &path);
+    assert_eq!(again.len(), 3);
+    again.remove().unwrap();
+    assert!(!path.exists());
+    log(&pen, &path).remove().unwrap();
+}

@@ -105,6 +105,11 @@ impl Generate {
     /// Writes, judges, keeps, reports.
     pub fn run(&self, session: &Session) -> Result<()> {
         let console = &session.console;
+        if self.json && self.out == Path::new("-") {
+            return Err(Error::input("texts and report would be mixed on standard output")
+                .key("--json")
+                .expected("a file as --out beside it"));
+        }
         let quota = Quota {
             per_class: self.per_class,
             floor: self.floor,
@@ -137,8 +142,7 @@ impl Generate {
             Ok(())
         })?;
         // What was written is in the output now.
-        drop(log);
-        std::fs::remove_file(&drafts).map_err(|error| Error::io("remove", &drafts, error))?;
+        log.remove()?;
         let quality = quality(&kept);
         if self.json {
             output::print_json(&json!({

@@ -62,10 +62,11 @@ fn what_cannot_generate_is_refused_by_name() {
     let place = Workplace::new();
     place.tiny("teacher", ["a", "b"]);
     let refused = |arguments: &str, words: &str| {
-        let run = place.faculty(&format!("generate --teacher teacher --out t.jsonl {arguments}"));
+        let out = if arguments.contains("--out") { "" } else { "--out t.jsonl" };
+        let run = place.faculty(&format!("generate --teacher teacher {out} {arguments}"));
         assert_eq!(run.code, 2, "{}", run.stderr);
         assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
-        assert!(!place.path("t.jsonl").exists());
+        assert!(!place.path("t.jsonl").exists() && !place.path("t.jsonl.drafts").exists());
     };
     refused("--generator teacher", "model_type");
     refused("--generator nowhere.gguf", "nowhere.gguf");
@@ -75,6 +76,7 @@ fn what_cannot_generate_is_refused_by_name() {
     refused(&format!("--generator {generator} --template words"), "{label}");
     refused(&format!("--generator {generator} --top-p 0"), "top_p");
     refused(&format!("--generator {generator} --max-tokens 64"), "max_tokens");
+    refused(&format!("--generator {generator} --json --out -"), "mixed on standard output");
     place.write("cut.gguf", &std::fs::read(&generator).unwrap()[..4000]);
     refused("--generator cut.gguf", "cut.gguf");
 }

@@ -10,15 +10,18 @@ mod load;
 mod norm;
 mod state;
 
+pub(crate) use attention::frequencies;
 pub use block::{DecoderBlock, FeedForward, Projection};
 pub use config::{CausalConfig, CausalFamily};
 pub use norm::Norm;
 pub use state::DecoderState;
 
+use crate::Precision;
+use crate::fused::{DecoderCache, decoder};
 use attention::Rotations;
 use burn::module::{Module, Param};
 use burn::tensor::{Int, Tensor, TensorData};
-use state::Step;
+use state::{Memory, Step};
 
 /// A decoder with its output layer.
 #[derive(Module, Debug)]
@@ -35,6 +38,12 @@ pub struct CausalLm {
     pub head: Option<Param<Tensor<2>>>,
     /// Base of the rotations of positions; none where positions are learnt.
     pub rope_theta: Option<f64>,
+    /// Arithmetic of the matrix products where there are kernels for it (the CPU): f32, or weights rounded to bfloat16.
+    #[module(skip)]
+    pub precision: Precision,
+    /// Weights in the layout of the kernels, made when they are first needed.
+    #[module(skip)]
+    pub packed: DecoderCache,
 }
 
 impl CausalLm {
@@ -48,10 +57,22 @@ impl CausalLm {
     /// own hidden states mean nothing.
     ///
     /// # Panics
-    /// Panics if the state is of other rows, or has no room for the tokens.
+    /// Panics if the state is of other rows or another network, or has no room for the tokens, or if the embeddings have
+    /// gradients and the state is not [plain](DecoderState::plain).
     pub fn advance(&self, embedded: Tensor<3>, state: &mut DecoderState) -> Tensor<3> {
-        let [rows, tokens, hidden] = embedded.dims();
+        let [rows, tokens, _] = embedded.dims();
         state.check_room(rows, tokens);
+        let new_rows = state.new_rows(tokens);
+        let hidden = match &mut state.memory {
+            Memory::Rows(caches) => decoder::advance(self, embedded, &new_rows, caches),
+            Memory::Tensors(_) => self.advance_plain(embedded, state),
+        };
+        state.advance(tokens);
+        hidden
+    }
+
+    fn advance_plain(&self, embedded: Tensor<3>, state: &mut DecoderState) -> Tensor<3> {
+        let [rows, tokens, hidden] = embedded.dims();
         let device = embedded.device();
         let positions = state.positions(tokens);
         let mut x = embedded;
@@ -65,17 +86,28 @@ impl CausalLm {
             _ => None,
         };
         let step = Step { mask: state.mask(tokens, &device), rotations };
-        for (index, block) in self.blocks.iter().enumerate() {
-            x = block.forward(x, index, &step, state);
+        if let Memory::Tensors(memory) = &mut state.memory {
+            for (index, block) in self.blocks.iter().enumerate() {
+                x = block.forward(x, index, &step, memory);
+            }
         }
-        state.advance(tokens);
         self.norm.forward(x)
     }
 
     /// Logits over the vocabulary of hidden states, `[rows, hidden]` to `[rows, vocabulary]`.
     pub fn logits(&self, hidden: Tensor<2>) -> Tensor<2> {
+        decoder::logits(self, &hidden).unwrap_or_else(|| self.logits_plain(hidden))
+    }
+
+    /// The same in plain Burn operations.
+    pub fn logits_plain(&self, hidden: Tensor<2>) -> Tensor<2> {
         let table = self.head.as_ref().unwrap_or(&self.words).val();
         hidden.matmul(table.transpose())
+    }
+
+    /// Bytes of weights that one step reads, once for all rows, where the CPU kernels have packed them; none elsewhere.
+    pub fn bytes_a_step(&self) -> Option<usize> {
+        decoder::bytes_a_step(self)
     }
 
     /// Logits of the token behind each of `ids` (`[rows, tokens]`, row-major), `[rows, tokens, vocabulary]`, of rows that

@@ -12,6 +12,7 @@ mod attention;
 mod backward;
 mod bf16;
 mod cpu;
+pub(crate) mod decoder;
 mod embedding;
 mod embedding_op;
 mod forward;
@@ -41,6 +42,7 @@ mod transposed;
 mod weight_cache;
 
 pub use adamw::{AdamW, AdamWConfig, AdamWStep, adamw};
+pub use decoder::DecoderCache;
 pub use cpu::{bf16_is_fast, check_cpu_setting, features};
 pub use embedding_op::supports_embeddings;
 pub(crate) use embedding_op::{embed, embed_soft};

@@ -96,6 +96,66 @@ fn a_text_read_in_parts_and_without_its_neighbours_is_the_same_text() {
 }
 
 #[test]
+fn the_kernels_compute_what_plain_operations_compute() {
+    for name in NAMES {
+        let (model, golden) = model(name);
+        let (ids, padding) = padded(&golden.ids);
+        let (rows, tokens) = (padding.len(), ids.len() / padding.len());
+        let run = |mut state: DecoderState| {
+            let first: Vec<u32> = ids.chunks_exact(tokens).flat_map(|row| row[..tokens - 2].to_vec()).collect();
+            let mut hidden = vec![read(&model, &first, &mut state)];
+            for token in tokens - 2..tokens {
+                let next: Vec<u32> = ids.chunks_exact(tokens).map(|row| row[token]).collect();
+                hidden.push(read(&model, &next, &mut state));
+            }
+            host_values(Tensor::cat(hidden, 1)).unwrap()
+        };
+        let found = run(DecoderState::new(&model.network, padding.clone(), tokens + 70));
+        let expected = run(DecoderState::plain(&model.network, padding.clone(), tokens + 70));
+        let width = found.len() / (rows * tokens);
+        for (row, pad) in padding.iter().enumerate() {
+            let text = (row * tokens + pad) * width..(row + 1) * tokens * width;
+            close(&found[text.clone()], &expected[text], &format!("{name}, row {row}"));
+            assert!(found[row * tokens * width..][..pad * width].iter().all(|&x| x == 0.0), "padding of {name}");
+        }
+        let hidden = Tensor::from_data(TensorData::new(found, [rows * tokens, width]), &model.device);
+        let logits = host_values(model.network.logits(hidden.clone())).unwrap();
+        close(&logits, &host_values(model.network.logits_plain(hidden)).unwrap(), &format!("{name}, logits"));
+    }
+}
+
+#[test]
+fn a_row_is_the_same_bits_in_any_batch_in_any_parts_and_on_any_number_of_threads() {
+    for name in ["llama", "gpt2"] {
+        let (model, golden) = model(name);
+        let texts: Vec<Vec<u32>> = golden.ids.iter().cycle().take(7).cloned().collect();
+        let (ids, padding) = padded(&texts);
+        let tokens = ids.len() / padding.len();
+        let together = |threads: usize| {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            let mut state = DecoderState::new(&model.network, padding.clone(), tokens);
+            host_values(pool.install(|| read(&model, &ids, &mut state))).unwrap()
+        };
+        let found = together(2);
+        assert_eq!(found, together(1), "{name}, threads");
+        let width = found.len() / ids.len();
+        for (row, text) in texts.iter().enumerate() {
+            let mut state = DecoderState::new(&model.network, vec![0], 100);
+            let mut alone = host_values(read(&model, &text[..1], &mut state)).unwrap();
+            // A copy of a state goes its own way.
+            let mut other = state.clone();
+            read(&model, &[text[0]], &mut other);
+            alone.extend(host_values(read(&model, &text[1..], &mut state)).unwrap());
+            assert_eq!(
+                alone,
+                found[(row * tokens + padding[row]) * width..(row + 1) * tokens * width],
+                "{name}, {row}"
+            );
+        }
+    }
+}
+
+#[test]
 fn greedy_continuations_are_those_of_transformers() {
     for name in NAMES {
         let (model, golden) = model(name);
@@ -201,6 +261,8 @@ fn smollm2_gives_the_logits_of_transformers() {
     let (ids, padding) = padded(&reference.ids);
     let logits = host_values(model.network.all_logits(&ids, &padding)).unwrap();
     let (tokens, vocabulary) = (ids.len() / padding.len(), model.config.vocab_size);
+    let bytes = model.network.bytes_a_step().unwrap();
+    assert!(bytes < 120_000_000, "{bytes} bytes a step: the file's four and eight bits were not found again");
     for (row, (top, mean)) in reference.top.iter().zip(&reference.mean).enumerate() {
         let last = &logits[((row + 1) * tokens - 1) * vocabulary..][..vocabulary];
         for (id, logit) in top {

@@ -30,7 +30,7 @@ impl Rotations {
 }
 
 /// What the angle of every pair of features of a head grows by from one position to the next, in f32 as in `transformers`.
-pub(super) fn frequencies(width: usize, theta: f64) -> Vec<f32> {
+pub(crate) fn frequencies(width: usize, theta: f64) -> Vec<f32> {
     (0..width / 2).map(|pair| 1.0 / (theta as f32).powf(2.0 * pair as f32 / width as f32)).collect()
 }
 

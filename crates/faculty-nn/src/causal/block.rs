@@ -2,7 +2,7 @@
 
 use super::Norm;
 use super::attention::{attend, by_heads};
-use super::state::{DecoderState, Step};
+use super::state::{Step, Tensors};
 use crate::Activation;
 use burn::module::{Module, Param};
 use burn::tensor::{Tensor, activation};
@@ -74,11 +74,11 @@ pub struct DecoderBlock {
 
 impl DecoderBlock {
     /// Features of a head.
-    pub(super) fn head_width(&self) -> usize {
+    pub(crate) fn head_width(&self) -> usize {
         self.qkv.weight.dims()[1] / (self.heads.0 + 2 * self.heads.1)
     }
 
-    pub(super) fn forward(&self, x: Tensor<3>, index: usize, step: &Step, state: &mut DecoderState) -> Tensor<3> {
+    pub(super) fn forward(&self, x: Tensor<3>, index: usize, step: &Step, memory: &mut Tensors) -> Tensor<3> {
         let (heads, groups) = self.heads;
         let all = self.qkv.forward(self.attention_norm.forward(x.clone()));
         let width = self.head_width();
@@ -89,7 +89,7 @@ impl DecoderBlock {
             Some(rotations) => (rotations.apply(queries), rotations.apply(keys)),
             None => (queries, keys),
         };
-        let (keys, values) = state.remember(index, keys, values);
+        let (keys, values) = memory.remember(index, keys, values);
         let x = x + self.attention_output.forward(attend(queries, keys, values, &step.mask));
         x.clone() + self.feed_forward.forward(self.feed_forward_norm.forward(x))
     }

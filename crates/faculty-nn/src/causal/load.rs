@@ -1,6 +1,8 @@
 //! Decoders from named tensors, strictly: what is missing, unexpected or mis-shaped is named.
 
 use super::{CausalConfig, CausalFamily, CausalLm, DecoderBlock, FeedForward, Norm, Projection};
+use crate::Precision;
+use crate::fused::DecoderCache;
 use crate::load::{Loader, matrix};
 use burn::tensor::Device;
 use faculty_core::{NamedTensors, Result};
@@ -37,6 +39,8 @@ impl CausalLm {
                 false => None,
             },
             rope_theta: (config.family == CausalFamily::Llama).then_some(config.rope_theta),
+            precision: Precision::F32,
+            packed: DecoderCache::default(),
         };
         let is_buffer = |name: &str| {
             let ends = ["rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias"];

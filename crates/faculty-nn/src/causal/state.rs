@@ -2,14 +2,32 @@
 
 use super::CausalLm;
 use super::attention::Rotations;
+use crate::fused::decoder::{self, NewRow, RowCache};
 use burn::tensor::{Device, Tensor, TensorData};
+use std::sync::Arc;
 
 /// Keys and values of the tokens that rows of a batch have read so far.
 #[derive(Debug, Clone)]
 pub struct DecoderState {
-    /// Per layer `[rows, kv heads, capacity, head width]` each; empty before the first token.
-    layers: Vec<Option<(Tensor<4>, Tensor<4>)>>,
+    pub(super) memory: Memory,
     padding: Vec<usize>,
+    filled: usize,
+    capacity: usize,
+}
+
+/// Where keys and values are.
+#[derive(Debug, Clone)]
+pub(super) enum Memory {
+    /// For the CPU kernels, row by row.
+    Rows(Vec<Arc<RowCache>>),
+    /// For plain Burn operations.
+    Tensors(Tensors),
+}
+
+/// Per layer `[rows, kv heads, capacity, head width]` each; none before the first token.
+#[derive(Debug, Clone)]
+pub(super) struct Tensors {
+    layers: Vec<Option<(Tensor<4>, Tensor<4>)>>,
     filled: usize,
     capacity: usize,
 }
@@ -29,7 +47,18 @@ impl DecoderState {
     /// The state of rows that have read nothing; row r begins with `padding[r]` tokens of padding. There is room for
     /// `capacity` tokens a row, padding included.
     pub fn new(network: &CausalLm, padding: Vec<usize>, capacity: usize) -> Self {
-        Self { layers: vec![None; network.blocks.len()], padding, filled: 0, capacity }
+        if !decoder::supports(network) {
+            return Self::plain(network, padding, capacity);
+        }
+        let memory = Memory::Rows(decoder::caches(network, padding.len(), capacity));
+        Self { memory, padding, filled: 0, capacity }
+    }
+
+    /// The same for plain Burn operations on every device: the reference of the CPU kernels, and the way to gradients of
+    /// embeddings.
+    pub fn plain(network: &CausalLm, padding: Vec<usize>, capacity: usize) -> Self {
+        let memory = Tensors { layers: vec![None; network.blocks.len()], filled: 0, capacity };
+        Self { memory: Memory::Tensors(memory), padding, filled: 0, capacity }
     }
 
     /// Number of rows.
@@ -50,18 +79,21 @@ impl DecoderState {
     /// The state of some of the rows, for those that go on.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
-        let pick = |tensor: &Tensor<4>| {
-            let indices: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
-            let indices = Tensor::from_data(TensorData::new(indices, [rows.len()]), &tensor.device());
-            tensor.clone().select(0, indices)
+        let memory = match &self.memory {
+            Memory::Rows(caches) => Memory::Rows(rows.iter().map(|&row| Arc::clone(&caches[row])).collect()),
+            Memory::Tensors(tensors) => Memory::Tensors(tensors.select(rows)),
         };
-        let layers = self.layers.iter().map(|layer| layer.as_ref().map(|(keys, values)| (pick(keys), pick(values))));
-        Self {
-            layers: layers.collect(),
-            padding: rows.iter().map(|&row| self.padding[row]).collect(),
-            filled: self.filled,
-            capacity: self.capacity,
-        }
+        let padding = rows.iter().map(|&row| self.padding[row]).collect();
+        Self { memory, padding, filled: self.filled, capacity: self.capacity }
+    }
+
+    /// What the rows read as the next `tokens` tokens.
+    pub(super) fn new_rows(&self, tokens: usize) -> Vec<NewRow> {
+        let row = |padding: &usize| NewRow {
+            before: self.filled.saturating_sub(*padding),
+            count: (self.filled + tokens).saturating_sub(*padding).min(tokens),
+        };
+        self.padding.iter().map(row).collect()
     }
 
     /// Positions of the next tokens, `[rows, tokens]` row-major; 0 in the padding.
@@ -90,6 +122,25 @@ impl DecoderState {
         assert!(seen <= self.capacity, "{seen} tokens for a state of {}", self.capacity);
     }
 
+    pub(super) fn advance(&mut self, tokens: usize) {
+        self.filled += tokens;
+        if let Memory::Tensors(tensors) = &mut self.memory {
+            tensors.filled = self.filled;
+        }
+    }
+}
+
+impl Tensors {
+    fn select(&self, rows: &[usize]) -> Self {
+        let pick = |tensor: &Tensor<4>| {
+            let indices: Vec<i32> = rows.iter().map(|&row| row as i32).collect();
+            let indices = Tensor::from_data(TensorData::new(indices, [rows.len()]), &tensor.device());
+            tensor.clone().select(0, indices)
+        };
+        let layers = self.layers.iter().map(|layer| layer.as_ref().map(|(keys, values)| (pick(keys), pick(values))));
+        Self { layers: layers.collect(), ..*self }
+    }
+
     /// Adds the keys and values of new tokens of a layer, `[rows, kv heads, tokens, head width]`; returns those of all tokens.
     pub(super) fn remember(&mut self, layer: usize, keys: Tensor<4>, values: Tensor<4>) -> (Tensor<4>, Tensor<4>) {
         let [rows, heads, tokens, width] = keys.dims();
@@ -105,9 +156,5 @@ impl DecoderState {
         let found = (seen(&all_keys), seen(&all_values));
         self.layers[layer] = Some((all_keys, all_values));
         found
-    }
-
-    pub(super) fn advance(&mut self, tokens: usize) {
-        self.filled += tokens;
     }
 }

@@ -47,7 +47,7 @@ pub use precision::Precisions;
 pub use raw::{
     AccuracyPoint, CellDetails, CellRecord, CellStatus, GateKind, GateOutOfScope, LossPoint, NastyRecord, OutOfScope,
     RawRecord, RowRecord, RunRecord, ScoreSeparation, ScoreStudy, Seconds, SetAccuracy, SetupRecord, StudiedScore,
-    TableRecord, TeacherPasses, TeacherRecord, append_raw, exact, read_raw,
+    TableRecord, TeacherPasses, TeacherRecord, TextClassRecord, TextRecord, append_raw, exact, read_raw,
 };
 pub use run::{
     ExperimentOptions, ExperimentSummary, Prepared, check_run, missing_data, prepare_experiment, render_run,

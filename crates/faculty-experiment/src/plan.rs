@@ -1,7 +1,7 @@
 //! From a configuration and its data to the work: teachers, scans, cells, each with the hash of what determines it.
 
 use crate::data::{Amounts, ExperimentData};
-use crate::schema::{CurveSection, ExperimentFile, SelectionOn};
+use crate::schema::{CurveSection, ExperimentFile, SelectionOn, TextSection};
 use faculty_core::{Error, Result, hash_bytes};
 use faculty_methods::{DataAccess, MethodSpec, NastySpec, Recipe};
 use faculty_nn::FeatureSite;
@@ -50,6 +50,8 @@ pub struct Cell {
     pub row: usize,
     /// Its name.
     pub name: String,
+    /// The list of texts that its student learns from: 0 is the task's own, others are the `[[text]]` tables in order.
+    pub text: usize,
     /// The seed; none for rows without training.
     pub seed: Option<u64>,
     /// What the row may see.
@@ -96,6 +98,8 @@ pub struct Plan {
     pub curve: CurveSection,
     /// How many rows went where.
     pub amounts: Amounts,
+    /// Texts that are written, by name, and how many at most.
+    pub texts: Vec<(String, usize)>,
     /// The cells in the order of the work.
     pub cells: Vec<Cell>,
     /// Forward passes of teachers over single texts: transfer, measuring and out-of-scope texts, all
@@ -142,7 +146,9 @@ impl Plan {
         let cells = cells(experiment, run, data, &chosen)?;
         let transfer_texts = data.transfer.len() + data.noise.len();
         let passes_of = |ask: &Ask| 1 + ask.passes.as_ref().map_or(0, |passes| passes.count as usize);
-        let transfer: usize = asks.iter().map(|ask| transfer_texts * passes_of(ask)).sum();
+        let texts = planned_texts(experiment, data, &chosen);
+        let written: usize = texts.iter().map(|(_, count)| count).sum();
+        let transfer: usize = asks.iter().map(|ask| (transfer_texts + written) * passes_of(ask)).sum();
         let test: usize = match experiment.scan.selection_on {
             SelectionOn::Test => asks.iter().map(|ask| data.test.len() * passes_of(ask)).sum(),
             SelectionOn::Transfer => data.test.len(),
@@ -167,6 +173,7 @@ impl Plan {
             test_texts: data.test.len(),
             classes: data.union.len(),
             curve: CurveSection { texts: experiment.table.curve.texts.min(data.test.len()), ..experiment.table.curve },
+            texts: texts.into_iter().filter(|(_, count)| *count > 0).collect(),
             cells,
         })
     }
@@ -201,6 +208,12 @@ impl Plan {
                     if teacher.nasty.is_some() { ", then as many to make it nasty" } else { "" }
                 ),
             };
+        }
+        if !self.texts.is_empty() {
+            let _ = writeln!(text, "\ntexts that are written for the teachers");
+        }
+        for (name, count) in &self.texts {
+            let _ = writeln!(text, "  {name}: {count}");
         }
         let _ =
             writeln!(text, "\nscans (shared by all rows), {} teacher passes over single texts", self.teacher_passes);
@@ -302,12 +315,17 @@ fn cells(
     chosen: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<Cell>> {
     use crate::schema::KeepStudents;
+    let written = planned_texts(experiment, data, chosen);
     let headline = experiment.headline();
     let last_seed = experiment.table.seeds.last().copied();
     let mut cells = Vec::new();
     let mut push = |row: usize, seed: Option<u64>| -> Result<()> {
         let section = &experiment.rows[row];
-        let texts = data.training_texts(section.access() == DataAccess::Labelled);
+        let text = experiment.text_index(section);
+        let texts = match text {
+            0 => data.training_texts(section.reads_labels()),
+            text => written[text - 1].1,
+        };
         let keeps_student = section.trains_student()
             && match experiment.table.keep_students {
                 KeepStudents::All => true,
@@ -317,8 +335,9 @@ fn cells(
         cells.push(Cell {
             row,
             name: section.name.clone(),
+            text,
             seed,
-            access: section.access(),
+            access: experiment.access(section)?,
             updates: if section.trains_student() { experiment.student.train.steps(texts) } else { 0 },
             keeps_student,
             hash: cell_hash(experiment, run, row, seed)?,
@@ -340,6 +359,20 @@ fn cells(
     Ok(cells)
 }
 
+/// The `[[text]]` tables, and how many texts each gives at most; 0 of one that no chosen row learns from.
+fn planned_texts(
+    experiment: &ExperimentFile,
+    data: &ExperimentData,
+    chosen: &dyn Fn(usize) -> bool,
+) -> Vec<(String, usize)> {
+    let classes: usize = data.teachers.iter().map(|teacher| teacher.labels.len()).sum();
+    let is_read = |name: &str| {
+        experiment.rows.iter().enumerate().any(|(index, row)| chosen(index) && row.text.as_deref() == Some(name))
+    };
+    let of = |text: &TextSection| if is_read(&text.name) { text.per_class * classes } else { 0 };
+    experiment.texts.iter().map(|text| (text.name.clone(), of(text))).collect()
+}
+
 /// Titles, notes, references and the other rows do not determine a cell; whatever else stands in the file does.
 fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: Option<u64>) -> Result<String> {
     #[derive(Serialize)]
@@ -350,6 +383,8 @@ fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: O
         scan: &'a crate::schema::ScanSection,
         student: &'a crate::schema::StudentSection,
         method: &'a faculty_methods::MethodSpec,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        text: Option<&'a TextSection>,
         #[serde(skip_serializing_if = "faculty_methods::Curriculum::is_off")]
         curriculum: &'a faculty_methods::Curriculum,
         run: &'a RunSettings,
@@ -362,6 +397,7 @@ fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: O
         scan: &experiment.scan,
         student: &experiment.student,
         method: &experiment.rows[row].method,
+        text: experiment.text_of(&experiment.rows[row])?,
         curriculum: &experiment.rows[row].curriculum,
         run,
         seed,

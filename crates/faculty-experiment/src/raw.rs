@@ -4,11 +4,13 @@ mod details;
 mod nasty;
 mod out_of_scope;
 mod place;
+mod text;
 
 pub use details::{AccuracyPoint, CellDetails, LossPoint, TeacherPasses};
 pub use nasty::NastyRecord;
 pub use out_of_scope::{GateKind, GateOutOfScope, OutOfScope, ScoreSeparation, ScoreStudy, StudiedScore};
 pub use place::RunRecord;
+pub use text::{TextClassRecord, TextRecord};
 
 use crate::precision::Precisions;
 use crate::schema::{Metric, Reference, Role};
@@ -29,6 +31,8 @@ pub enum RawRecord {
     Table(TableRecord),
     /// Teachers and scans, which all rows share. The last one counts.
     Setup(SetupRecord),
+    /// Texts that were written, and what they are worth. The last one of a name counts.
+    Text(Box<TextRecord>),
     /// What the teachers' scores say of out-of-scope texts. The last one counts.
     OutOfScope(ScoreStudy),
     /// The machine and the program of the cells that follow.
@@ -73,6 +77,9 @@ pub struct RowRecord {
     pub reference: Reference,
     /// A remark.
     pub note: String,
+    /// The texts that the student learnt from, if they were not the task's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
 }
 
 /// Teachers and scans.

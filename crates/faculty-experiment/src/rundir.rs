@@ -119,6 +119,11 @@ impl RunDir {
         self.root.join("tokenizers").join(format!("{}-{}", slug(name), faculty_core::short_hash(key)))
     }
 
+    /// Where texts with this content key lie.
+    pub fn text_path(&self, name: &str, key: &str) -> PathBuf {
+        self.root.join("texts").join(format!("{}-{}", slug(name), faculty_core::short_hash(key)))
+    }
+
     /// Where the fine-tuning of a teacher with this content key is written down.
     pub fn teacher_checkpoint_path(&self, name: &str, key: &str) -> PathBuf {
         self.checkpoints().join("teachers").join(format!("{}-{}", slug(name), faculty_core::short_hash(key)))

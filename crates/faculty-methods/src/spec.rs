@@ -247,6 +247,12 @@ impl MethodSpec {
         }
     }
 
+    /// True if the classes of the texts are read: those of the task's texts for ceilings and analyses, or those that texts were
+    /// written for.
+    pub const fn reads_labels(&self) -> bool {
+        matches!(self.access(), DataAccess::Labelled)
+    }
+
     /// True if a student is trained.
     pub const fn trains(&self) -> bool {
         !matches!(self, Self::Teacher { .. } | Self::Concat {} | Self::Merge(_) | Self::GatedEnsemble(_))

@@ -26,6 +26,8 @@ mod quota;
 mod refined;
 mod sampling;
 mod source;
+mod spec;
+mod teacher_judge;
 mod words;
 mod writer;
 
@@ -40,5 +42,7 @@ pub use quota::{ClassReport, ClassSource, Judge, Kept, Quota};
 pub use refined::{Refined, Refining};
 pub use sampling::{Candidate, Sampling};
 pub use source::TextSource;
-pub use words::{join_words, split_words};
+pub use spec::{CorpusSpec, NGramSpec, SourceSpec, Unit};
+pub use teacher_judge::TeacherJudge;
+pub use words::{join_words, split_sentences, split_words};
 pub use writer::{LmWriter, Writing, Written};

@@ -22,6 +22,20 @@ impl Default for NGramSettings {
     }
 }
 
+impl NGramSettings {
+    /// # Errors
+    /// Fails if a value makes no sense; the error names the key.
+    pub fn check(&self) -> Result<()> {
+        if !(1..=8).contains(&self.order) {
+            return Err(Error::input(format!("is {}", self.order)).key("order").expected("1 to 8"));
+        }
+        match self.max_words {
+            0 => Err(Error::input("is 0").key("max_words").expected("at least 1")),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// The end of a text, as a word.
 const END: u32 = 0;
 
@@ -49,12 +63,7 @@ impl NGram {
     /// # Errors
     /// Fails if the settings make no sense, or the texts have no word.
     pub fn learn<S: AsRef<str>>(texts: &[S], settings: NGramSettings, seed: u64) -> Result<Self> {
-        if !(1..=8).contains(&settings.order) {
-            return Err(Error::input(format!("is {}", settings.order)).key("order").expected("1 to 8"));
-        }
-        if settings.max_words == 0 {
-            return Err(Error::input("is 0").key("max_words").expected("at least 1"));
-        }
+        settings.check()?;
         let mut numbers: HashMap<&str, u32> = HashMap::new();
         let mut words = vec![String::new()];
         let mut counts: Vec<HashMap<Vec<u32>, HashMap<u32, u64>>> = vec![HashMap::new(); settings.order];

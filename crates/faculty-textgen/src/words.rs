@@ -22,6 +22,23 @@ pub fn split_words(text: &str) -> Vec<&str> {
     words
 }
 
+/// The sentences of a text that have at least three words: each ends with `.`, `!` or `?` before a space.
+pub fn split_sentences(text: &str) -> Vec<&str> {
+    let mut sentences = Vec::new();
+    let mut start = 0;
+    let mut ended = false;
+    for (at, character) in text.char_indices() {
+        if ended && character.is_whitespace() {
+            sentences.push(text[start..at].trim());
+            start = at;
+        }
+        ended = matches!(character, '.' | '!' | '?');
+    }
+    sentences.push(text[start..].trim());
+    let long = |sentence: &&str| split_words(sentence).iter().filter(|word| word.len() > 1).count() >= 3;
+    sentences.into_iter().filter(long).collect()
+}
+
 /// The words as a text: a space before each but marks that follow a word.
 pub fn join_words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
     let mut text = String::new();
@@ -39,7 +56,14 @@ pub fn join_words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{join_words, split_words};
+    use super::{join_words, split_sentences, split_words};
+
+    #[test]
+    fn sentences_end_with_a_mark_before_a_space() {
+        let text = "It costs 3.50 a day. Why? Nobody had told them so!  The end of it all";
+        assert_eq!(split_sentences(text), ["It costs 3.50 a day.", "Nobody had told them so!", "The end of it all"]);
+        assert!(split_sentences(" . ").is_empty());
+    }
 
     #[test]
     fn words_and_marks_are_cut_and_joined() {

@@ -207,14 +207,18 @@ pub fn read_texts(source: &str, places: &DataPlaces) -> Result<TextSet> {
     text_sets::read(source, text_sets::Wanted::InDomain, places, &Registry::load(places)?)
 }
 
-/// The sources of an experiment that this machine lacks, so that tests and sweeps can pass over it.
+/// The sources of an experiment, its corpora among them, that this machine lacks, so that tests and sweeps can pass over it.
 ///
 /// # Errors
 /// Fails if a source is unknown, or the user's own declarations are broken.
-pub fn missing_sources(section: &DataSection, places: &DataPlaces) -> Result<Vec<String>> {
+pub fn missing_sources<'a>(
+    section: &'a DataSection,
+    corpora: impl Iterator<Item = &'a str>,
+    places: &DataPlaces,
+) -> Result<Vec<String>> {
     let registry = Registry::load(places)?;
     let mut missing = Vec::new();
-    for name in source::names(section) {
+    for name in source::names(section).chain(corpora) {
         if !Source::parse_in(name, &registry)?.is_available(places) {
             missing.push(name.to_owned());
         }

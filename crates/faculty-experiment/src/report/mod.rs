@@ -86,6 +86,7 @@ pub(crate) fn render(table: &Table) -> String {
         sections::calibration(&page),
         sections::out_of_scope(&page),
         sections::slices(&page),
+        sections::texts(&page),
         sections::cost(&page),
         sections::provenance(&page),
     ];

@@ -12,6 +12,7 @@ use super::Work;
 use super::out_of_scope::{Answer, of_answers};
 use super::scan::Scan;
 use super::teachers::ReadyTeacher;
+use super::texts::StudentTexts;
 use crate::data::TestSet;
 use crate::logs::training_lines;
 use crate::machine::peak_memory;
@@ -31,6 +32,7 @@ use std::time::Instant;
 pub(super) struct Runner<'a> {
     work: &'a Work<'a>,
     teachers: &'a [ReadyTeacher],
+    texts: &'a StudentTexts,
     join: &'a LabelJoin,
     scan: &'a Scan,
     tokens: Option<StudentTokens>,
@@ -44,9 +46,15 @@ pub(super) struct Runner<'a> {
 type Outcome = std::result::Result<(Classifier, TrainReport), String>;
 
 impl<'a> Runner<'a> {
-    pub(super) fn new(work: &'a Work<'a>, teachers: &'a [ReadyTeacher], join: &'a LabelJoin, scan: &'a Scan) -> Self {
+    pub(super) fn new(
+        work: &'a Work<'a>,
+        teachers: &'a [ReadyTeacher],
+        texts: &'a StudentTexts,
+        join: &'a LabelJoin,
+        scan: &'a Scan,
+    ) -> Self {
         let curve_rows = work.prepared.experiment.table.curve.rows(work.prepared.data.test.len());
-        Self { work, teachers, join, scan, tokens: None, seen: Vec::new(), origin: None, curve_rows }
+        Self { work, teachers, texts, join, scan, tokens: None, seen: Vec::new(), origin: None, curve_rows }
     }
 
     /// What students started from, in words.
@@ -110,7 +118,7 @@ impl<'a> Runner<'a> {
                         staged.write("epochs.jsonl", &lines(&report.epochs)?)?;
                     }
                     if cell.keeps_student {
-                        let card = self.card(row, seed, &student, &record)?.to_markdown()?;
+                        let card = self.card(cell, row, seed, &student, &record)?.to_markdown()?;
                         staged.write_student(|dir| {
                             student.write_into(dir)?;
                             let path = dir.join("README.md");
@@ -120,7 +128,7 @@ impl<'a> Runner<'a> {
                 }
             },
         }
-        self.score_gate(row, answers, &mut record)?;
+        self.score_gate(cell, row, answers, &mut record)?;
         record.details.merged = self.scan.merged_words(&row.method);
         record.peak_memory_bytes = peak_memory();
         let record = exact(&record)?;
@@ -145,7 +153,7 @@ impl<'a> Runner<'a> {
             self.store_out_of_scope(Answer::Logits(&logits), Answer::Logits(&beyond), record)?;
         }
         record.parameters = student.parameters();
-        record.truncated = transfer.truncated + test.truncated;
+        record.truncated = transfer[cell.text].truncated + test.truncated;
         Ok(())
     }
 

@@ -2,6 +2,7 @@
 
 use super::scan::recorded_seconds;
 use super::teachers::ReadyTeacher;
+use super::texts::StudentTexts;
 use super::{Prepared, Work};
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result};
@@ -17,15 +18,16 @@ use std::time::Instant;
 /// What the mean of the teachers' weights says of the texts: logits over the union, row-major.
 pub(super) struct MergedAnswers {
     classes: usize,
-    transfer: Vec<f32>,
+    /// By list of [`StudentTexts`].
+    transfer: Vec<Vec<f32>>,
     pub(super) test: Vec<f32>,
     out_of_scope: Vec<f32>,
 }
 
 impl MergedAnswers {
-    /// Of the given transfer texts; `None` = all.
-    pub(super) fn transfer(&self, rows: Option<&[usize]>) -> Cow<'_, [f32]> {
-        super::rows::vectors(&self.transfer, self.classes, rows)
+    /// Of the given texts of a list; `None` = all.
+    pub(super) fn transfer(&self, list: usize, rows: Option<&[usize]>) -> Cow<'_, [f32]> {
+        super::rows::vectors(&self.transfer[list], self.classes, rows)
     }
 
     /// `inside`, cut to so many texts, and the texts out of scope behind it.
@@ -39,6 +41,7 @@ impl MergedAnswers {
 pub(super) fn merged_answers(
     work: &Work<'_>,
     teachers: &[ReadyTeacher],
+    texts: &StudentTexts,
     join: &LabelJoin,
 ) -> Result<std::result::Result<(MergedAnswers, f64), String>> {
     let start = Instant::now();
@@ -53,10 +56,12 @@ pub(super) fn merged_answers(
     let Prepared { data, experiment, .. } = work.prepared;
     let answers_itself = |row: &RowSection| matches!(row.method, MethodSpec::GatedEnsemble(_));
     let reads_test = experiment.scan.selection_on == SelectionOn::Test || experiment.rows.iter().any(answers_itself);
-    let (transfer, none) = (data.transfer_texts(), Vec::new());
+    let none = Vec::new();
     let test = if reads_test { &data.test.texts } else { &none };
-    let sets = [&transfer, test, data.out_of_scope.as_ref().unwrap_or(&none)];
-    let total = sets.iter().map(|texts| texts.len() as u64).sum();
+    let beyond = data.out_of_scope.as_ref().unwrap_or(&none);
+    let lists: Vec<&Vec<String>> = texts.lists().iter().map(|list| &list.texts).collect();
+    let all = || lists.iter().copied().chain([test, beyond]);
+    let total = all().map(|texts| texts.len() as u64).sum();
     work.observer.on(Event::Start { stage: "scan all texts: the mean of the teachers", total, unit: "texts" });
     let ask = |texts: &Vec<String>| -> Result<Vec<f32>> {
         if texts.is_empty() {
@@ -66,15 +71,14 @@ pub(super) fn merged_answers(
     };
     let answers = MergedAnswers {
         classes: join.classes(),
-        transfer: ask(sets[0])?,
-        test: ask(sets[1])?,
-        out_of_scope: ask(sets[2])?,
+        transfer: lists.iter().map(|texts| ask(texts)).collect::<Result<_>>()?,
+        test: ask(test)?,
+        out_of_scope: ask(beyond)?,
     };
     work.observer.on(Event::End { summary: "" });
     let mut key = b"merged".to_vec();
     key.extend(teachers.iter().flat_map(|teacher| teacher.record.sha256.bytes()));
-    let texts = sets.into_iter().flatten();
-    let seconds = recorded_seconds(&work.dir.scan_path(), key, texts, start.elapsed().as_secs_f64(), true)?;
+    let seconds = recorded_seconds(&work.dir.scan_path(), key, all().flatten(), start.elapsed().as_secs_f64(), true)?;
     Ok(Ok((answers, seconds)))
 }
 

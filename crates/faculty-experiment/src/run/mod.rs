@@ -11,8 +11,10 @@ mod rows;
 mod scan;
 mod starts;
 mod teachers;
+mod texts;
+mod writing;
 
-use crate::data::{DataPlaces, ExperimentData, missing_sources, read_data};
+use crate::data::{DataPlaces, ExperimentData, OpenedFile, missing_sources, read_data, read_texts};
 use crate::load::{Overrides, load_experiment};
 use crate::machine::{CodeVersion, cpu_features, peak_memory, threads};
 use crate::manifest::{Manifest, ModelRecord, write_json};
@@ -25,6 +27,7 @@ use crate::table::{Table, TableFormat, VerdictLine};
 use faculty_core::{Error, LabelJoin, Observer, Result, hash_bytes, write_atomically};
 use faculty_nn::DeviceName;
 use faculty_student::{CheckpointPolicy, resolve_model};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -112,6 +115,8 @@ pub struct Prepared {
     pub experiment: ExperimentFile,
     /// Its data, shared out.
     pub data: ExperimentData,
+    /// The corpora that `[[text]]` tables name.
+    pub corpora: BTreeMap<String, Vec<String>>,
     /// What beside the file determines the results.
     pub run: RunSettings,
     /// The work.
@@ -140,9 +145,11 @@ fn prepare(
     }
     let places = DataPlaces::new(options.data_dir.clone(), &options.file);
     let set = read_data(&experiment.data, &places)?;
+    let (corpora, opened) = read_corpora(&experiment, &places)?;
     let model_labels = |model: &str| faculty_hub::ModelDir::open(resolve_model(model, observer)?)?.labels();
-    let data =
+    let mut data =
         ExperimentData::share_out(&experiment.data, set, &model_labels).map_err(|error| error.file(&options.file))?;
+    data.files.extend(opened);
     let hashes: Vec<&str> = data.files.iter().map(|file| file.sha256.as_str()).collect();
     let run = RunSettings {
         device: options.device.to_string(),
@@ -152,7 +159,28 @@ fn prepare(
     };
     let plan = Plan::new(&options.name(), &experiment, &run, &data, options.only.as_deref())
         .map_err(|error| error.file(&options.file))?;
-    Ok(Prepared { experiment, data, run, plan })
+    Ok(Prepared { experiment, data, corpora, run, plan })
+}
+
+/// The texts of every corpus that a `[[text]]` names, and the files that were read. None of the task's own sets is one.
+fn read_corpora(
+    experiment: &ExperimentFile,
+    places: &DataPlaces,
+) -> Result<(BTreeMap<String, Vec<String>>, Vec<OpenedFile>)> {
+    let (mut corpora, mut files) = (BTreeMap::new(), Vec::new());
+    for (index, text) in experiment.texts.iter().enumerate() {
+        let Some(name) = text.source.corpus().filter(|&name| !corpora.contains_key(name)) else { continue };
+        let key = || format!("text[{index}].source.corpus");
+        if experiment.data.reads(name) {
+            return Err(Error::input(format!("`{name}` is what the task's own texts are read from"))
+                .key(key())
+                .expected("a corpus of another domain"));
+        }
+        let found = read_texts(name, places).map_err(|error| error.key(key()))?;
+        files.extend(found.files);
+        corpora.insert(name.to_owned(), found.texts);
+    }
+    Ok((corpora, files))
 }
 
 /// The data sets that an experiment reads and this machine lacks; an experiment that lacks none can be planned.
@@ -161,8 +189,9 @@ fn prepare(
 /// Fails if the configuration is wrong, or names a data source that does not exist anywhere.
 pub fn missing_data(options: &ExperimentOptions) -> Result<Vec<String>> {
     let experiment = load_experiment(&options.file, &options.overrides)?;
-    missing_sources(&experiment.data, &DataPlaces::new(options.data_dir.clone(), &options.file))
-        .map_err(|error| error.file(&options.file))
+    let places = DataPlaces::new(options.data_dir.clone(), &options.file);
+    let corpora = experiment.texts.iter().filter_map(|text| text.source.corpus());
+    missing_sources(&experiment.data, corpora, &places).map_err(|error| error.file(&options.file))
 }
 
 /// Runs an experiment, or continues it: finished cells are not computed again, trained teachers and scanned texts are
@@ -181,7 +210,7 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
     let resolved = Resolved { experiment: prepared.experiment.clone(), run: prepared.run.clone() };
     let dir = RunDir::open(&options.run_path(), &resolved, options.overwrite)?;
     let mut raw = RawLog::open(&dir)?;
-    raw.append_if_new(RawRecord::Table(notes::table_record(&prepared)))?;
+    raw.append_if_new(RawRecord::Table(notes::table_record(&prepared)?))?;
 
     let (mut todo, mut reused): (Vec<&Cell>, Vec<(&Cell, CellRecord)>) = (Vec::new(), Vec::new());
     for cell in &prepared.plan.cells {
@@ -210,7 +239,12 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
             return Err(Error::internal("the label join differs from the union that the data was shared out over"));
         }
         observer.on(faculty_core::Event::Note { text: &join.describe() });
-        let scan = scan::scan(&mut work, &teachers, &join)?;
+        let written = writing::write_texts(&work, &teachers)?;
+        for found in written.iter().filter(|found| found.record.texts > 0) {
+            raw.append_if_new(RawRecord::Text(Box::new(exact(&found.record)?)))?;
+        }
+        let texts = texts::StudentTexts::new(&prepared.data, &join, written)?;
+        let scan = scan::scan(&mut work, &teachers, &texts, &join)?;
         let setup = exact(&scan.setup(&prepared, &teachers))?;
         let nasty = setup.teachers.iter().filter_map(|teacher| Some((teacher.name.clone(), teacher.nasty.clone()?)));
         let nasty_teachers = nasty.collect();
@@ -225,7 +259,7 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
             raw.append_if_new(RawRecord::OutOfScope(exact(&study)?))?;
         }
         raw.append_if_new(RawRecord::Run(RunRecord::here(&prepared.run.device, started_unix)))?;
-        let mut runner = cells::Runner::new(&work, &teachers, &join, &scan);
+        let mut runner = cells::Runner::new(&work, &teachers, &texts, &join, &scan);
         for cell in &todo {
             observer.check()?;
             let record = runner.run(cell)?;
@@ -333,6 +367,7 @@ impl RawLog {
     fn append_if_new(&mut self, record: RawRecord) -> Result<()> {
         let counting = self.records.iter().rev().find(|other| match (other, &record) {
             (RawRecord::Table(_), RawRecord::Table(_)) | (RawRecord::Setup(_), RawRecord::Setup(_)) => true,
+            (RawRecord::Text(other), RawRecord::Text(text)) => other.name == text.name,
             (RawRecord::OutOfScope(_), RawRecord::OutOfScope(_)) | (RawRecord::Run(_), RawRecord::Run(_)) => true,
             (RawRecord::Cell(other), RawRecord::Cell(cell)) => other.row == cell.row && other.seed == cell.seed,
             _ => false,

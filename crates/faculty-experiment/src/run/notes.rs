@@ -4,27 +4,31 @@ use super::Prepared;
 use crate::data::TeacherTexts;
 use crate::precision::Precisions;
 use crate::raw::{RowRecord, TableRecord};
-use crate::schema::{EvaluateOn, Reference, Unknown};
+use crate::schema::{EvaluateOn, Reference, RowSection, Unknown};
+use faculty_core::Result;
 use faculty_hub::public_name;
 use faculty_methods::MethodSpec;
 use faculty_student::StudentStart;
 
-pub(super) fn table_record(prepared: &Prepared) -> TableRecord {
+pub(super) fn table_record(prepared: &Prepared) -> Result<TableRecord> {
     let experiment = &prepared.experiment;
     let rows = experiment
         .rows
         .iter()
-        .map(|row| RowRecord {
-            name: row.name.clone(),
-            role: row.role(),
-            access: row.access(),
-            method: row.method.clone(),
-            seeded: row.trains_student(),
-            reference: experiment.reference.get(&row.name).cloned().unwrap_or(Reference::Word(Unknown::Unknown)),
-            note: row.note.clone(),
+        .map(|row| {
+            Ok(RowRecord {
+                name: row.name.clone(),
+                role: row.role(),
+                access: experiment.access(row)?,
+                method: row.method.clone(),
+                seeded: row.trains_student(),
+                reference: experiment.reference.get(&row.name).cloned().unwrap_or(Reference::Word(Unknown::Unknown)),
+                note: row.note.clone(),
+                text: row.text.clone(),
+            })
         })
-        .collect();
-    TableRecord {
+        .collect::<Result<_>>()?;
+    Ok(TableRecord {
         experiment: prepared.plan.name.clone(),
         tier: prepared.run.tier.clone(),
         title: experiment.table.title.clone(),
@@ -32,7 +36,7 @@ pub(super) fn table_record(prepared: &Prepared) -> TableRecord {
         rows,
         headline: experiment.headline().map(|row| experiment.rows[row].name.clone()),
         notes: notes(prepared),
-    }
+    })
 }
 
 fn notes(prepared: &Prepared) -> Vec<String> {
@@ -49,6 +53,16 @@ fn notes(prepared: &Prepared) -> Vec<String> {
         public_name(&student.init.to_string()),
         student.train.steps(texts),
     )];
+    for row in experiment.rows.iter().filter(|row| row.text.is_some()) {
+        let planned = prepared.plan.cells.iter().find(|cell| cell.name == row.name);
+        if let (Some(text), Some(cell)) = (&row.text, planned) {
+            let classes = match row.method.reads_labels() {
+                true => ", whose intended classes it reads",
+                false => "",
+            };
+            notes.push(format!("{}: reads the texts `{text}`{classes}, in {} updates at most", row.name, cell.updates));
+        }
+    }
     if !data.noise.is_empty() {
         notes.push(format!(
             "noise among the transfer texts: {}; the ceiling leaves them out and is trained for {} updates",
@@ -76,18 +90,23 @@ fn notes(prepared: &Prepared) -> Vec<String> {
             notes.push(format!("{}: Monte-Carlo {} (the authors' code: everywhere)", row.name, passes.describe()));
         }
     }
-    let named = |is: &dyn Fn(&MethodSpec) -> bool| {
-        let names: Vec<&str> =
-            experiment.rows.iter().filter(|row| is(&row.method)).map(|row| row.name.as_str()).collect();
+    let named = |is: &dyn Fn(&RowSection) -> bool| {
+        let names: Vec<&str> = experiment.rows.iter().filter(|row| is(row)).map(|row| row.name.as_str()).collect();
         (!names.is_empty()).then(|| names.join("; "))
     };
-    if let Some(rows) = named(&|method| matches!(method, MethodSpec::Oracle { .. })) {
+    let is_oracle = |row: &RowSection| matches!(row.method, MethodSpec::Oracle { .. });
+    if let Some(rows) = named(&|row| is_oracle(row) && row.text.is_some()) {
+        notes.push(format!(
+            "{rows}: every text is answered by the teacher that it was written for; no label of the task is read"
+        ));
+    }
+    if let Some(rows) = named(&|row| is_oracle(row) && row.text.is_none()) {
         notes.push(format!(
             "{rows}: labels choose the teachers of every transfer text, in equal parts where several know its class; an analysis \
              of what gates could reach, no method"
         ));
     }
-    if let Some(rows) = named(&|method| matches!(method, MethodSpec::GatedEnsemble(_))) {
+    if let Some(rows) = named(&|row| matches!(row.method, MethodSpec::GatedEnsemble(_))) {
         notes.push(format!(
             "{rows}: no student; every text is answered by all teachers, and whatever the gate learns from texts it learns from \
              the measuring texts, without their labels"

@@ -2,6 +2,7 @@
 
 use super::Prepared;
 use super::scan::Scan;
+use super::texts::TASK;
 use crate::raw::{GateKind, GateOutOfScope, OutOfScope, ScoreSeparation, ScoreStudy, StudiedScore};
 use crate::schema::SelectionOn;
 use burn::tensor::Device;
@@ -112,7 +113,7 @@ pub(super) fn study(prepared: &Prepared, scan: &Scan, join: &LabelJoin, device: 
         SelectionOn::Test => (answers.test.clone(), &prepared.data.test.labels),
         SelectionOn::Transfer => {
             let labelled: Vec<usize> = (0..prepared.data.transfer.len()).collect();
-            let outputs = answers.transfer.iter().map(|outputs| outputs.select(&labelled)).collect();
+            let outputs = answers.transfer[TASK].iter().map(|outputs| outputs.select(&labelled)).collect();
             (outputs, &prepared.data.transfer.labels)
         }
     };

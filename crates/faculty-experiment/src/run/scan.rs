@@ -3,6 +3,7 @@
 use super::merging::{MergedAnswers, merged_answers};
 use super::owners::Owners;
 use super::teachers::ReadyTeacher;
+use super::texts::{StudentTexts, TASK};
 use super::{Prepared, Work};
 use crate::manifest::write_json;
 use crate::precision::Precisions;
@@ -21,7 +22,8 @@ use std::time::Instant;
 /// Outputs of all teachers for one ask.
 pub(super) struct Answers {
     ask: Ask,
-    pub(super) transfer: Vec<TeacherOutputs>,
+    /// By list of [`StudentTexts`], one entry a teacher.
+    pub(super) transfer: Vec<Vec<TeacherOutputs>>,
     /// Over the measuring texts; without passes if selection is measured on the transfer texts.
     pub(super) test: Vec<TeacherOutputs>,
     /// Over the out-of-scope texts; empty without such texts.
@@ -41,16 +43,25 @@ pub(super) struct Scan {
     seconds: f64,
 }
 
-pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJoin) -> Result<Scan> {
+pub(super) fn scan(
+    work: &mut Work<'_>,
+    teachers: &[ReadyTeacher],
+    texts: &StudentTexts,
+    join: &LabelJoin,
+) -> Result<Scan> {
     let prepared = work.prepared;
     let cache = TeacherCache::new(work.dir.scan_path());
-    let transfer_texts = prepared.data.transfer_texts();
     let mut scan = Scan {
         answers: prepared
             .plan
             .asks
             .iter()
-            .map(|ask| Answers { ask: ask.clone(), transfer: Vec::new(), test: Vec::new(), out_of_scope: Vec::new() })
+            .map(|ask| Answers {
+                ask: ask.clone(),
+                transfer: vec![Vec::new(); texts.lists().len()],
+                test: Vec::new(),
+                out_of_scope: Vec::new(),
+            })
             .collect(),
         owners: Owners::default(),
         merged: None,
@@ -97,14 +108,17 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
                 }
                 Ok(outputs)
             };
-            answers.transfer.push(look("transfer", &transfer_texts, &answers.ask)?);
+            let lists = texts.lists().iter().zip(&mut answers.transfer);
+            for (list, outputs) in lists.filter(|(list, _)| !list.texts.is_empty()) {
+                outputs.push(look(&list.title(), &list.texts, &answers.ask)?);
+            }
             answers.test.push(look("test", &prepared.data.test.texts, &test_ask)?);
             if let Some(texts) = &prepared.data.out_of_scope {
                 answers.out_of_scope.push(look("out-of-scope", texts, &answers.ask)?);
             }
         }
         if let (true, Some(answers)) = (prepared.plan.needs_owners, scan.answers.first())
-            && let Some(transfer) = answers.transfer.last()
+            && let Some(transfer) = answers.transfer[TASK].last()
         {
             let owner = &prepared.data.teachers[index];
             scan.owners.add(owner, &teacher, &cache, &answers.ask, transfer, work.observer)?;
@@ -115,7 +129,7 @@ pub(super) fn scan(work: &mut Work<'_>, teachers: &[ReadyTeacher], join: &LabelJ
         scan.twin_accuracy.push(twin_accuracy(work, ready, &cache, join.teacher(index).to_union())?);
     }
     if prepared.plan.needs_merged {
-        scan.merged = Some(merged_answers(work, teachers, join)?.map(|(answers, seconds)| {
+        scan.merged = Some(merged_answers(work, teachers, texts, join)?.map(|(answers, seconds)| {
             scan.seconds += seconds;
             answers
         }));

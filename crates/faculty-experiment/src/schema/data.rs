@@ -137,6 +137,11 @@ impl DataSection {
             || self.teachers_by_size.is_some()
     }
 
+    /// True if the task's own texts are read from the set of this name.
+    pub fn reads(&self, name: &str) -> bool {
+        self.source == name || self.sets.iter().any(|set| set.source == name)
+    }
+
     pub(super) fn validate(&self) -> Result<()> {
         self.validate_sources()?;
         self.validate_teachers()?;

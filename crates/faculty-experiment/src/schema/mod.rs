@@ -10,6 +10,7 @@ mod reference;
 mod row;
 mod table;
 mod teacher_part;
+mod text;
 
 pub use curve::CurveSection;
 pub use data::{DataSection, EvaluateOn, SetPart};
@@ -21,9 +22,11 @@ pub use reference::{Published, Reference, Unknown};
 pub use row::{Role, RowSection};
 pub use table::{KeepStudents, Metric, TableSection};
 pub use teacher_part::{OwnTraining, TeacherPart};
+pub use text::{Believed, KeywordSteering, Steering, TextSection};
 
 use crate::rundir::slug;
 use faculty_core::{Error, Result, nearest};
+use faculty_methods::DataAccess;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -47,6 +50,9 @@ pub struct ExperimentFile {
     pub scan: ScanSection,
     /// What every row's student starts from, and how it is trained.
     pub student: StudentSection,
+    /// Texts that rows may learn from in place of the task's own.
+    #[serde(default, rename = "text", skip_serializing_if = "Vec::is_empty")]
+    pub texts: Vec<TextSection>,
     /// The rows, in the order of the table.
     #[serde(rename = "row")]
     pub rows: Vec<RowSection>,
@@ -73,6 +79,7 @@ impl ExperimentFile {
         self.scan.validate()?;
         self.teacher.validate()?;
         self.student.validate()?;
+        self.validate_texts()?;
         if self.rows.is_empty() {
             return Err(Error::input("the experiment has no row").key("row").expected("at least one [[row]]"));
         }
@@ -91,6 +98,61 @@ impl ExperimentFile {
             self.find_row(name).map_err(|error| error.key("reference"))?;
         }
         Ok(())
+    }
+
+    fn validate_texts(&self) -> Result<()> {
+        for (index, text) in self.texts.iter().enumerate() {
+            text.validate().map_err(|error| error.help(format!("in text[{index}]")))?;
+            if let Some(other) = self.texts[..index].iter().find(|other| slug(&other.name) == slug(&text.name)) {
+                return Err(Error::input(format!("texts `{}` and `{}` would share a folder", other.name, text.name))
+                    .key(format!("text[{index}].name"))
+                    .expected("names that differ in letters or digits"));
+            }
+        }
+        for (index, row) in self.rows.iter().enumerate() {
+            if let Some(text) = self.text_of(row)? {
+                text.check_method(&row.method)
+                    .map_err(|error| error.help(format!("in row[{index}], `{}`", row.name)))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The texts that a row names in place of the task's own.
+    ///
+    /// # Errors
+    /// Fails if there are none of that name; the nearest name is suggested.
+    pub fn text_of(&self, row: &RowSection) -> Result<Option<&TextSection>> {
+        let Some(name) = &row.text else { return Ok(None) };
+        if let Some(text) = self.texts.iter().find(|text| &text.name == name) {
+            return Ok(Some(text));
+        }
+        let names: Vec<&str> = self.texts.iter().map(|text| text.name.as_str()).collect();
+        let error = Error::input(format!("no text is called `{name}`"))
+            .key("text")
+            .expected(match names.is_empty() {
+                true => "a [[text]] table of that name".to_owned(),
+                false => format!("one of: {}", names.join(", ")),
+            })
+            .help(format!("in row `{}`", row.name));
+        Err(match nearest(name, names) {
+            Some(near) => error.help(format!("did you mean `{near}`?")),
+            None => error,
+        })
+    }
+
+    /// The list of texts that a row's student learns from: 0 is the task's own, others are the `[[text]]` tables in order.
+    pub fn text_index(&self, row: &RowSection) -> usize {
+        let named = |name: &String| self.texts.iter().position(|text| &text.name == name);
+        row.text.as_ref().and_then(named).map_or(0, |index| index + 1)
+    }
+
+    /// What a row may see.
+    ///
+    /// # Errors
+    /// Fails as [`Self::text_of`].
+    pub fn access(&self, row: &RowSection) -> Result<DataAccess> {
+        Ok(self.text_of(row)?.map_or_else(|| row.method.access(), TextSection::access))
     }
 
     /// The index of the row called `name`.

@@ -1,7 +1,7 @@
 //! `[[row]]`: one line of the table.
 
 use faculty_core::{Error, Result};
-use faculty_methods::{Curriculum, DataAccess, MethodSpec};
+use faculty_methods::{Curriculum, MethodSpec};
 use serde::{Deserialize, Serialize};
 
 /// What a row is for, which decides how the verdict treats it.
@@ -26,10 +26,15 @@ pub struct RowSection {
     pub name: String,
     /// What is done.
     pub method: MethodSpec,
+    /// The `[[text]]` that the student learns from; by default the task's own texts. A supervised row learns the classes
+    /// that texts were written for, and an oracle gate trusts the teacher that a text was written for: neither reads a label
+    /// of the task then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Which texts the student learns from, and how much; by default all alike.
     #[serde(default, skip_serializing_if = "Curriculum::is_off")]
     pub curriculum: Curriculum,
-    /// What the row is for; by default MUKI rows are methods, rows that read labels (supervised, oracle)
+    /// What the row is for; by default MUKI rows are methods, rows that read labels of the task (supervised, oracle)
     /// ceilings, all others baselines.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
@@ -45,15 +50,15 @@ impl RowSection {
     /// What the row is for.
     pub fn role(&self) -> Role {
         self.role.unwrap_or(match &self.method {
-            MethodSpec::Supervised {} | MethodSpec::Oracle { .. } => Role::Ceiling,
+            MethodSpec::Supervised {} | MethodSpec::Oracle { .. } if self.text.is_none() => Role::Ceiling,
             MethodSpec::Muki(_) => Role::Method,
             _ => Role::Baseline,
         })
     }
 
-    /// What the row may see.
-    pub fn access(&self) -> DataAccess {
-        self.method.access()
+    /// True if the row reads labels of the task.
+    pub fn reads_labels(&self) -> bool {
+        self.text.is_none() && self.method.reads_labels()
     }
 
     /// True if the row trains a student, and so has one cell a seed.
@@ -65,7 +70,7 @@ impl RowSection {
         if self.name.trim().is_empty() {
             return Err(Error::input("has an empty name"));
         }
-        if self.role() != Role::Ceiling && self.access() == DataAccess::Labelled {
+        if self.role() != Role::Ceiling && self.reads_labels() {
             return Err(Error::input(format!("row `{}` uses labels", self.name)).expected("role = \"ceiling\""));
         }
         // Whole, since the caller names the row as the key.

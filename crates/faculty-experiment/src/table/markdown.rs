@@ -1,7 +1,7 @@
 //! Aligned Markdown: readable on a terminal, and a table wherever Markdown is rendered.
 
 use super::words::cell;
-use super::{Table, by_set, out_of_scope, words};
+use super::{Table, by_set, out_of_scope, texts, words};
 use std::fmt::Write;
 
 /// The column of the out-of-scope AUROC, where it was measured.
@@ -42,6 +42,7 @@ pub(super) fn render(table: &Table) -> String {
     by_set::write(&mut text, table);
     out_of_scope::write(&mut text, table);
     write_slices(&mut text, table);
+    texts::write(&mut text, table);
     write_setup(&mut text, table);
     write_remarks(&mut text, table);
     text

@@ -6,6 +6,7 @@ mod latex;
 mod markdown;
 pub(crate) mod out_of_scope;
 mod slices;
+pub(crate) mod texts;
 mod verdict;
 pub(crate) mod words;
 
@@ -16,6 +17,7 @@ pub(crate) use verdict::points;
 
 use crate::raw::{
     CellRecord, CellStatus, RawRecord, RowRecord, RunRecord, ScoreStudy, SetupRecord, TableRecord, TeacherRecord,
+    TextRecord,
 };
 use crate::schema::{Reference, Role};
 use faculty_core::metrics::retained_share;
@@ -158,6 +160,8 @@ pub struct Table {
     pub setup: Option<SetupRecord>,
     /// What the teachers' scores say of out-of-scope texts, where there are such texts.
     pub out_of_scope: Option<ScoreStudy>,
+    /// Texts that rows learnt from in place of the task's own.
+    pub texts: Vec<TextRecord>,
     /// The rows in order.
     pub rows: Vec<TableRow>,
     /// Where the cells were computed; lines of earlier versions do not say.
@@ -174,6 +178,7 @@ impl Table {
         let mut record = None;
         let mut setup = None;
         let mut out_of_scope = None;
+        let mut texts: Vec<TextRecord> = Vec::new();
         let mut places: Vec<Place> = Vec::new();
         let mut place = None;
         let mut cells: BTreeMap<CellKey<'_>, (&CellRecord, Option<usize>)> = BTreeMap::new();
@@ -182,6 +187,10 @@ impl Table {
                 RawRecord::Table(found) => record = Some(found),
                 RawRecord::Setup(found) => setup = Some(found),
                 RawRecord::OutOfScope(found) => out_of_scope = Some(found),
+                RawRecord::Text(found) => match texts.iter_mut().find(|text| text.name == found.name) {
+                    Some(text) => text.clone_from(found),
+                    None => texts.push((**found).clone()),
+                },
                 RawRecord::Run(run) => {
                     let known = places.iter().position(|place| place.run.is_same_place(run));
                     place = Some(known.unwrap_or(places.len()));
@@ -221,6 +230,7 @@ impl Table {
             record: record.clone(),
             setup: setup.cloned(),
             out_of_scope: out_of_scope.cloned(),
+            texts,
             rows,
             places,
             differences: OnceLock::new(),

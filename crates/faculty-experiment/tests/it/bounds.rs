@@ -71,7 +71,7 @@ fn labels_for_selection_are_declared_and_an_oracle_is_no_rival() {
         SMALL.replace("method = { kind = \"muki\", passes = 4 }", &format!("method = {{ {method} }}\n{role}"))
     };
     let read = parse(&with("kind = \"oracle\"", "")).unwrap();
-    assert_eq!((read.rows[1].role(), read.rows[1].access()), (Role::Ceiling, DataAccess::Labelled));
+    assert_eq!((read.rows[1].role(), read.access(&read.rows[1]).unwrap()), (Role::Ceiling, DataAccess::Labelled));
     let error = error_of(&with("kind = \"oracle\"", "role = \"baseline\""));
     assert!(error.contains("uses labels") && error.contains("role = \"ceiling\""), "{error}");
 }

@@ -24,3 +24,4 @@ mod several_sets;
 mod small_world;
 mod support;
 mod tables;
+mod texts;

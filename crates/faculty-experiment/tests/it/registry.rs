@@ -186,10 +186,10 @@ fn sources_that_a_machine_lacks_are_listed() {
     let lines = "out_of_scope = \"clinc150\"\nteacher_count = 2\n[[data.set]]\nsource = \"clinc150\"\n[[data.set]]\n\
                  source = \"banking77\"\n[data.noise]\nother = { source = \"wikitext2_vt\", share = 0.1 }\n";
     let section = crate::support::experiment_on(lines).unwrap().data;
-    let missing = missing_sources(&section, &places(root.path())).unwrap();
+    let missing = missing_sources(&section, std::iter::empty(), &places(root.path())).unwrap();
     assert_eq!(missing, ["banking77", "wikitext2_vt", "clinc150"]);
     let plain = crate::support::experiment_on("source = \"clinc150\"\nteacher_count = 2").unwrap().data;
-    assert!(missing_sources(&plain, &DataPlaces::default()).unwrap().is_empty());
+    assert!(missing_sources(&plain, std::iter::empty(), &DataPlaces::default()).unwrap().is_empty());
 }
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";

@@ -244,6 +244,11 @@ fn hostile_words_are_words() {
                     teacher.sha256 = evil.to_owned();
                 }
             }
+            RawRecord::Text(text) => {
+                text.name = evil.to_owned();
+                text.description = evil.to_owned();
+                text.classes.iter_mut().for_each(|class| class.samples.push(evil.to_owned()));
+            }
             RawRecord::OutOfScope(study) => {
                 study.inside_are = evil.to_owned();
                 study.scores.iter_mut().for_each(|score| score.score.push_str(evil));

@@ -19,6 +19,7 @@ fn cell(hash: &str) -> Cell {
     Cell {
         row: 1,
         name: "MUKI".to_owned(),
+        text: 0,
         seed: Some(1),
         access: DataAccess::Unlabelled,
         updates: 3,

@@ -19,6 +19,7 @@ pub fn row(name: &str, role: Role, method: MethodSpec) -> RowRecord {
         method,
         reference: Reference::Word(Unknown::Unknown),
         note: String::new(),
+        text: None,
     }
 }
 

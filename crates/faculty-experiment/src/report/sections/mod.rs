@@ -10,6 +10,7 @@ mod out_of_scope;
 mod provenance;
 mod results;
 mod slices;
+mod texts;
 mod training;
 
 pub(super) use calibration::calibration;
@@ -21,4 +22,5 @@ pub(super) use out_of_scope::out_of_scope;
 pub(super) use provenance::provenance;
 pub(super) use results::results;
 pub(super) use slices::slices;
+pub(super) use texts::texts;
 pub(super) use training::training;

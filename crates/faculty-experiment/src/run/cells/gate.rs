@@ -2,6 +2,7 @@
 
 use super::Runner;
 use super::texts::TextSet;
+use crate::plan::Cell;
 use crate::raw::CellRecord;
 use crate::run::out_of_scope::{of_gate, together};
 use crate::run::rows;
@@ -9,28 +10,34 @@ use crate::run::scan::Answers;
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::Result;
 use faculty_core::metrics::{Predictions, teacher_selection};
-use faculty_methods::{DataAccess, MethodSpec, Recipe, TransferSet, gate_table, gated_scores, oracle_gate};
+use faculty_methods::{MethodSpec, Recipe, TransferSet, gate_table, gated_scores, oracle_gate};
 use faculty_uncertainty::TextSpace;
 use std::borrow::Cow;
 
 impl<'a> Runner<'a> {
     /// Analysis with labels, which no student ever sees: whom does the gate pick, and how good is its target?
-    pub(super) fn score_gate(&mut self, row: &RowSection, answers: &Answers, record: &mut CellRecord) -> Result<()> {
+    pub(super) fn score_gate(
+        &mut self,
+        cell: &Cell,
+        row: &RowSection,
+        answers: &Answers,
+        record: &mut CellRecord,
+    ) -> Result<()> {
         let Some(recipe) = row.method.recipe().filter(|recipe| recipe.gate().is_some()) else { return Ok(()) };
         let prepared = self.work.prepared;
         let data = &prepared.data;
         let (outputs, labels) = match prepared.experiment.scan.selection_on {
             SelectionOn::Test => (Cow::Borrowed(answers.test.as_slice()), Cow::Borrowed(data.test.labels.as_slice())),
             SelectionOn::Transfer => {
-                let chosen = data.training_rows(record.seed, row.access() == DataAccess::Labelled);
-                let labels = rows::labels(&data.transfer.labels, chosen.as_deref());
-                (rows::outputs(&answers.transfer, chosen.as_deref()), labels)
+                let chosen = self.texts.rows(cell, data, row.method.reads_labels());
+                let labels = self.texts.labels_of(cell, chosen.as_deref());
+                (rows::outputs(&answers.transfer[cell.text], chosen.as_deref()), labels)
             }
         };
         let reads_labels = matches!(row.method, MethodSpec::Oracle { .. });
-        let seen = (recipe.needs_space() && !reads_labels).then(|| self.seen_of_scored(record.seed)).transpose()?;
+        let seen = (recipe.needs_space() && !reads_labels).then(|| self.seen_of_scored(cell)).transpose()?;
         let space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
-        let merged = self.merged_of_scored(&recipe, record.seed);
+        let merged = self.merged_of_scored(cell, &recipe);
         let set = TransferSet::new(&outputs, self.join)?.with_space(space).with_merged(merged.as_deref())?;
         let gate = match reads_labels {
             true => oracle_gate(self.join, &labels)?,
@@ -62,13 +69,13 @@ impl<'a> Runner<'a> {
     }
 
     /// Vectors of the texts that a gate is scored on, and their width.
-    fn seen_of_scored(&mut self, seed: Option<u64>) -> Result<(Vec<f32>, usize)> {
+    fn seen_of_scored(&mut self, cell: &Cell) -> Result<(Vec<f32>, usize)> {
         let prepared = self.work.prepared;
         let (set, chosen) = match prepared.experiment.scan.selection_on {
             SelectionOn::Test => (TextSet::Measuring, None),
-            SelectionOn::Transfer => (TextSet::Transfer, prepared.data.training_rows(seed, false)),
+            SelectionOn::Transfer => (TextSet::Transfer(cell.text), self.texts.rows(cell, &prepared.data, false)),
         };
-        let seen = self.seen(set, seed)?;
+        let seen = self.seen(set, cell.seed)?;
         Ok((seen.rows(chosen.as_deref()).into_owned(), seen.width))
     }
 
@@ -79,12 +86,14 @@ impl<'a> Runner<'a> {
     }
 
     /// What the mean of the teachers says of the texts that a gate is scored on, if the gate hears it.
-    fn merged_of_scored(&self, recipe: &Recipe, seed: Option<u64>) -> Option<Cow<'a, [f32]>> {
+    fn merged_of_scored(&self, cell: &Cell, recipe: &Recipe) -> Option<Cow<'a, [f32]>> {
         let prepared = self.work.prepared;
         let merged = self.scan.heard(recipe)?;
         Some(match prepared.experiment.scan.selection_on {
             SelectionOn::Test => Cow::Borrowed(merged.test.as_slice()),
-            SelectionOn::Transfer => merged.transfer(prepared.data.training_rows(seed, false).as_deref()),
+            SelectionOn::Transfer => {
+                merged.transfer(cell.text, self.texts.rows(cell, &prepared.data, false).as_deref())
+            }
         })
     }
 }

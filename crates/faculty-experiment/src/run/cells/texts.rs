@@ -12,7 +12,8 @@ use std::time::Instant;
 
 /// The texts as the student's tokenizer reads them: the same for every row and seed.
 pub(super) struct StudentTokens {
-    pub(super) transfer: Tokens,
+    /// By list of [`StudentTexts`](crate::run::texts::StudentTexts).
+    pub(super) transfer: Vec<Tokens>,
     pub(super) test: Tokens,
     pub(super) out_of_scope: Option<Tokens>,
 }
@@ -20,7 +21,8 @@ pub(super) struct StudentTokens {
 /// A set of texts of an experiment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum TextSet {
-    Transfer,
+    /// Those of a list that students learn from.
+    Transfer(usize),
     Measuring,
     OutOfScope,
 }
@@ -66,7 +68,7 @@ impl Runner<'_> {
         let start = Instant::now();
         let tokens = self.tokens()?;
         let tokens = match set {
-            TextSet::Transfer => Some(&tokens.transfer),
+            TextSet::Transfer(list) => tokens.transfer.get(list),
             TextSet::Measuring => Some(&tokens.test),
             TextSet::OutOfScope => tokens.out_of_scope.as_ref(),
         };
@@ -86,9 +88,10 @@ impl Runner<'_> {
         let prepared = self.work.prepared;
         let data = &prepared.data;
         let read = |texts: &[String]| student.tokenize(texts, prepared.experiment.student.train.max_length);
-        let (transfer, test) = (read(&data.transfer_texts())?, read(&data.test.texts)?);
+        let transfer: Vec<Tokens> = self.texts.lists().iter().map(|list| read(&list.texts)).collect::<Result<_>>()?;
+        let test = read(&data.test.texts)?;
         let out_of_scope = data.out_of_scope.as_deref().map(read).transpose()?;
-        let truncated = transfer.truncated + test.truncated;
+        let truncated = transfer.iter().map(|tokens| tokens.truncated).sum::<usize>() + test.truncated;
         if truncated > 0 {
             let text = format!("{truncated} texts were truncated to the student's maximum length");
             self.work.observer.on(Event::Warning { text: &text });

@@ -2,7 +2,7 @@
 
 use super::texts::TextSet;
 use super::{Outcome, Runner};
-use crate::access::{GuardedTexts, access_words};
+use crate::access::access_words;
 use crate::plan::Cell;
 use crate::precision::Precisions;
 use crate::raw::{CellRecord, TeacherPasses};
@@ -12,8 +12,7 @@ use crate::run::scan::Answers;
 use crate::schema::RowSection;
 use faculty_core::{Error, ErrorKind, Event, Result, Stream};
 use faculty_methods::{
-    AmalgamateRun, BACKWARD_PASSES, DataAccess, FORWARD_PASSES, MethodSpec, TransferSet, amalgamate, fine_tune,
-    oracle_gate,
+    AmalgamateRun, BACKWARD_PASSES, FORWARD_PASSES, MethodSpec, TransferSet, amalgamate, fine_tune, oracle_gate,
 };
 use faculty_model::Classifier;
 use faculty_student::{
@@ -26,33 +25,30 @@ impl Runner<'_> {
         let prepared = self.work.prepared;
         let section = &prepared.experiment.student;
         let data = &prepared.data;
-        let guarded = GuardedTexts::new(&row.name, cell.access, &data.transfer.texts, &data.transfer.labels);
         let mut student = self.start_student(seed)?;
-        guarded.texts()?;
+        self.texts.check_access(cell)?;
         self.read_texts(&student)?;
-        let looks_around =
-            row.access() != DataAccess::Labelled && row.method.recipe().is_some_and(|it| it.needs_space());
-        let seen = looks_around.then(|| self.seen(TextSet::Transfer, Some(seed))).transpose()?;
+        let labelled = row.method.reads_labels();
+        let looks_around = !labelled && row.method.recipe().is_some_and(|it| it.needs_space());
+        let seen = looks_around.then(|| self.seen(TextSet::Transfer(cell.text), Some(seed))).transpose()?;
         let tokens = self.tokens()?;
         let curve = CurveTexts::new(&self.curve_rows, &tokens.test, &data.test);
         let look = |glance: &Glance<'_>| curve.look(glance);
         let probe = Probe::new(prepared.experiment.table.curve.points, &look);
-        let tokens = &tokens.transfer;
-        let labelled = row.access() == DataAccess::Labelled;
-        let chosen = data.training_rows(Some(seed), labelled);
-        let tokens = rows::tokens(tokens, chosen.as_deref());
+        let chosen = self.texts.rows(cell, data, labelled);
+        let tokens = rows::tokens(&tokens.transfer[cell.text], chosen.as_deref());
         let total = (section.train.epochs * tokens.len()) as u64;
         self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
         let checkpoints = self.checkpoints(cell);
         let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints).with_probe(probe);
-        let labels = labelled.then(|| guarded.labels()).transpose()?.map(|all| rows::labels(all, chosen.as_deref()));
+        let labels = labelled.then(|| self.texts.labels_for(cell, chosen.as_deref())).transpose()?;
         let asks_in_training = row.method.recipe().is_some_and(|recipe| recipe.backward.is_some());
         let trained = match (&row.method, &labels) {
             (MethodSpec::Supervised {}, Some(labels)) => fine_tune(&mut student, &tokens, labels, &section.train, run),
             (_, labels) => {
-                let outputs = rows::outputs(&answers.transfer, chosen.as_deref());
+                let outputs = rows::outputs(&answers.transfer[cell.text], chosen.as_deref());
                 let heard = row.method.recipe().and_then(|recipe| self.scan.heard(&recipe));
-                let heard = heard.map(|merged| merged.transfer(chosen.as_deref()));
+                let heard = heard.map(|merged| merged.transfer(cell.text, chosen.as_deref()));
                 let around = seen.as_ref().map(|seen| (seen.rows(chosen.as_deref()), seen.width));
                 let space = around.as_ref().map(|(values, width)| TextSpace { values, width: *width });
                 let set = TransferSet::new(&outputs, self.join)?.with_space(space).with_merged(heard.as_deref())?;
@@ -118,6 +114,7 @@ impl Runner<'_> {
 
     pub(super) fn card(
         &self,
+        cell: &Cell,
         row: &RowSection,
         seed: u64,
         student: &Classifier,
@@ -153,10 +150,10 @@ impl Runner<'_> {
                 })
                 .collect(),
             data_access: match row.method.recipe().is_some_and(|recipe| self.scan.heard(&recipe).is_some()) {
-                true => format!("{}; the mean of the teachers' weights", access_words(row.access())),
-                false => access_words(row.access()).to_owned(),
+                true => format!("{}; the mean of the teachers' weights", access_words(cell.access)),
+                false => access_words(cell.access).to_owned(),
             },
-            texts: prepared.data.training_texts(row.access() == DataAccess::Labelled),
+            texts: record.texts_seen / prepared.experiment.student.train.epochs.max(1),
             seeds: vec![seed],
             configuration: toml::to_string(&crate::rundir::Resolved {
                 experiment: prepared.experiment.clone(),

@@ -1,0 +1,206 @@
+//! Rows that learn from texts written for the teachers, in place of the task's own.
+
+use crate::small_world::{Heard, cell, experiment};
+use crate::support::{declare, parse};
+use faculty_core::Silent;
+use faculty_experiment::schema::Role;
+use faculty_experiment::{
+    DataAccess, ExperimentOptions, RawRecord, TextRecord, missing_data, prepare_experiment, read_raw, run_experiment,
+};
+use std::path::Path;
+
+const TEAMS: &str = "[data]\nsource = \"words\"\nsplit = \"contiguous\"\nteacher_count = 2\nteacher_texts_per_class = 20\n\
+                     transfer_texts_per_class = 16\n[scan]\nselection_on = \"transfer\"\n";
+
+const TEXTS: &str = r#"
+[[text]]
+name = "random"
+source = { kind = "random-tokens", words = [3, 6] }
+per_class = 40
+
+[[text]]
+name = "believed"
+source = { kind = "n-gram", corpus = "general", order = 2 }
+steering = { kind = "believed", drafts = 8 }
+per_class = 6
+
+[[text]]
+name = "keywords"
+source = { kind = "n-gram", corpus = "general", order = 2 }
+steering = { kind = "keywords", floor = 0.6, refine = { rounds = 3, proposals = 6 } }
+per_class = 40
+"#;
+
+const ROWS: &str = r#"
+[[row]]
+name = "random"
+text = "random"
+method = { kind = "vanilla-kd" }
+
+[[row]]
+name = "believed"
+text = "believed"
+method = { kind = "faculty", passes = { count = 4 } }
+
+[[row]]
+name = "keywords"
+text = "keywords"
+method = { kind = "vanilla-kd" }
+
+[[row]]
+name = "intended classes"
+text = "keywords"
+method = { kind = "supervised" }
+
+[[row]]
+name = "intended teachers"
+text = "keywords"
+method = { kind = "oracle" }
+
+[[row]]
+name = "task"
+method = { kind = "vanilla-kd" }
+
+[[row]]
+name = "ceiling"
+method = { kind = "supervised" }
+"#;
+
+/// Texts of no class of the task, with its words among them.
+fn general(root: &Path) {
+    let words = ["the", "bank", "old", "river", "train", "went", "table", "cook", "a", "music", "song", "for", "with"];
+    let stream = faculty_core::Stream::new(3, "general");
+    let text = |number: u64| {
+        let draws = stream.fork(number);
+        let word = |at: u64| words[draws.below_at(at, words.len() as u64) as usize];
+        ((0..5 + number % 4).map(word).collect::<Vec<_>>().join(" ") + &format!(" of {number}"), None)
+    };
+    declare(&root.join("sets"), "general", &[], "", &[("unlabelled", (0..60).map(text).collect())]);
+}
+
+fn options(root: &Path) -> ExperimentOptions {
+    let options = experiment(root, "texts", 8, &format!("{TEAMS}{TEXTS}{ROWS}"));
+    general(root);
+    options
+}
+
+fn written(options: &ExperimentOptions) -> Vec<TextRecord> {
+    let found =
+        read_raw(&options.run_path().join("raw.jsonl")).unwrap().into_iter().filter_map(|record| match record {
+            RawRecord::Text(text) => Some(*text),
+            _ => None,
+        });
+    found.collect()
+}
+
+#[test]
+fn students_learn_from_written_texts_alone_and_the_table_says_so() {
+    let root = tempfile::tempdir().unwrap();
+    let options = options(root.path());
+    assert!(missing_data(&options).unwrap().is_empty());
+    let prepared = prepare_experiment(&options, &Silent).unwrap();
+    let planned = |name: &str| prepared.plan.cells.iter().find(|cell| cell.name == name).unwrap();
+    for (name, access, role) in [
+        ("random", DataAccess::None, Role::Baseline),
+        ("believed", DataAccess::OutOfDomain, Role::Baseline),
+        ("intended classes", DataAccess::OutOfDomain, Role::Baseline),
+        ("intended teachers", DataAccess::OutOfDomain, Role::Baseline),
+        ("task", DataAccess::Unlabelled, Role::Baseline),
+        ("ceiling", DataAccess::Labelled, Role::Ceiling),
+    ] {
+        assert_eq!(planned(name).access, access, "{name}");
+        let row = prepared.experiment.rows.iter().find(|row| row.name == name).unwrap();
+        assert_eq!(row.role(), role, "{name}");
+    }
+    assert!(prepared.plan.describe().contains("random: 320\n"), "{}", prepared.plan.describe());
+
+    let heard = Heard::default();
+    let summary = run_experiment(&options, &heard).unwrap();
+    assert_eq!(summary.failed, 0, "{}", summary.table);
+    let accuracy = |row: &str| cell(&options, row).metrics.unwrap().accuracy;
+    // Eight classes. (Random tokens do well: the tiny vocabulary has few words but the telling ones.)
+    for row in ["random", "keywords", "intended classes", "intended teachers", "ceiling"] {
+        assert!(accuracy(row) > 0.2, "{row}: {}", summary.table);
+    }
+    assert!(accuracy("intended teachers") > accuracy("keywords"), "a gate that knows: {}", summary.table);
+    let intended = cell(&options, "intended teachers").selection.unwrap();
+    assert_eq!(intended.accuracy, 1.0, "the teacher that a text was written for");
+    assert!(cell(&options, "random").selection.is_none());
+
+    let records = written(&options);
+    let names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
+    assert_eq!(names, ["random", "believed", "keywords"]);
+    assert_eq!((records[0].texts, records[0].classes.len(), records[0].access), (320, 0, DataAccess::None));
+    let keywords = &records[2];
+    assert_eq!((keywords.classes.len(), keywords.access), (8, DataAccess::OutOfDomain));
+    assert!(keywords.hit_rate().unwrap() > 0.7, "{keywords:?}");
+    assert!(keywords.classes.iter().all(|class| !class.samples.is_empty()));
+    for words in ["written for the teachers", "no text", "out-of-domain text", "`keywords`, whose intended classes"] {
+        assert!(summary.table.contains(words), "{words}: {}", summary.table);
+    }
+    let page = std::fs::read_to_string(&summary.page_path).unwrap();
+    assert!(page.contains("Samples: keywords"));
+    let manifest = std::fs::read_to_string(options.run_path().join("manifest.json")).unwrap();
+    assert!(manifest.contains("general"), "every file that was opened: {manifest}");
+}
+
+#[test]
+fn texts_are_written_once_and_the_same_again() {
+    let root = tempfile::tempdir().unwrap();
+    let options = options(root.path());
+    let first = ExperimentOptions { only: Some("keywords".to_owned()), ..options.clone() };
+    run_experiment(&first, &Silent).unwrap();
+    assert_eq!(written(&options).len(), 1, "one row asks for one list");
+    let heard = Heard::default();
+    run_experiment(&options, &heard).unwrap();
+    let stages = heard.stages.lock().unwrap();
+    assert!(!stages.iter().any(|stage| stage.contains("ask about words")), "{stages:?}");
+    let again = ExperimentOptions { out: Some(root.path().join("again")), ..options.clone() };
+    run_experiment(&again, &Silent).unwrap();
+    for row in ["random", "believed", "keywords", "intended classes"] {
+        assert_eq!(cell(&options, row).metrics, cell(&again, row).metrics, "{row}");
+    }
+}
+
+#[test]
+fn what_does_not_fit_is_refused_in_words() {
+    let head = "schema = 1\n[table]\ntitle = \"x\"\nseeds = [1]\n[teacher]\ninit = \"minilm-l3\"\n[student]\n\
+                init = \"minilm-l3\"\n[data]\nsource = \"clinc150\"\ncontiguous_teachers = 2\n";
+    let random = "[[text]]\nname = \"noise\"\nsource = { kind = \"random-tokens\" }\n";
+    for (lines, words) in [
+        (
+            format!("{random}[[row]]\nname = \"a\"\ntext = \"nois\"\nmethod = {{ kind = \"uhc\" }}\n"),
+            "did you mean `noise`?",
+        ),
+        ("[[row]]\nname = \"a\"\ntext = \"b\"\nmethod = { kind = \"uhc\" }\n".to_owned(), "a [[text]] table"),
+        (
+            format!("{random}[[row]]\nname = \"a\"\ntext = \"noise\"\nmethod = {{ kind = \"supervised\" }}\n"),
+            "written for no class",
+        ),
+        (
+            format!("{random}[[row]]\nname = \"a\"\ntext = \"noise\"\nmethod = {{ kind = \"concat\" }}\n"),
+            "trains no student",
+        ),
+        (
+            format!(
+                "{random}steering = {{ kind = \"keywords\", refine = {{}} }}\n[[row]]\nname = \"a\"\nmethod = {{ kind = \"uhc\" }}\n"
+            ),
+            "n-gram",
+        ),
+        (format!("{random}per_class = 0\n[[row]]\nname = \"a\"\nmethod = {{ kind = \"uhc\" }}\n"), "per_class"),
+        (format!("{random}{random}[[row]]\nname = \"a\"\nmethod = {{ kind = \"uhc\" }}\n"), "share a folder"),
+    ] {
+        let error = parse(&format!("{head}{lines}")).unwrap_err().to_string();
+        assert!(error.contains(words), "{words}: {error}");
+    }
+}
+
+#[test]
+fn the_tasks_own_set_is_no_corpus() {
+    let root = tempfile::tempdir().unwrap();
+    let text = "[[text]]\nname = \"own\"\nsource = { kind = \"corpus\", corpus = \"words\" }\n";
+    let row = "[[row]]\nname = \"a\"\ntext = \"own\"\nmethod = { kind = \"vanilla-kd\" }\n";
+    let options = experiment(root.path(), "own", 4, &format!("{TEAMS}{text}{row}"));
+    let error = prepare_experiment(&options, &Silent).unwrap_err().to_string();
+    assert!(error.contains("another domain") && error.contains("text[0].source.corpus"), "{error}");
+}

@@ -17,6 +17,7 @@
 //! ```
 
 mod batches;
+mod chat_template;
 mod collect;
 mod columns;
 mod corpus;
@@ -36,6 +37,7 @@ mod tokenizer_file;
 mod train_bpe;
 
 pub use batches::{PadSide, TokenBatch, plan_in_length_order, plan_shuffled};
+pub use chat_template::{ChatTemplate, Turn};
 pub use corpus::{Corpus, RawLabel};
 pub use format::{Compression, Format};
 pub use lm_tokenizer::{BytePairs, LmTokenizer};

@@ -1,5 +1,6 @@
 //! The tokenizer of a causal language model: text to tokens and back, and which tokens end a text.
 
+use crate::ChatTemplate;
 use crate::tokenizer_config::{TokenizerConfig, read_object};
 use crate::tokenizer_file::{read_tokenizer, without_limits};
 use faculty_core::{Error, Result};
@@ -19,6 +20,7 @@ pub struct LmTokenizer {
     vocab_size: usize,
     begin: Option<u32>,
     end: Vec<u32>,
+    chat: Option<ChatTemplate>,
 }
 
 /// The parts of a byte-level BPE tokenizer as a GGUF file holds them.
@@ -36,14 +38,17 @@ pub struct BytePairs<'a> {
     pub begin: Option<u32>,
     /// Tokens that end a text.
     pub end: &'a [u32],
+    /// The chat template in Jinja, if the model has one.
+    pub chat_template: Option<&'a str>,
 }
 
 impl LmTokenizer {
     /// Reads `tokenizer.json` of a model directory; which token begins a text and which end it stand in `config.json` and
-    /// `generation_config.json`, and else in `tokenizer_config.json`.
+    /// `generation_config.json`, and else in `tokenizer_config.json`. The chat template is in `chat_template.jinja` or in
+    /// `tokenizer_config.json`; most models have none.
     ///
     /// # Errors
-    /// Fails if a file is missing or broken.
+    /// Fails if a file is missing or broken, or the chat template is no Jinja.
     pub fn from_dir(dir: impl AsRef<Path>) -> Result<Self> {
         let dir = dir.as_ref();
         let file = dir.join("tokenizer.json");
@@ -63,13 +68,14 @@ impl LmTokenizer {
         if end.is_empty() {
             end.extend(named("eos_token"));
         }
-        Ok(Self::new(tokenizer, begin, end))
+        let template = config.chat_template(dir)?;
+        Self::new(tokenizer, begin, end, template.as_deref()).map_err(|error| error.file(dir))
     }
 
     /// Builds a byte-level BPE tokenizer from its parts.
     ///
     /// # Errors
-    /// Fails if a merge is no pair of tokens, or an id has no token.
+    /// Fails if a merge is no pair of tokens, an id has no token, or the chat template is no Jinja.
     pub fn from_byte_pairs(parts: BytePairs<'_>) -> Result<Self> {
         let merges = parts.merges.iter().map(|merge| {
             let pair = merge.split_once(' ').ok_or_else(|| Error::input(format!("the merge {merge:?} is no pair")))?;
@@ -95,12 +101,14 @@ impl LmTokenizer {
         tokenizer
             .add_special_tokens(special.collect::<Result<Vec<_>>>()?)
             .map_err(|error| Error::internal(format!("special tokens cannot be added: {error}")))?;
-        Ok(Self::new(tokenizer, parts.begin, parts.end.to_vec()))
+        Self::new(tokenizer, parts.begin, parts.end.to_vec(), parts.chat_template)
     }
 
-    fn new(tokenizer: Tokenizer, begin: Option<u32>, end: Vec<u32>) -> Self {
+    fn new(tokenizer: Tokenizer, begin: Option<u32>, end: Vec<u32>, chat: Option<&str>) -> Result<Self> {
         let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
-        Self { tokenizer, vocab_size, begin, end }
+        let name = |id: Option<u32>| id.and_then(|id| tokenizer.id_to_token(id)).unwrap_or_default();
+        let chat = chat.map(|template| ChatTemplate::new(template, &name(begin), &name(end.first().copied())));
+        Ok(Self { chat: chat.transpose()?, tokenizer, vocab_size, begin, end })
     }
 
     /// The tokens of a text; names of special tokens in it are those tokens.
@@ -135,6 +143,11 @@ impl LmTokenizer {
     /// The tokens that end a text.
     pub fn end(&self) -> &[u32] {
         &self.end
+    }
+
+    /// How the model wants a conversation written, if it was tuned to answer.
+    pub fn chat_template(&self) -> Option<&ChatTemplate> {
+        self.chat.as_ref()
     }
 }
 

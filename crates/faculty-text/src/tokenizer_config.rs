@@ -83,6 +83,24 @@ impl TokenizerConfig {
         })
     }
 
+    /// The chat template: `chat_template.jinja`, and else `chat_template` of the configuration, which is a string, or a list of
+    /// named ones of which `default` is meant.
+    pub(crate) fn chat_template(&self, dir: &Path) -> Result<Option<String>> {
+        let file = dir.join("chat_template.jinja");
+        match std::fs::read_to_string(&file) {
+            Ok(template) => return Ok(Some(template)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => return Err(Error::io("read", &file, error)),
+        }
+        let template = match self.config.get("chat_template") {
+            Some(Value::Array(named)) => {
+                named.iter().find(|it| it["name"] == "default").and_then(|it| it["template"].as_str())
+            }
+            other => other.and_then(Value::as_str),
+        };
+        Ok(template.map(str::to_owned))
+    }
+
     /// A special token's text: a string, or an object with its `content`.
     pub(crate) fn named(&self, key: &str) -> Option<&str> {
         let value = self.config.get(key).filter(|value| !value.is_null()).or_else(|| self.map.get(key))?;

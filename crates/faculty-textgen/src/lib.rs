@@ -17,6 +17,7 @@
 
 mod controls;
 mod draft_log;
+mod guide;
 mod keyword_texts;
 mod keywords;
 mod ngram;
@@ -33,6 +34,7 @@ mod writer;
 
 pub use controls::{Corpus, RandomTokens, Unigram};
 pub use draft_log::DraftLog;
+pub use guide::{Guidance, Guide};
 pub use keyword_texts::KeywordTexts;
 pub use keywords::{Keyword, Keywords, vocabulary_words};
 pub use ngram::{NGram, NGramSettings};

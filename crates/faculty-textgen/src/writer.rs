@@ -1,7 +1,7 @@
 //! Texts from a causal language model, many at once.
 
-use crate::Sampling;
 use crate::sampling::draw;
+use crate::{Candidate, Guide, Sampling};
 use burn::tensor::{Tensor, TensorData};
 use faculty_core::metrics::log_sum_exp;
 use faculty_core::{Error, Observer, Result, Stream};
@@ -59,6 +59,8 @@ struct Draft {
     /// Its place among the prompts.
     place: usize,
     number: u64,
+    /// The class that the guide listens for.
+    class: usize,
     prompt: Vec<u32>,
     tokens: Vec<u32>,
     log_probability: f64,
@@ -87,7 +89,7 @@ impl LmWriter {
     }
 
     /// Continues every prompt by one text. `numbers` name the texts: the same number and prompt give the same draws, whatever
-    /// is written beside them.
+    /// is written beside them. Prompts that are the same are read once.
     ///
     /// # Errors
     /// Fails if there are not as many numbers as prompts, a prompt has no token or is too long for the model, the device
@@ -98,16 +100,52 @@ impl LmWriter {
         numbers: &[u64],
         observer: &dyn Observer,
     ) -> Result<Vec<Written>> {
-        if prompts.len() != numbers.len() {
-            return Err(Error::internal(format!("{} prompts and {} numbers", prompts.len(), numbers.len())));
+        self.write(prompts, numbers, &vec![0; prompts.len()], None, observer)
+    }
+
+    /// The same, by the word of a guide: text n is written for `classes[n]`. [`Guidance`](crate::Guidance) says how, and what
+    /// it costs; the draws are those of [`continue_prompts`](Self::continue_prompts), from other weights.
+    ///
+    /// # Errors
+    /// As [`continue_prompts`](Self::continue_prompts); also if there are not as many classes as prompts, the temperature is 0,
+    /// at which there is nothing to choose from, or the guide's judge fails.
+    pub fn continue_guided(
+        &self,
+        prompts: &[String],
+        numbers: &[u64],
+        classes: &[usize],
+        guide: &Guide<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Written>> {
+        if self.writing.sampling.temperature == 0.0 && guide.guidance().gamma > 0.0 {
+            return Err(Error::input("is 0, which leaves a guide nothing to choose from")
+                .key("temperature")
+                .expected("a positive number, or gamma = 0"));
+        }
+        self.write(prompts, numbers, classes, Some(guide), observer)
+    }
+
+    fn write(
+        &self,
+        prompts: &[String],
+        numbers: &[u64],
+        classes: &[usize],
+        guide: Option<&Guide<'_>>,
+        observer: &dyn Observer,
+    ) -> Result<Vec<Written>> {
+        if prompts.len() != numbers.len() || prompts.len() != classes.len() {
+            let (prompts, numbers, classes) = (prompts.len(), numbers.len(), classes.len());
+            return Err(Error::internal(format!("{prompts} prompts, {numbers} numbers and {classes} classes")));
         }
         let mut drafts = Vec::with_capacity(prompts.len());
-        for (place, (prompt, &number)) in prompts.iter().zip(numbers).enumerate() {
+        for (place, ((prompt, &number), &class)) in prompts.iter().zip(numbers).zip(classes).enumerate() {
             let prompt = self.prompt(prompt)?;
-            drafts.push(Draft { place, number, prompt, tokens: Vec::new(), log_probability: 0.0, ended: false });
+            drafts.push(Draft { place, number, class, prompt, tokens: Vec::new(), log_probability: 0.0, ended: false });
         }
-        // Prompts of one length need no padding.
-        drafts.sort_by_key(|draft| (draft.prompt.len(), draft.place));
+        // Prompts of one length need no padding, and those that are the same become neighbours.
+        drafts.sort_by(|a, b| {
+            a.prompt.len().cmp(&b.prompt.len()).then_with(|| a.prompt.cmp(&b.prompt)).then(a.place.cmp(&b.place))
+        });
         let mut written: Vec<Option<Written>> = vec![None; prompts.len()];
         let mut left = drafts.into_iter();
         loop {
@@ -115,7 +153,7 @@ impl LmWriter {
             if batch.is_empty() {
                 break;
             }
-            for draft in self.batch(batch, observer)? {
+            for draft in self.batch(batch, guide, observer)? {
                 let place = draft.place;
                 written[place] = Some(self.finished(draft)?);
             }
@@ -143,31 +181,33 @@ impl LmWriter {
         Ok(ids)
     }
 
-    fn batch(&self, mut alive: Vec<Draft>, observer: &dyn Observer) -> Result<Vec<Draft>> {
-        let longest = alive.iter().map(|draft| draft.prompt.len()).max().unwrap_or(0);
-        let padding: Vec<usize> = alive.iter().map(|draft| longest - draft.prompt.len()).collect();
-        let mut state = DecoderState::new(&self.model.network, padding, longest + self.writing.max_tokens);
-        let mut next: Vec<u32> = alive
-            .iter()
-            .flat_map(|draft| vec![0; longest - draft.prompt.len()].into_iter().chain(draft.prompt.clone()))
-            .collect();
+    fn batch(&self, mut alive: Vec<Draft>, guide: Option<&Guide<'_>>, observer: &dyn Observer) -> Result<Vec<Draft>> {
+        let (mut logits, mut state) = self.begin(&alive)?;
         let mut done = Vec::with_capacity(alive.len());
         for step in 0..self.writing.max_tokens {
             observer.check()?;
-            let logits = self.read(&next, alive.len(), &mut state)?;
-            let vocabulary = logits.len() / alive.len();
-            let drawn: Vec<(u32, f64)> = alive
-                .par_iter()
-                .zip(logits.par_chunks_exact(vocabulary))
-                .map(|(draft, logits)| self.draw(draft, logits, step))
-                .collect();
-            for (draft, (token, log_probability)) in alive.iter_mut().zip(drawn) {
+            if step > 0 {
+                let last: Vec<u32> = alive.iter().filter_map(|draft| draft.tokens.last().copied()).collect();
+                logits = self.read(&last, alive.len(), &mut state)?;
+            }
+            let rows: Vec<&[f32]> = logits.chunks_exact((logits.len() / alive.len()).max(1)).collect();
+            let guide = guide.filter(|guide| guide.guidance().asks_at(step));
+            let top = guide.map(|guide| guide.guidance().top);
+            let weighed = alive.par_iter().zip(&rows);
+            let weighed = weighed.map(|(draft, row)| (self.candidates(draft, row, step, top), log_sum_exp(row)));
+            let (mut candidates, totals): (Vec<Vec<Candidate>>, Vec<f64>) = weighed.unzip();
+            if let Some(guide) = guide {
+                self.listen(&alive, &mut candidates, guide, observer)?;
+            }
+            for ((draft, candidates), (row, total)) in alive.iter_mut().zip(&candidates).zip(rows.iter().zip(totals)) {
+                let token =
+                    draw(candidates, Stream::new(self.seed, "writer").fork(draft.number).uniform_at(step as u64));
                 if self.model.tokenizer.end().contains(&token) {
                     draft.ended = true;
                     continue;
                 }
                 draft.tokens.push(token);
-                draft.log_probability += log_probability;
+                draft.log_probability += f64::from(row[token as usize]) - total;
                 draft.ended = self.stop(&self.model.tokenizer.decode(&draft.tokens)?).is_some();
             }
             let going: Vec<usize> = (0..alive.len()).filter(|&row| !alive[row].ended).collect();
@@ -180,10 +220,74 @@ impl LmWriter {
             if alive.is_empty() {
                 break;
             }
-            next = alive.iter().filter_map(|draft| draft.tokens.last().copied()).collect();
         }
         done.extend(alive);
         Ok(done)
+    }
+
+    /// Reads the prompts, each once, and gives every draft the state and the logits behind its own.
+    fn begin(&self, drafts: &[Draft]) -> Result<(Vec<f32>, DecoderState)> {
+        let mut prompts: Vec<&[u32]> = Vec::new();
+        let mut of_draft = Vec::with_capacity(drafts.len());
+        for draft in drafts {
+            if prompts.last() != Some(&draft.prompt.as_slice()) {
+                prompts.push(&draft.prompt);
+            }
+            of_draft.push(prompts.len() - 1);
+        }
+        let longest = prompts.iter().map(|prompt| prompt.len()).max().unwrap_or(0);
+        let padding: Vec<usize> = prompts.iter().map(|prompt| longest - prompt.len()).collect();
+        let ids: Vec<u32> = prompts
+            .iter()
+            .flat_map(|prompt| std::iter::repeat_n(0, longest - prompt.len()).chain(prompt.iter().copied()))
+            .collect();
+        let mut state = DecoderState::new(&self.model.network, padding, longest + self.writing.max_tokens);
+        let logits = self.read(&ids, prompts.len(), &mut state)?;
+        let vocabulary = logits.len() / prompts.len().max(1);
+        let own = |prompt: &usize| logits[prompt * vocabulary..(prompt + 1) * vocabulary].iter().copied();
+        Ok((of_draft.iter().flat_map(own).collect(), state.select(&of_draft)))
+    }
+
+    /// What may come next, the `top` likeliest at most.
+    fn candidates(&self, draft: &Draft, logits: &[f32], step: usize, top: Option<usize>) -> Vec<Candidate> {
+        let banned = if step < self.writing.min_tokens { self.model.tokenizer.end() } else { &[] };
+        let mut sampling = self.writing.sampling;
+        if let Some(top) = top {
+            sampling.top_k = if sampling.top_k == 0 { top } else { sampling.top_k.min(top) };
+        }
+        let seen: Vec<u32> = match sampling.repetition_penalty == 1.0 {
+            true => Vec::new(),
+            false => draft.prompt.iter().chain(&draft.tokens).copied().collect(),
+        };
+        sampling.candidates(logits, &seen, banned)
+    }
+
+    /// Weighs candidates by what the teacher makes of the texts that they would make. A token that ends a text is judged by the
+    /// text that it leaves.
+    fn listen(
+        &self,
+        drafts: &[Draft],
+        candidates: &mut [Vec<Candidate>],
+        guide: &Guide<'_>,
+        observer: &dyn Observer,
+    ) -> Result<()> {
+        let mut asked = Vec::new();
+        for (draft, candidates) in drafts.iter().zip(candidates.iter()).filter(|(_, candidates)| candidates.len() > 1) {
+            let mut tokens = draft.tokens.clone();
+            for &(token, _) in candidates {
+                tokens.push(token);
+                asked.push((draft.class, self.text(&tokens)?));
+                tokens.pop();
+            }
+        }
+        let believed = guide.believed(&asked, observer)?;
+        let mut believed = believed.as_slice();
+        for candidates in candidates.iter_mut().filter(|candidates| candidates.len() > 1) {
+            let (own, rest) = believed.split_at(candidates.len().min(believed.len()));
+            guide.guidance().reweigh(candidates, own);
+            believed = rest;
+        }
+        Ok(())
     }
 
     /// Logits behind the last token of every row, on the host.
@@ -196,29 +300,22 @@ impl LmWriter {
         host_values(network.logits(hidden))
     }
 
-    /// A token and its log-probability.
-    fn draw(&self, draft: &Draft, logits: &[f32], step: usize) -> (u32, f64) {
-        let uniform = Stream::new(self.seed, "writer").fork(draft.number).uniform_at(step as u64);
-        let banned = if step < self.writing.min_tokens { self.model.tokenizer.end() } else { &[] };
-        let seen: Vec<u32> = match self.writing.sampling.repetition_penalty == 1.0 {
-            true => Vec::new(),
-            false => draft.prompt.iter().chain(&draft.tokens).copied().collect(),
-        };
-        let token = draw(&self.writing.sampling.candidates(logits, &seen, banned), uniform);
-        (token, f64::from(logits[token as usize]) - log_sum_exp(logits))
-    }
-
     /// Where a text stops, if it does.
     fn stop(&self, text: &str) -> Option<usize> {
         self.writing.stop.iter().filter_map(|stop| text.find(stop.as_str())).min()
     }
 
-    fn finished(&self, draft: Draft) -> Result<Written> {
-        let mut text = self.model.tokenizer.decode(&draft.tokens)?;
+    /// The text of tokens, up to where it stops.
+    fn text(&self, tokens: &[u32]) -> Result<String> {
+        let mut text = self.model.tokenizer.decode(tokens)?;
         if let Some(end) = self.stop(&text) {
             text.truncate(end);
         }
-        let text = text.trim().to_owned();
+        Ok(text.trim().to_owned())
+    }
+
+    fn finished(&self, draft: Draft) -> Result<Written> {
+        let text = self.text(&draft.tokens)?;
         Ok(Written { text, tokens: draft.tokens, log_probability: draft.log_probability, ended: draft.ended })
     }
 }

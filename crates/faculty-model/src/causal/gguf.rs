@@ -109,6 +109,7 @@ pub(super) fn tokenizer(file: &GgufFile) -> Result<LmTokenizer> {
         single_digits,
         begin: id("tokenizer.ggml.bos_token_id")?,
         end: &end,
+        chat_template: file.optional("tokenizer.chat_template", GgufValue::text)?,
     };
     LmTokenizer::from_byte_pairs(parts).map_err(|error| error.file(file.path()))
 }

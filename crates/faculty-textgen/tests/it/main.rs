@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod draft_log;
+mod guided;
 mod keywords;
 mod quota;
 mod sources;

@@ -225,15 +225,22 @@ multiversion! {
     fn widen_nibbles(codes: &[Codes], scales: &[Scale], out: &mut [f32]) {
         let blocks = codes.chunks(BLOCK / 2).zip(out.chunks_mut(BLOCK * STRIP));
         for ((codes, out), scale) in blocks.zip(scales) {
-            for (codes, out) in codes.iter().zip(out.chunks_mut(2 * STRIP)) {
+            let (pairs, odd) = out.as_chunks_mut::<{ 2 * STRIP }>();
+            for (codes, out) in codes.iter().zip(pairs) {
                 let (first, second) = out.split_at_mut(STRIP);
                 for column in 0..STRIP {
-                    let code = f32::from(codes.0[column] & 15);
-                    first[column] = code.mul_add(scale.step[column], scale.base[column]);
+                    let (step, base) = (scale.step[column], scale.base[column]);
+                    first[column] = f32::from(codes.0[column] & 15).mul_add(step, base);
                 }
-                // An odd depth has no second row at its end.
-                for (column, out) in second.iter_mut().enumerate() {
-                    *out = f32::from(codes.0[column] >> 4).mul_add(scale.step[column], scale.base[column]);
+                for column in 0..STRIP {
+                    let (step, base) = (scale.step[column], scale.base[column]);
+                    second[column] = f32::from(codes.0[column] >> 4).mul_add(step, base);
+                }
+            }
+            // An odd depth has no second row at its end.
+            if let (Some(codes), [_, ..]) = (codes.last(), &*odd) {
+                for (column, out) in odd.iter_mut().enumerate() {
+                    *out = f32::from(codes.0[column] & 15).mul_add(scale.step[column], scale.base[column]);
                 }
             }
         }

@@ -43,10 +43,10 @@ pub(super) fn multiply(
     assert!(holds(right.data.len(), depth, right.stride, columns), "right factor of a strip");
     assert!(holds(out.len(), left.count, stride, columns), "result of a strip");
     match level() {
-        // SAFETY: the features of `avx512` were detected, and the asserts above are what it asks for.
+        // SAFETY: the features of `avx512` were detected.
         #[cfg(target_arch = "x86_64")]
         Level::Avx512 => unsafe { avx512::run(left, depth, right, out, stride, accumulate) },
-        // SAFETY: the features of `avx2` were detected, and the asserts above are what it asks for.
+        // SAFETY: the features of `avx2` were detected.
         #[cfg(target_arch = "x86_64")]
         Level::Avx2 => unsafe { avx2::run(left, depth, right, out, stride, accumulate) },
         _ => portable(left, depth, right, out, stride, accumulate),
@@ -67,102 +67,138 @@ fn portable(left: Rows<'_>, depth: usize, right: Strip<'_>, out: &mut [f32], str
     }
 }
 
-/// The product in registers: `R` rows by `C` vectors at a time.
+/// Sums of one row in registers.
+///
+/// Not an array: where checks are compiled in (as in the `dev` profile), the compiler keeps a copy of an array of sums in
+/// memory and writes it in every step; and it checks the pointers of load and store intrinsics, so that vectors are read and
+/// written as arrays of floats.
+#[cfg(target_arch = "x86_64")]
+trait Sums: Copy {
+    fn zero() -> Self;
+    fn load(values: &[f32]) -> Self;
+    fn store(self, out: &mut [f32]);
+    /// self + factor lanes.
+    fn add(self, factor: f32, lanes: Self) -> Self;
+}
+
+#[cfg(target_arch = "x86_64")]
+macro_rules! sums {
+    ($name:ident, $vector:ident, $lanes:literal, $zero:ident, $set:ident, $fma:ident, [$($field:tt $mine:ident $other:ident)+]) => {
+        #[derive(Clone, Copy)]
+        struct $name($(sums!(@ $field $vector)),+);
+
+        impl Sums for $name {
+            #[inline(always)]
+            fn zero() -> Self {
+                // SAFETY: only called by functions that enable the instructions.
+                Self($(unsafe { sums!(@ $field $zero)() }),+)
+            }
+
+            #[inline(always)]
+            fn load(values: &[f32]) -> Self {
+                match values.as_chunks::<$lanes>().0 {
+                    // SAFETY: both are vectors of floats, of one size and without invalid values.
+                    [$($mine),+, ..] => Self($(unsafe { std::mem::transmute::<[f32; $lanes], $vector>(*$mine) }),+),
+                    _ => Self::zero(),
+                }
+            }
+
+            #[inline(always)]
+            fn store(self, out: &mut [f32]) {
+                if let [$($other),+, ..] = out.as_chunks_mut::<$lanes>().0 {
+                    // SAFETY: as in `load`.
+                    $(*$other = unsafe { std::mem::transmute::<$vector, [f32; $lanes]>(self.$field) };)+
+                }
+            }
+
+            #[inline(always)]
+            fn add(self, factor: f32, lanes: Self) -> Self {
+                // SAFETY: as in `zero`.
+                let factor = unsafe { $set(factor) };
+                // SAFETY: as in `zero`.
+                Self($(unsafe { $fma(factor, lanes.$field, self.$field) }),+)
+            }
+        }
+    };
+    (@ $field:tt $item:ident) => { $item };
+}
+
+/// The product for one instruction set: six rows at a time, then what is left.
 #[cfg(target_arch = "x86_64")]
 macro_rules! kernel {
-    ($name:ident, $features:literal, $lanes:literal, $zero:ident, $load:ident, $store:ident, $set:ident, $fma:ident,
-     [$($rows:literal)+], [$($vectors:literal)+]) => {
+    ($name:ident, $features:literal, $vector:ident, $lanes:literal, $zero:ident, $set:ident, $fma:ident,
+     [$($sums:ident $columns:literal [$($field:tt $mine:ident $other:ident)+])+]) => {
         mod $name {
-            use super::{Rows, Strip};
-            use std::arch::x86_64::{$fma, $load, $set, $store, $zero};
+            use super::{Rows, Strip, Sums};
+            use std::arch::x86_64::{$fma, $set, $vector, $zero};
 
-            /// # Safety
-            /// `left` must hold its rows of `depth`, `right` `depth` rows of its columns, and `out` as many rows of as many
-            /// columns, `stride` apart; the columns are a multiple of 16.
+            $(sums!($sums, $vector, $lanes, $zero, $set, $fma, [$($field $mine $other)+]);)+
+
             #[target_feature(enable = $features)]
-            pub(super) unsafe fn run(
+            pub(super) fn run(
                 left: Rows<'_>, depth: usize, right: Strip<'_>, out: &mut [f32], stride: usize, accumulate: bool,
             ) {
                 let mut column = 0;
                 $(
-                    while right.columns - column >= $vectors * $lanes {
-                        // SAFETY: the caller's promise; the vectors from `column` on exist.
-                        unsafe { columns::<$vectors>(left, depth, right, out, stride, accumulate, column) };
-                        column += $vectors * $lanes;
+                    while right.columns - column >= $columns {
+                        let right = Strip { data: &right.data[column..], ..right };
+                        columns::<$sums>(left, depth, right, &mut out[column..], stride, accumulate);
+                        column += $columns;
                     }
                 )+
             }
 
-            /// # Safety
-            /// As [`run`], with `C` vectors from `column` on.
             #[target_feature(enable = $features)]
-            unsafe fn columns<const C: usize>(
+            fn columns<S: Sums>(
                 left: Rows<'_>, depth: usize, right: Strip<'_>, out: &mut [f32], stride: usize, accumulate: bool,
-                column: usize,
             ) {
+                let rows = |row: usize| (&left.data[row * left.stride..], row * stride);
                 let mut row = 0;
-                $(
-                    while left.count - row >= $rows {
-                        // SAFETY: the caller's promise; rows `row..row + R` exist.
-                        unsafe { block::<$rows, C>(left, depth, right, out, stride, accumulate, column, row) };
-                        row += $rows;
-                    }
-                )+
-            }
-
-            /// # Safety
-            /// As [`columns`], with rows `row..row + R` inside `left` and `out`.
-            #[allow(clippy::too_many_arguments)]
-            #[target_feature(enable = $features)]
-            unsafe fn block<const R: usize, const C: usize>(
-                left: Rows<'_>, depth: usize, right: Strip<'_>, out: &mut [f32], stride: usize, accumulate: bool,
-                column: usize, row: usize,
-            ) {
-                // SAFETY: all offsets are those of elements that the caller promises to exist.
-                unsafe {
-                    let first = out.as_mut_ptr().add(row * stride + column);
-                    let mut total = [[$zero(); C]; R];
-                    if accumulate {
-                        for r in 0..R {
-                            for c in 0..C {
-                                total[r][c] = $load(first.add(r * stride + c * $lanes));
-                            }
-                        }
-                    }
-                    let mut factors = left.data.as_ptr().add(row * left.stride);
-                    let mut lanes = right.data.as_ptr().add(column);
-                    for _ in 0..depth {
-                        let mut vectors = [$zero(); C];
-                        for c in 0..C {
-                            vectors[c] = $load(lanes.add(c * $lanes));
-                        }
-                        for r in 0..R {
-                            let factor = $set(*factors.add(r * left.stride));
-                            for c in 0..C {
-                                total[r][c] = $fma(factor, vectors[c], total[r][c]);
-                            }
-                        }
-                        factors = factors.wrapping_add(1);
-                        lanes = lanes.wrapping_add(right.stride);
-                    }
-                    for r in 0..R {
-                        for c in 0..C {
-                            $store(first.add(r * stride + c * $lanes), total[r][c]);
-                        }
-                    }
+                while row < left.count {
+                    let (factors, first) = rows(row);
+                    let out = &mut out[first..];
+                    row += match left.count - row {
+                        6.. => six::<S>(factors, left.stride, depth, right, out, stride, accumulate),
+                        4 | 5 => four::<S>(factors, left.stride, depth, right, out, stride, accumulate),
+                        3 => three::<S>(factors, left.stride, depth, right, out, stride, accumulate),
+                        2 => two::<S>(factors, left.stride, depth, right, out, stride, accumulate),
+                        _ => one::<S>(factors, left.stride, depth, right, out, stride, accumulate),
+                    };
                 }
             }
+
+            kernel!(@ block $features one 1 [a from_a 0]);
+            kernel!(@ block $features two 2 [a from_a 0, b from_b 1]);
+            kernel!(@ block $features three 3 [a from_a 0, b from_b 1, c from_c 2]);
+            kernel!(@ block $features four 4 [a from_a 0, b from_b 1, c from_c 2, d from_d 3]);
+            kernel!(@ block $features six 6 [a from_a 0, b from_b 1, c from_c 2, d from_d 3, e from_e 4, f from_f 5]);
+        }
+    };
+    (@ block $features:literal $name:ident $count:literal [$($sums:ident $factors:ident $row:literal),+]) => {
+        /// So many rows; returns how many.
+        #[target_feature(enable = $features)]
+        fn $name<S: Sums>(
+            left: &[f32], left_stride: usize, depth: usize, right: Strip<'_>, out: &mut [f32], stride: usize,
+            accumulate: bool,
+        ) -> usize {
+            $(let $factors = &left[$row * left_stride..][..depth];)+
+            $(let mut $sums = if accumulate { S::load(&out[$row * stride..]) } else { S::zero() };)+
+            let mut lanes = right.data;
+            for number in 0..depth {
+                let vectors = S::load(lanes);
+                $($sums = $sums.add($factors[number], vectors);)+
+                lanes = lanes.get(right.stride..).unwrap_or_default();
+            }
+            $($sums.store(&mut out[$row * stride..]);)+
+            $count
         }
     };
 }
 
 #[cfg(target_arch = "x86_64")]
 kernel!(
-    avx512, "avx512f", 16, _mm512_setzero_ps, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_set1_ps, _mm512_fmadd_ps,
-    [6 4 3 2 1], [4 2 1]
+    avx512, "avx512f", __m512, 16, _mm512_setzero_ps, _mm512_set1_ps, _mm512_fmadd_ps,
+    [Four 64 [0 a w 1 b x 2 c y 3 d z] Two 32 [0 a w 1 b x] One 16 [0 a w]]
 );
 #[cfg(target_arch = "x86_64")]
-kernel!(
-    avx2, "avx2,fma", 8, _mm256_setzero_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_set1_ps, _mm256_fmadd_ps,
-    [6 4 3 2 1], [2]
-);
+kernel!(avx2, "avx2,fma", __m256, 8, _mm256_setzero_ps, _mm256_set1_ps, _mm256_fmadd_ps, [Two 16 [0 a w 1 b x]]);

@@ -11,6 +11,8 @@ DIR is a Hugging Face directory; TEXTS.jsonl has a "text" in each row. `faculty 
   scan   16 Monte-Carlo dropout passes and one deterministic pass over all texts (torch_muki.py)
   muki   a whole MUKI run: scan of all teachers, one epoch of student training, evaluation on a quarter as many labelled
          texts (torch_muki.py)
+  read   a causal language model reads prompts of --max-length tokens (torch_generate.py; DIR may be a GGUF file)
+  write  the same writes --new-tokens tokens behind each, greedily, with its cache; reading is not timed
 
 Order of the texts: `given`, `sorted` by length, or `random` (`permutation` below). They are then cut into batches, each
 padded to its own longest text: dynamic padding. `--batches N` keeps N batches: evenly spread over the lengths if sorted,
@@ -23,7 +25,8 @@ Protocol: after loading, prints one line
     ready batches <n> samples <n> tokens <n> padded <n> labels <n> torch <version> transformers <version>
 (`tokens` without and `padded` with padding). Then for each line "round" on stdin runs one pass and prints
     seconds <s> samples <n> checksum <c> [<phase> <seconds> ...]
-(infer: sum of the logits; train: mean loss of every tenth step and the last one; scan: mean score; muki: accuracy). End of input or "quit" ends the program.
+(infer: sum of the logits; train: mean loss of every tenth step and the last one; scan: mean score; muki: accuracy; read and write: mean of the largest logits,
+`samples` being tokens). End of input or "quit" ends the program.
 
 `--logits FILE` writes, before `ready`, f32 logits of the first 64 texts for the check of equal outputs; train first takes
 three steps without dropout, on a copy of the model. With bf16, FILE.f32 has what the same program computes in f32.
@@ -36,6 +39,7 @@ import time
 
 import torch
 import transformers
+from torch_generate import Generate
 from torch_muki import Muki, Scan
 from torch_support import forward, load_model, load_tokenizer, lr_factor, make_optimizer, pad, read_texts, set_dropout
 
@@ -46,7 +50,7 @@ LOG_EVERY = 10  # the other side reads its loss at these steps and at the last o
 
 def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", choices=["infer", "train", "scan", "muki"])
+    parser.add_argument("mode", choices=["infer", "train", "scan", "muki", "read", "write"])
     parser.add_argument("folder")
     parser.add_argument("texts")
     parser.add_argument("--batch", type=int, default=32)
@@ -59,6 +63,7 @@ def arguments():
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--lr", type=float, default=2e-5)
     parser.add_argument("--logits", help="where to write logits for the check")
+    parser.add_argument("--new-tokens", type=int, default=32, help="write: tokens behind every prompt")
     parser.add_argument("--teacher", action="append", default=[], help="muki: a teacher's directory")
     parser.add_argument("--test", help="muki: labelled texts to measure on")
     return parser.parse_args()
@@ -143,31 +148,37 @@ def main():
     torch.set_num_threads(args.threads)
     torch.manual_seed(0)
     texts, labels = read_texts(args.texts, args.texts_count)
-    tokenizer = load_tokenizer(args.folder)
-    encoded = tokenizer(texts, truncation=True, max_length=args.max_length)["input_ids"]
-    lengths = [len(ids) for ids in encoded]
-    groups = cut(args, lengths)
-    if args.mode == "muki":
-        work = Muki(args, texts, *read_texts(args.test, -(-len(texts) // 4)))
-        classes = len(work.union)
+    if args.mode in ("read", "write"):
+        work = Generate(args, texts)
+        classes = work.vocabulary
+        batches, samples, tokens = work.counts()
+        padded = tokens
     else:
-        model = load_model(args.folder, args.dropout)
-        classes = model.config.num_labels
-        batches = [(pad(tokenizer, [encoded[i] for i in rows]), torch.tensor([i % classes for i in rows])) for rows in groups]
-        if args.logits:
-            write_check(args, model, encoded, tokenizer, batches)
-            if args.precision == "bf16":
-                plain = argparse.Namespace(**{**vars(args), "precision": "f32", "logits": args.logits + ".f32"})
-                write_check(plain, model, encoded, tokenizer, batches)
-        if args.mode == "scan":
-            work = Scan(args, model, tokenizer, texts)
+        tokenizer = load_tokenizer(args.folder)
+        encoded = tokenizer(texts, truncation=True, max_length=args.max_length)["input_ids"]
+        lengths = [len(ids) for ids in encoded]
+        groups = cut(args, lengths)
+        if args.mode == "muki":
+            work = Muki(args, texts, *read_texts(args.test, -(-len(texts) // 4)))
+            classes = len(work.union)
         else:
-            work = (Train if args.mode == "train" else Infer)(args, model, batches)
-
-    samples = sum(len(rows) for rows in groups)
-    tokens = sum(lengths[i] for rows in groups for i in rows)
-    padded = sum(len(rows) * max(lengths[i] for i in rows) for rows in groups)
-    print(f"ready batches {len(groups)} samples {samples} tokens {tokens} padded {padded} labels {classes} "
+            model = load_model(args.folder, args.dropout)
+            classes = model.config.num_labels
+            batches = [(pad(tokenizer, [encoded[i] for i in rows]), torch.tensor([i % classes for i in rows])) for rows in groups]
+            if args.logits:
+                write_check(args, model, encoded, tokenizer, batches)
+                if args.precision == "bf16":
+                    plain = argparse.Namespace(**{**vars(args), "precision": "f32", "logits": args.logits + ".f32"})
+                    write_check(plain, model, encoded, tokenizer, batches)
+            if args.mode == "scan":
+                work = Scan(args, model, tokenizer, texts)
+            else:
+                work = (Train if args.mode == "train" else Infer)(args, model, batches)
+        batches = len(groups)
+        samples = sum(len(rows) for rows in groups)
+        tokens = sum(lengths[i] for rows in groups for i in rows)
+        padded = sum(len(rows) * max(lengths[i] for i in rows) for rows in groups)
+    print(f"ready batches {batches} samples {samples} tokens {tokens} padded {padded} labels {classes} "
           f"torch {torch.__version__} transformers {transformers.__version__}", flush=True)
     for line in sys.stdin:
         command = line.strip()
@@ -177,7 +188,7 @@ def main():
             sys.exit(f"unknown command {command!r}: expected 'round' or 'quit'")
         start = time.perf_counter()
         checksum, phases = work.round()
-        seconds = time.perf_counter() - start
+        seconds = phases.pop("timed", time.perf_counter() - start)
         parts = "".join(f" {name} {value:.6f}" for name, value in phases.items())
         print(f"seconds {seconds:.6f} samples {samples} checksum {checksum:.6f}{parts}", flush=True)
 

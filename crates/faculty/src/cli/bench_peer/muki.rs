@@ -77,6 +77,7 @@ impl Muki {
                 ("train", seconds(train_start, evaluate_start)),
                 ("evaluate", evaluate_start.elapsed().as_secs_f64()),
             ],
+            seconds: None,
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Inference, training steps and Monte-Carlo scans on request.
 
+use super::generate::Generate;
 use super::muki::Muki;
 use super::order::{Order, Plan};
 use super::{BenchPeer, Mode, Round, check};
@@ -29,6 +30,8 @@ pub enum Work {
     Scan(ClassifierTeacher, Vec<String>),
     /// Teachers, student, texts.
     Muki(Box<Muki>),
+    /// A causal language model and its prompts.
+    Generate(Box<Generate>),
 }
 
 impl Work {
@@ -64,10 +67,11 @@ impl Work {
                 Self::Scan(teacher, corpus.texts)
             }
             Mode::Muki => Self::Muki(Box::new(Muki::prepare(bench, session, corpus)?)),
+            Mode::Read | Mode::Write => Self::Generate(Box::new(Generate::prepare(bench, session, &corpus)?)),
         })
     }
 
-    /// Number of labels.
+    /// Number of labels, or of tokens.
     pub fn classes(&self) -> usize {
         match self {
             Self::Infer(classifier, ..) | Self::InferAll(classifier, _) | Self::Train(classifier, ..) => {
@@ -75,6 +79,7 @@ impl Work {
             }
             Self::Scan(teacher, _) => teacher.labels().len(),
             Self::Muki(muki) => muki.classes(),
+            Self::Generate(generate) => generate.vocabulary(),
         }
     }
 
@@ -90,6 +95,7 @@ impl Work {
             }
             Self::Scan(teacher, texts) => scan(bench, teacher, texts).map(Round::new),
             Self::Muki(muki) => muki.round(bench),
+            Self::Generate(generate) => generate.round(bench),
         }
     }
 }

@@ -15,6 +15,7 @@
 //! # Ok::<(), faculty_core::Error>(())
 //! ```
 
+mod commission;
 mod controls;
 mod draft_log;
 mod guide;
@@ -28,10 +29,12 @@ mod refined;
 mod sampling;
 mod source;
 mod spec;
+mod steering;
 mod teacher_judge;
 mod words;
 mod writer;
 
+pub use commission::{Client, Commission, Commissioned, Delivery};
 pub use controls::{Corpus, RandomTokens, Unigram};
 pub use draft_log::DraftLog;
 pub use guide::{Guidance, Guide};
@@ -45,6 +48,7 @@ pub use refined::{Refined, Refining};
 pub use sampling::{Candidate, Sampling};
 pub use source::TextSource;
 pub use spec::{CorpusSpec, NGramSpec, SourceSpec, Unit};
+pub use steering::{Believed, KeywordSteering, Steering};
 pub use teacher_judge::TeacherJudge;
 pub use words::{join_words, split_sentences, split_words};
 pub use writer::{LmWriter, Writing, Written};

@@ -57,7 +57,7 @@ pub enum Unit {
     /// A text as the corpus has it: a line, a paragraph.
     #[default]
     Text,
-    /// A sentence of at least three words.
+    /// A sentence of at least three words, without a mark of unknown words (`[UNK]`, `<unk>`).
     Sentence,
 }
 
@@ -142,7 +142,10 @@ impl Unit {
     fn of(self, corpus: Vec<String>) -> Vec<String> {
         match self {
             Self::Text => corpus,
-            Self::Sentence => corpus.iter().flat_map(|text| split_sentences(text)).map(str::to_owned).collect(),
+            Self::Sentence => {
+                let whole = |sentence: &&str| !["[UNK]", "<unk>"].iter().any(|mark| sentence.contains(mark));
+                corpus.iter().flat_map(|text| split_sentences(text)).filter(whole).map(str::to_owned).collect()
+            }
         }
     }
 }
@@ -160,7 +163,12 @@ mod tests {
 
     #[test]
     fn every_kind_writes_and_says_what_it_is() {
-        let corpus = || vec!["The cat sat on the mat. It was an old mat.".to_owned(), "Dogs bark at night!".to_owned()];
+        let corpus = || {
+            vec![
+                "The cat sat on the mat. It was an old mat. Nobody knew the [UNK] of it.".to_owned(),
+                "Dogs bark at night!".to_owned(),
+            ]
+        };
         let vocabulary = ["bank", "hotel", "train"].map(str::to_owned);
         for (json, words) in [
             (r#"{"kind":"random-tokens","words":[2,3]}"#, "random tokens"),

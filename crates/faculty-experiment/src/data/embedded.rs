@@ -1,6 +1,7 @@
-//! CLINC150, embedded in the program: Larson et al., EMNLP-IJCNLP 2019, CC BY 3.0; see `data/clinc150/ATTRIBUTION.md`.
+//! What is embedded in the program: CLINC150 (Larson et al., EMNLP-IJCNLP 2019, CC BY 3.0) and sentences of the Brown corpus
+//! (redistribution permitted); see the `ATTRIBUTION.md` of each.
 
-use super::{DataSet, LabelledTexts, OpenedFile, jsonl};
+use super::{DataSet, LabelledTexts, OpenedFile, TextSet, jsonl};
 use faculty_core::{Error, LabelSpace, Result, hash_bytes};
 use std::collections::BTreeMap;
 
@@ -32,6 +33,24 @@ const TEST: Split = Split {
 };
 const LABELS: &[u8] = include_bytes!("../../data/clinc150/labels.json");
 const SUMS: &str = include_str!("../../data/clinc150/SHA256SUMS");
+const BROWN: &[u8] = include_bytes!("../../data/brown/unlabelled.jsonl.zst");
+const BROWN_SUMS: &str = include_str!("../../data/brown/SHA256SUMS");
+const BROWN_ROWS: usize = 21_878;
+
+/// The sentences of the Brown corpus.
+pub(super) fn brown() -> Result<TextSet> {
+    let name = "embedded:brown/unlabelled.jsonl.zst";
+    let file = checked(name, BROWN, BROWN_SUMS, Some(BROWN_ROWS))?;
+    let texts = jsonl::read_texts_zst(BROWN, name)?;
+    match texts.len() == BROWN_ROWS {
+        true => Ok(TextSet {
+            texts,
+            files: vec![file],
+            notes: vec!["Brown corpus: W. N. Francis and H. Kucera, 1964, redistribution permitted".to_owned()],
+        }),
+        false => Err(Error::internal("the embedded corpus has unexpected counts").file(name)),
+    }
+}
 
 pub(super) fn clinc150() -> Result<DataSet> {
     let domains: serde_json::Map<String, serde_json::Value> =
@@ -76,17 +95,21 @@ fn damaged(file: &str, error: serde_json::Error) -> Error {
     Error::internal(format!("the embedded data set is damaged: {error}")).file(name(file)).source(error)
 }
 
-/// Compares with the recorded hash: a file that a build or a checkout changed is found out at the first use.
 fn opened(file: &str, bytes: &[u8], rows: Option<usize>) -> Result<OpenedFile> {
+    checked(&name(file), bytes, SUMS, rows)
+}
+
+/// Compares with the recorded hash: a file that a build or a checkout changed is found out at the first use.
+fn checked(name: &str, bytes: &[u8], sums: &str, rows: Option<usize>) -> Result<OpenedFile> {
     let sha256 = hash_bytes(bytes);
-    let recorded = SUMS
+    let recorded = sums
         .lines()
         .filter_map(|line| line.split_once("  "))
-        .find_map(|(hash, name)| (name.trim() == file).then_some(hash));
+        .find_map(|(hash, file)| name.ends_with(&format!("/{}", file.trim())).then_some(hash));
     if recorded != Some(sha256.as_str()) {
-        return Err(Error::internal("the embedded data set differs from its recorded hash")
-            .file(name(file))
+        return Err(Error::internal("embedded data differ from their recorded hash")
+            .file(name)
             .expected(recorded.unwrap_or("a line in SHA256SUMS")));
     }
-    Ok(OpenedFile { name: name(file), sha256, rows })
+    Ok(OpenedFile { name: name.to_owned(), sha256, rows })
 }

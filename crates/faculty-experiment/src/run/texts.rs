@@ -1,10 +1,11 @@
 //! The lists of texts that students learn from: the task's transfer set, and one for every `[[text]]` that a row names.
 
-use super::writing::{Written, WrittenText};
+use super::writing::Written;
 use crate::access::GuardedTexts;
 use crate::data::ExperimentData;
 use crate::plan::Cell;
 use faculty_core::{Error, LabelJoin, Result};
+use faculty_textgen::Commissioned;
 use std::borrow::Cow;
 
 /// The list of the task's own texts.
@@ -41,7 +42,7 @@ impl StudentTexts {
         let mut lists =
             vec![TextList { name: None, texts: data.transfer_texts(), labels: data.transfer.labels.clone() }];
         for Written { record, texts } in written {
-            let class = |text: &WrittenText| {
+            let class = |text: &Commissioned| {
                 let (teacher, class) = text.class?;
                 join.teachers().get(teacher)?.to_union().get(class).copied()
             };

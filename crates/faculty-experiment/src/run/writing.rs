@@ -5,16 +5,11 @@ use super::teachers::ReadyTeacher;
 use crate::manifest::write_json;
 use crate::precision::Precisions;
 use crate::raw::{TextClassRecord, TextRecord};
-use crate::schema::{Believed, KeywordSteering, Steering, TextSection};
-use faculty_core::metrics::argmax;
-use faculty_core::{Error, Event, Result, StagedDir, hash_bytes, hash_text, normal_form};
+use crate::schema::TextSection;
+use faculty_core::{Error, Event, Result, StagedDir, hash_bytes, hash_text};
 use faculty_model::Classifier;
-use faculty_textgen::{
-    ClassReport, Judge, Kept, KeywordTexts, Keywords, Quota, Refined, SourceSpec, TeacherJudge, TextSource, self_bleu,
-    share_of_repeats, vocabulary_words, word_lengths,
-};
-use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use faculty_textgen::{Client, Commissioned, self_bleu, share_of_repeats, word_lengths};
+use serde::Serialize;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Instant;
@@ -22,19 +17,7 @@ use std::time::Instant;
 /// A `[[text]]` that was written.
 pub(super) struct Written {
     pub(super) record: TextRecord,
-    pub(super) texts: Vec<WrittenText>,
-}
-
-/// A line of `texts.jsonl`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct WrittenText {
-    pub(super) text: String,
-    /// The teacher, by number, and its class that the text was written for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) class: Option<(usize, usize)>,
-    /// The teacher's probability of that class.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    probability: Option<f32>,
+    pub(super) texts: Vec<Commissioned>,
 }
 
 const TEXTS: &str = "texts.jsonl";
@@ -70,7 +53,7 @@ pub(super) fn write_texts(work: &Work<'_>, teachers: &[ReadyTeacher]) -> Result<
 fn record_of(section: &TextSection) -> TextRecord {
     TextRecord {
         name: section.name.clone(),
-        description: section.describe(),
+        description: section.commission().describe(),
         access: section.access(),
         texts: 0,
         seconds: 0.0,
@@ -83,156 +66,43 @@ fn record_of(section: &TextSection) -> TextRecord {
 }
 
 fn write(section: &TextSection, teachers: &[ReadyTeacher], work: &Work<'_>) -> Result<Written> {
-    let corpus =
-        || section.source.corpus().and_then(|name| work.prepared.corpora.get(name)).cloned().unwrap_or_default();
-    let words = match section.source {
-        SourceSpec::RandomTokens { .. } => match teachers.first() {
-            Some(teacher) => words_of(&Classifier::open(&teacher.dir, work.device)?),
-            None => Vec::new(),
-        },
-        _ => Vec::new(),
-    };
-    let source = section.source.open(corpus(), &words, section.seed)?;
-    let mut written = Written { record: record_of(section), texts: Vec::new() };
-    let classes: usize = teachers.iter().map(|teacher| teacher.labels.len()).sum();
-    let wanted = (section.per_class * classes) as u64;
-    let mut pool = Vec::new();
-    match section.steering {
-        Steering::None {} => {
-            let texts = drafts(&section.name, source.as_ref(), wanted, work)?;
-            written.record.samples = texts.iter().take(TextRecord::SAMPLES).cloned().collect();
-            let text = |text| WrittenText { text, class: None, probability: None };
-            written.texts = texts.into_iter().map(text).collect();
-            return Ok(written);
-        }
-        Steering::Believed(believed) => {
-            pool = drafts(&section.name, source.as_ref(), wanted * believed.drafts as u64, work)?;
-        }
-        Steering::Keywords(_) => {}
-    }
-    // No text is there twice, whoever believes it.
-    let mut seen = HashSet::new();
-    for (number, ready) in teachers.iter().enumerate() {
+    let none = Vec::new();
+    let corpus = section.source.corpus().and_then(|name| work.prepared.corpora.get(name)).unwrap_or(&none);
+    let precision = Precisions::of(&work.prepared.experiment).scan;
+    let open = |ready: &ReadyTeacher| -> Result<Classifier> {
         let mut teacher = Classifier::open(&ready.dir, work.device)?;
-        teacher.set_precision(Precisions::of(&work.prepared.experiment).scan);
-        let judge = TeacherJudge::new(&teacher, work.prepared.experiment.scan.max_length);
-        let (kept, reports) = match &section.steering {
-            Steering::Believed(believed) => choose(&pool, believed, section.per_class, &judge, ready, work)?,
-            Steering::Keywords(settings) => {
-                with_keywords(source.as_ref(), settings, section, &judge, &words_of(&teacher), ready, work)?
-            }
-            Steering::None {} => (Vec::new(), Vec::new()),
-        };
-        let first = written.texts.len();
-        for text in kept {
-            if seen.insert(normal_form(&text.text)) {
-                let class = Some((number, text.class));
-                written.texts.push(WrittenText { text: text.text, class, probability: Some(text.probability) });
-            }
-        }
+        teacher.set_precision(precision);
+        Ok(teacher)
+    };
+    let openers: Vec<_> = teachers.iter().map(|ready| move || open(ready)).collect();
+    let clients = teachers.iter().zip(&openers).map(|(ready, open)| Client {
+        name: &ready.name,
+        classes: ready.labels.len(),
+        open,
+    });
+    let clients: Vec<Client<'_>> = clients.collect();
+    let max_length = work.prepared.experiment.scan.max_length;
+    let (texts, reports) = section
+        .commission()
+        .write(corpus, &clients, max_length, work.observer)
+        .map_err(|error| error.help(format!("in the texts `{}`", section.name)))?;
+    let samples = |class: Option<(usize, usize)>| -> Vec<String> {
+        let own = texts.iter().filter(|text| text.class == class);
+        own.take(TextRecord::SAMPLES).map(|text| text.text.clone()).collect()
+    };
+    let mut record = record_of(section);
+    for (number, (ready, reports)) in teachers.iter().zip(reports).enumerate() {
         for (class, (report, label)) in reports.into_iter().zip(ready.labels.names()).enumerate() {
-            let own = written.texts[first..].iter().filter(|text| text.class == Some((number, class)));
-            let samples = own.take(TextRecord::SAMPLES).map(|text| text.text.clone()).collect();
-            written.record.classes.push(TextClassRecord {
+            record.classes.push(TextClassRecord {
                 teacher: ready.name.clone(),
                 label: label.clone(),
                 report,
-                samples,
+                samples: samples(Some((number, class))),
             });
         }
     }
-    Ok(written)
-}
-
-/// The whole words of a teacher's vocabulary.
-fn words_of(teacher: &Classifier) -> Vec<String> {
-    vocabulary_words((0..teacher.tokenizer.vocab_size() as u32).filter_map(|id| teacher.tokenizer.token(id)))
-}
-
-fn drafts(name: &str, source: &dyn TextSource, count: u64, work: &Work<'_>) -> Result<Vec<String>> {
-    work.observer.on(Event::Start { stage: &format!("write texts `{name}`"), total: count, unit: "texts" });
-    let mut texts = Vec::new();
-    while (texts.len() as u64) < count {
-        work.observer.check()?;
-        let next = texts.len() as u64;
-        let more = source.write(next..count.min(next + 1024), work.observer)?;
-        work.observer.on(Event::Advance { units: more.len() as u64, note: "" });
-        texts.extend(more);
-    }
-    work.observer.on(Event::End { summary: "" });
-    Ok(texts)
-}
-
-/// Of the pool, for each class those texts of which it is the likeliest class, the surest first.
-fn choose(
-    pool: &[String],
-    believed: &Believed,
-    per_class: usize,
-    judge: &dyn Judge,
-    ready: &ReadyTeacher,
-    work: &Work<'_>,
-) -> Result<(Vec<Kept>, Vec<ClassReport>)> {
-    let classes = ready.labels.len();
-    let stage = format!("choose texts: {}", ready.name);
-    work.observer.on(Event::Start { stage: &stage, total: pool.len() as u64, unit: "texts" });
-    let mut found: Vec<Vec<Kept>> = vec![Vec::new(); classes];
-    let mut seen = HashSet::new();
-    for (chunk, texts) in pool.chunks(1024).enumerate() {
-        work.observer.check()?;
-        let probabilities = judge.probabilities(texts, work.observer)?;
-        for (at, (text, row)) in texts.iter().zip(probabilities.chunks_exact(classes)).enumerate() {
-            let (class, number) = (argmax(row), (chunk * 1024 + at) as u64);
-            if seen.insert(normal_form(text)) {
-                found[class].push(Kept { class, number, text: text.clone(), probability: row[class] });
-            }
-        }
-        work.observer.on(Event::Advance { units: texts.len() as u64, note: "" });
-    }
-    let mut reports = Vec::with_capacity(classes);
-    for texts in &mut found {
-        let judged = texts.len();
-        texts.retain(|text| text.probability >= believed.floor);
-        texts
-            .sort_by(|left, right| right.probability.total_cmp(&left.probability).then(left.number.cmp(&right.number)));
-        texts.truncate(per_class);
-        reports.push(ClassReport { judged, hits: judged, kept: texts.len(), ..ClassReport::default() });
-    }
-    let kept: Vec<Kept> = found.into_iter().flatten().collect();
-    work.observer.on(Event::End { summary: &format!("{} texts", kept.len()) });
-    match kept.is_empty() {
-        true => Err(Error::check(format!("teacher {} believes none of {} drafts", ready.name, pool.len()))
-            .key("text.steering.floor")
-            .help("a lower floor, or another source")),
-        false => Ok((kept, reports)),
-    }
-}
-
-fn with_keywords(
-    source: &dyn TextSource,
-    settings: &KeywordSteering,
-    section: &TextSection,
-    judge: &dyn Judge,
-    words: &[String],
-    ready: &ReadyTeacher,
-    work: &Work<'_>,
-) -> Result<(Vec<Kept>, Vec<ClassReport>)> {
-    let keywords = Keywords::find(words, judge, ready.labels.len(), settings.keywords, work.observer)?;
-    let texts = KeywordTexts::new(source, &keywords, settings.per_text, section.seed)?;
-    let quota = Quota {
-        per_class: section.per_class,
-        floor: settings.floor,
-        most_drafts: settings.most_drafts,
-        ..Quota::default()
-    };
-    match (&settings.refine, &section.source) {
-        (Some(refine), SourceSpec::NGram(spec)) => {
-            let corpus = work.prepared.corpora.get(&spec.corpus).cloned().unwrap_or_default();
-            let fluency = spec.learn(corpus, section.seed)?;
-            let refined = Refined::new(&texts, judge, &keywords, &fluency, *refine, section.seed)?;
-            quota.fill(&refined, judge, work.observer)
-        }
-        _ => quota.fill(&texts, judge, work.observer),
-    }
+    record.samples = samples(None);
+    Ok(Written { record, texts })
 }
 
 /// What the texts are worth.
@@ -248,7 +118,7 @@ fn describe(written: &mut Written) {
 fn find(dir: &Path) -> Option<Written> {
     let record: TextRecord = serde_json::from_slice(&std::fs::read(dir.join(RECORD)).ok()?).ok()?;
     let lines = std::fs::read_to_string(dir.join(TEXTS)).ok()?;
-    let texts: Vec<WrittenText> =
+    let texts: Vec<Commissioned> =
         lines.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>().ok()?;
     (texts.len() == record.texts).then_some(Written { record, texts })
 }

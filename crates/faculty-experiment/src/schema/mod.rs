@@ -22,7 +22,7 @@ pub use reference::{Published, Reference, Unknown};
 pub use row::{Role, RowSection};
 pub use table::{KeepStudents, Metric, TableSection};
 pub use teacher_part::{OwnTraining, TeacherPart};
-pub use text::{Believed, KeywordSteering, Steering, TextSection};
+pub use text::TextSection;
 
 use crate::rundir::slug;
 use faculty_core::{Error, Result, nearest};

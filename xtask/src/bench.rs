@@ -31,7 +31,7 @@ impl Bench {
                 // The profile that everything in the repository is measured with, and with `faculty` beside it the same
                 // features: Burn is not built anew.
                 let same_build = ["bench", "--profile", "dev", "--package", "faculty-benches", "--package", "faculty"];
-                let targets = ["--bench", "encoder", "--bench", "kernels", "--bench", "losses"];
+                let targets = ["--bench", "decoder", "--bench", "encoder", "--bench", "kernels", "--bench", "losses"];
                 become_program(cargo().args(same_build).args(targets).args(arguments))
             }
             Which::Peers(peers) => peers.run(),

@@ -13,8 +13,11 @@ pub(super) struct Columns {
     columns: usize,
 }
 
-/// Rows that a task multiplies at once: their sums and a piece of the strip lie in the first-level cache.
-pub(super) const GROUP: usize = 64;
+/// Rows that are multiplied with a slab of weights at once: many enough to pay for widening it, a multiple of the six that the
+/// registers hold, and few enough for sums and slab to stay in the first-level cache.
+pub(super) const GROUP: usize = 96;
+/// Rows that pass all weights together: they stay in the second-level cache meanwhile.
+const BLOCK: usize = 2 * GROUP;
 
 impl Columns {
     /// A matrix whose content is for its writer to say.
@@ -82,9 +85,12 @@ impl Columns {
 
     /// Calls `work` for every strip and group of rows, by all threads: the strip, the rows, and their numbers, row-major.
     pub(super) fn fill(&mut self, work: impl Fn(usize, Range<usize>, &mut [f32]) + Sync) {
-        if self.rows > 0 {
+        for first in (0..self.rows).step_by(BLOCK) {
+            let rows = first..self.rows.min(first + BLOCK);
             let strips = self.data.par_chunks_mut(self.rows * STRIP).enumerate();
-            strips.for_each(|(strip, values)| in_groups(strip, values, &work));
+            strips.for_each(|(strip, values)| {
+                in_groups(strip, first, &mut values[first * STRIP..rows.end * STRIP], &work);
+            });
         }
     }
 
@@ -92,7 +98,7 @@ impl Columns {
     pub(super) fn fill_here(&mut self, work: impl Fn(usize, Range<usize>, &mut [f32])) {
         if self.rows > 0 {
             let strips = self.data.chunks_mut(self.rows * STRIP).enumerate();
-            strips.for_each(|(strip, values)| in_groups(strip, values, &work));
+            strips.for_each(|(strip, values)| in_groups(strip, 0, values, &work));
         }
     }
 
@@ -105,8 +111,9 @@ impl Columns {
     }
 }
 
-fn in_groups(strip: usize, values: &mut [f32], work: &impl Fn(usize, Range<usize>, &mut [f32])) {
+fn in_groups(strip: usize, first: usize, values: &mut [f32], work: &impl Fn(usize, Range<usize>, &mut [f32])) {
     for (group, values) in values.chunks_mut(GROUP * STRIP).enumerate() {
-        work(strip, group * GROUP..group * GROUP + values.len() / STRIP, values);
+        let start = first + group * GROUP;
+        work(strip, start..start + values.len() / STRIP, values);
     }
 }

@@ -6,6 +6,7 @@ mod audit;
 mod bad_models;
 mod bad_text;
 mod data;
+mod data_free;
 mod evaluate;
 mod experiment;
 mod finetune;

@@ -1,5 +1,6 @@
 //! From options to everything that is fixed before the work begins, and what of it makes a run the same run.
 
+use super::data_free::DataFree;
 use super::options::AmalgamateOptions;
 use super::teachers::{Aliased, TeacherFlag};
 use super::{is_inside, missing};
@@ -40,6 +41,8 @@ pub struct Configuration {
     pub student: StudentSpec,
     /// Its training.
     pub settings: TrainSettings,
+    /// Who writes the texts, if none are read.
+    pub data_free: Option<DataFree>,
     /// Renamed and excluded labels.
     pub aliases: Aliases,
     /// Seed of the Monte-Carlo passes.
@@ -60,8 +63,9 @@ impl Configuration {
         if options.teacher.is_empty() {
             return Err(missing("--teacher", "one for each teacher: --teacher DIR --teacher DIR"));
         }
-        if options.text.is_empty() {
-            return Err(missing("--text", "a file of unlabelled texts"));
+        let data_free = DataFree::resolve(&options)?;
+        if options.text.is_empty() && data_free.is_none() {
+            return Err(missing("--text", "a file of unlabelled texts, or --data-free"));
         }
         let start = options.student.as_deref().ok_or_else(|| missing("--student", "for example minilm-l3"))?;
         let student = StudentSpec { init: start.parse()?, layers: options.student_layers };
@@ -89,6 +93,7 @@ impl Configuration {
             precision,
             student,
             settings,
+            data_free,
             aliases,
             scan_seed,
             out,
@@ -123,6 +128,7 @@ impl Configuration {
             "columns": self.options.columns,
             "teachers": teachers,
             "text": texts,
+            "data_free": self.data_free.as_ref().map(|chosen| chosen.fingerprint(session)).transpose()?,
             "aliases": self.aliases,
         });
         drop_nulls(&mut fingerprint);

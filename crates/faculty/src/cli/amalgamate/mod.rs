@@ -1,6 +1,7 @@
 //! `faculty amalgamate`.
 
 mod configuration;
+mod data_free;
 mod merged;
 mod method;
 mod options;
@@ -14,6 +15,7 @@ use super::measure::Measurement;
 use super::{finetune, inputs, manifest, measure, output, precision};
 use clap::Args;
 use configuration::Configuration;
+use data_free::{DataFree, Written};
 use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream};
 use faculty_hub::cache_root;
 use faculty_methods::{AmalgamateRun, Recipe, TransferSet};
@@ -29,6 +31,8 @@ use std::time::Instant;
 
 /// The file in the output that holds the label join.
 const LABEL_JOIN: &str = "label_join.json";
+/// The file in the output that holds the texts that were written for the teachers.
+const WRITTEN_TEXTS: &str = "written_texts.json";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -38,6 +42,8 @@ Examples:
       --text a.jsonl --text b.csv.gz --student models/minilm-l6 --student-layers 3 \\
       --method vanilla-kd --epochs 10 --learning-rate 1e-4 --out student --eval labelled.jsonl
   faculty amalgamate --config student.toml --out student --resume
+  faculty amalgamate --teacher teachers/banking --teacher teachers/travel --data-free \
+      --student minilm-l3 --method vanilla-kd --per-class 60 --out student
 
 A configuration file has the same keys, with underscores; flags win, and paths are relative to the
 current directory:
@@ -58,7 +64,7 @@ Students: minilm-l3 (no download), a directory, owner/name[@revision], teacher:0
 teacher), fresh:tiny, fresh:mini, fresh:small or fresh:<layers>x<hidden>. What teachers say of a text
 is cached (FACULTY_CACHE), so that another method, student or seed starts at once.";
 
-/// Merge teachers into one student over all their labels, from unlabelled text.
+/// Merge teachers into one student over all their labels, from unlabelled text or from none.
 #[derive(Args)]
 #[command(after_help = EXAMPLES)]
 pub struct Amalgamate {
@@ -86,6 +92,8 @@ struct Work<'a> {
     join: LabelJoin,
     corpora: Vec<Corpus>,
     texts: Vec<String>,
+    /// What was written in place of texts that are read.
+    written: Option<Written>,
 }
 
 /// What the work gave.
@@ -144,6 +152,7 @@ impl Amalgamate {
             "teachers": work.entries(),
             "text": files,
             "texts": work.texts.len(),
+            "written": work.written.as_ref().map(|written| &written.report),
             "truncated": outcome.truncated,
             "precision": outcome.precision,
             "student_start": outcome.origin,
@@ -156,7 +165,8 @@ impl Amalgamate {
         });
         let manifest = manifest::manifest("amalgamate", work.session, start, what);
         let card = work.card(outcome)?;
-        let extra = [(LABEL_JOIN, join)];
+        let mut extra = vec![(LABEL_JOIN, join)];
+        extra.extend(work.written.as_ref().map(|written| (WRITTEN_TEXTS, written.file.clone())));
         let out = manifest::publish(out, self.overwrite, &outcome.student, &card, &manifest, &extra)?;
         if self.json {
             return output::print_json(&json!({
@@ -203,8 +213,13 @@ impl<'a> Work<'a> {
             // Before the training: a label that does not exist should not cost an hour.
             faculty_text::read_corpus(eval, &configuration.options.columns.labelled())?.resolve_labels(join.union())?;
         }
-        let texts = corpora.iter().flat_map(|corpus| corpus.texts.iter().cloned()).collect();
-        Ok(Self { session, configuration, teachers, join, corpora, texts })
+        let mut texts: Vec<String> = corpora.iter().flat_map(|corpus| corpus.texts.iter().cloned()).collect();
+        let write = |chosen: &DataFree| chosen.write(&configuration.teachers, &teachers, session);
+        let mut written = configuration.data_free.as_ref().map(write).transpose()?;
+        if let Some(written) = &mut written {
+            texts = std::mem::take(&mut written.texts);
+        }
+        Ok(Self { session, configuration, teachers, join, corpora, texts, written })
     }
 
     fn carry_out(&self) -> Result<Outcome> {
@@ -314,9 +329,13 @@ impl<'a> Work<'a> {
             parameters: outcome.student.parameters(),
             labels: self.join.union().names().to_vec(),
             teachers: self.entries(),
-            data_access: match self.configuration.base {
-                Some(_) => "unlabelled text; the mean of the teachers' weights".to_owned(),
-                None => "unlabelled text".to_owned(),
+            data_access: {
+                let text = self.configuration.data_free.as_ref();
+                let text = text.map_or_else(|| "unlabelled text".to_owned(), DataFree::access);
+                match self.configuration.base {
+                    Some(_) => format!("{text}; the mean of the teachers' weights"),
+                    None => text,
+                }
             },
             texts: self.texts.len(),
             seeds: vec![options.train.seed()],

@@ -20,6 +20,21 @@ pub struct AmalgamateOptions {
     #[arg(long, value_name = "FILE")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub text: Vec<PathBuf>,
+    /// Read no text of the tasks: write texts for the teachers' labels instead (--generator)
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub data_free: bool,
+    /// Who writes with --data-free: n-gram (embedded English with the words that the teachers themselves take for their
+    /// labels), n-gram:FILE, random-tokens, or a causal language model that is told the labels' names: a GGUF file, a
+    /// directory (Llama or GPT-2), owner/name[@revision] [default: n-gram]
+    #[arg(long, value_name = "GENERATOR")]
+    pub generator: Option<String>,
+    /// Texts of every label with --data-free [default: 40]
+    #[arg(long, value_name = "N")]
+    pub per_class: Option<usize>,
+    /// The teacher's probability of the label that a written text must reach [default: 0.5]
+    #[arg(long, value_name = "P")]
+    pub floor: Option<f32>,
     /// Where the student starts: minilm-l3, a model, teacher:N or fresh:SIZE
     #[arg(long, value_name = "SPEC")]
     pub student: Option<String>,

@@ -1,0 +1,86 @@
+//! `faculty amalgamate --data-free`.
+
+use crate::workplace::{Workplace, bank_rows, travel_rows};
+
+/// Two small teachers that know their trade; no text of theirs is left but what measures.
+fn place() -> Workplace {
+    let place = Workplace::new();
+    place.tiny("encoder", ["a", "b"]);
+    let options = "--epochs 20 --learning-rate 3e-3 --batch-size 8";
+    for (name, rows) in [("bank", bank_rows()), ("travel", travel_rows())] {
+        place.labelled(&format!("{name}.jsonl"), &rows);
+        place.faculty(&format!("finetune --model encoder --train {name}.jsonl --out teachers/{name} {options}")).good();
+    }
+    let all: Vec<_> = bank_rows().into_iter().chain(travel_rows()).collect();
+    place.labelled("all.jsonl", &all);
+    place
+}
+
+const DATA_FREE: &str = "amalgamate --teacher teachers/bank --teacher teachers/travel --data-free --student encoder \
+                         --method vanilla-kd --epochs 25 --learning-rate 3e-3 --batch-size 8";
+
+#[test]
+fn teachers_alone_make_a_student_and_say_what_was_read() {
+    let place = place();
+    let command = format!("{DATA_FREE} --per-class 25 --floor 0.4");
+    place.faculty(&format!("{command} --out student --eval all.jsonl")).good();
+    let manifest = place.json("student/faculty.json");
+    assert_eq!(manifest["text"], serde_json::json!([]), "no file of texts was read");
+    let written = place.json("student/written_texts.json");
+    let written = written.as_array().unwrap();
+    assert_eq!(manifest["texts"].as_u64(), Some(written.len() as u64));
+    assert!(written.len() > 40, "{manifest}");
+    for text in written {
+        assert!(text["probability"].as_f64().unwrap() >= 0.4, "{text}");
+        assert!(["bank", "travel"].contains(&text["for"]["teacher"].as_str().unwrap()), "{text}");
+    }
+    assert!(manifest["written"]["labels"]["bank"]["balance"]["judged"].as_u64().unwrap() > 0);
+    let card = std::fs::read_to_string(place.path("student/README.md")).unwrap();
+    assert!(card.contains("no text of the tasks: n-grams of the Brown corpus"), "{card}");
+    assert!(manifest["eval"]["accuracy"].as_f64().unwrap() > 0.3, "above chance, a quarter: {}", manifest["eval"]);
+
+    place.faculty(&format!("{command} --out student --resume --eval all.jsonl")).good();
+    place.faculty(&format!("{command} --out again")).good();
+    let bytes = |dir: &str| std::fs::read(place.path(&format!("{dir}/model.safetensors"))).unwrap();
+    assert_eq!(bytes("student"), bytes("again"));
+    place
+        .faculty(&format!("{DATA_FREE} --per-class 24 --floor 0.4 --out student --resume --eval all.jsonl"))
+        .refused(2, &["data_free.per_class: 25 -> 24"]);
+}
+
+#[test]
+fn a_corpus_random_tokens_and_a_language_model_write_too() {
+    let place = place();
+    place.write("general.txt", "the old man went to the river\na song for the table\nwe cook with music at home\n");
+    let model = faculty_testkit::golden_dir().join("causal/llama.gguf");
+    for (generator, words) in [
+        ("n-gram:general.txt".to_owned(), "another corpus"),
+        ("random-tokens".to_owned(), "random tokens"),
+        (model.display().to_string(), "told the names of the labels"),
+    ] {
+        let command = format!(
+            "{} --per-class 4 --floor 0 --generator {generator} --out student --overwrite",
+            DATA_FREE.replace("--epochs 25", "--epochs 1")
+        );
+        place.faculty(&command).good();
+        let card = std::fs::read_to_string(place.path("student/README.md")).unwrap();
+        assert!(card.contains(words), "{card}");
+    }
+}
+
+#[test]
+fn what_contradicts_itself_is_refused() {
+    let place = place();
+    place.write("texts.txt", "a text\n");
+    for (flags, words) in [
+        ("--out x --text texts.txt", "--data-free reads none"),
+        ("--out x --per-class 0", "per_class"),
+        ("--out x --generator n-gram:absent.txt", "absent.txt"),
+        ("--out x --generator no/such-model", "no/such-model"),
+    ] {
+        place.faculty(&format!("{DATA_FREE} {flags}")).refused(2, &[words]);
+    }
+    let with_text = DATA_FREE.replace("--data-free", "--text texts.txt");
+    place.faculty(&format!("{with_text} --out x --per-class 3")).refused(2, &["--per-class", "--data-free"]);
+    place.faculty(&format!("{} --out x", DATA_FREE.replace("--data-free", ""))).refused(2, &["--text", "--data-free"]);
+}

@@ -12,6 +12,8 @@ const PROMPT: usize = 64;
 /// Room for the tokens that are written before a state is thrown away.
 const ROOM: usize = 64;
 
+type NewState = fn(&CausalLm, Vec<usize>, usize) -> DecoderState;
+
 /// Random weights: all of f32, rounded to bfloat16, or codes of four bits in blocks of 32.
 struct Weights {
     shapes: Vec<(String, Vec<usize>)>,
@@ -81,19 +83,14 @@ fn ids(rows: usize, tokens: usize) -> Tensor<2, Int> {
 }
 
 /// A state that has read a prompt.
-fn after_prompt(
-    network: &CausalLm,
-    new: impl Fn(&CausalLm, Vec<usize>, usize) -> DecoderState,
-    rows: usize,
-) -> DecoderState {
+fn after_prompt(network: &CausalLm, new: NewState, rows: usize) -> DecoderState {
     let mut state = new(network, vec![0; rows], PROMPT + ROOM);
     network.advance(network.embed(ids(rows, PROMPT)), &mut state);
     state
 }
 
 fn decoder(criterion: &mut Criterion) {
-    let kinds: [(&str, fn(&CausalLm, Vec<usize>, usize) -> DecoderState); 2] =
-        [("kernels", DecoderState::new), ("plain", DecoderState::plain)];
+    let kinds: [(&str, NewState); 2] = [("kernels", DecoderState::new), ("plain", DecoderState::plain)];
     for form in ["f32", "bf16", "four bits"] {
         let network = network(form);
         for (kind, new) in kinds {

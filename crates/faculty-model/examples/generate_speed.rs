@@ -1,6 +1,7 @@
 //! Tokens a second of a causal language model: reading prompts and writing, by the kernels and by plain Burn operations.
 //!
 //! `cargo run -p faculty-model --example generate_speed -- MODEL [BATCH] [PROMPT TOKENS] [NEW TOKENS] [f32|bf16] [plain]`
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::Result;

@@ -215,9 +215,7 @@ multiversion! {
         let blocks = codes.chunks(BLOCK).zip(out.chunks_mut(BLOCK * STRIP));
         for ((codes, out), scale) in blocks.zip(scales) {
             for (codes, out) in codes.iter().zip(out.as_chunks_mut::<STRIP>().0) {
-                for column in 0..STRIP {
-                    out[column] = f32::from(codes.0[column]).mul_add(scale.step[column], scale.base[column]);
-                }
+                widen_row(codes, scale, |code| code, out);
             }
         }
     }
@@ -225,25 +223,24 @@ multiversion! {
     fn widen_nibbles(codes: &[Codes], scales: &[Scale], out: &mut [f32]) {
         let blocks = codes.chunks(BLOCK / 2).zip(out.chunks_mut(BLOCK * STRIP));
         for ((codes, out), scale) in blocks.zip(scales) {
-            let (pairs, odd) = out.as_chunks_mut::<{ 2 * STRIP }>();
-            for (codes, out) in codes.iter().zip(pairs) {
-                let (first, second) = out.split_at_mut(STRIP);
-                for column in 0..STRIP {
-                    let (step, base) = (scale.step[column], scale.base[column]);
-                    first[column] = f32::from(codes.0[column] & 15).mul_add(step, base);
-                }
-                for column in 0..STRIP {
-                    let (step, base) = (scale.step[column], scale.base[column]);
-                    second[column] = f32::from(codes.0[column] >> 4).mul_add(step, base);
-                }
+            let (pairs, odd) = out.as_chunks_mut::<STRIP>().0.as_chunks_mut::<2>();
+            for (codes, [first, second]) in codes.iter().zip(pairs) {
+                widen_row(codes, scale, |code| code & 15, first);
+                widen_row(codes, scale, |code| code >> 4, second);
             }
             // An odd depth has no second row at its end.
-            if let (Some(codes), [_, ..]) = (codes.last(), &*odd) {
-                for (column, out) in odd.iter_mut().enumerate() {
-                    *out = f32::from(codes.0[column] & 15).mul_add(scale.step[column], scale.base[column]);
-                }
+            if let (Some(codes), [only]) = (codes.last(), odd) {
+                widen_row(codes, scale, |code| code & 15, only);
             }
         }
+    }
+}
+
+/// The numbers of a row. Its length is known, without which the compiler takes one number at a time.
+#[inline(always)]
+fn widen_row(codes: &Codes, scale: &Scale, code: impl Fn(u8) -> u8, out: &mut [f32; STRIP]) {
+    for (column, out) in out.iter_mut().enumerate() {
+        *out = f32::from(code(codes.0[column])).mul_add(scale.step[column], scale.base[column]);
     }
 }
 

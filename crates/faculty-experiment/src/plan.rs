@@ -146,7 +146,7 @@ impl Plan {
         let cells = cells(experiment, run, data, &chosen)?;
         let transfer_texts = data.transfer.len() + data.noise.len();
         let passes_of = |ask: &Ask| 1 + ask.passes.as_ref().map_or(0, |passes| passes.count as usize);
-        let texts = planned_texts(experiment, data, &chosen);
+        let texts = planned_texts(experiment, data, &chosen)?;
         let written: usize = texts.iter().map(|(_, count)| count).sum();
         let transfer: usize = asks.iter().map(|ask| (transfer_texts + written) * passes_of(ask)).sum();
         let test: usize = match experiment.scan.selection_on {
@@ -315,7 +315,7 @@ fn cells(
     chosen: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<Cell>> {
     use crate::schema::KeepStudents;
-    let written = planned_texts(experiment, data, chosen);
+    let written = planned_texts(experiment, data, chosen)?;
     let headline = experiment.headline();
     let last_seed = experiment.table.seeds.last().copied();
     let mut cells = Vec::new();
@@ -364,13 +364,16 @@ fn planned_texts(
     experiment: &ExperimentFile,
     data: &ExperimentData,
     chosen: &dyn Fn(usize) -> bool,
-) -> Vec<(String, usize)> {
+) -> Result<Vec<(String, usize)>> {
     let classes: usize = data.teachers.iter().map(|teacher| teacher.labels.len()).sum();
     let is_read = |name: &str| {
         experiment.rows.iter().enumerate().any(|(index, row)| chosen(index) && row.text.as_deref() == Some(name))
     };
-    let of = |text: &TextSection| if is_read(&text.name) { text.per_class * classes } else { 0 };
-    experiment.texts.iter().map(|text| (text.name.clone(), of(text))).collect()
+    let of = |text: &TextSection| {
+        let each = if is_read(&text.name) { text.commission(&experiment.data)?.per_class } else { 0 };
+        Ok((text.name.clone(), each * classes))
+    };
+    experiment.texts.iter().map(of).collect()
 }
 
 /// Titles, notes, references and the other rows do not determine a cell; whatever else stands in the file does.

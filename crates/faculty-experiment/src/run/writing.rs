@@ -8,7 +8,7 @@ use crate::raw::{TextClassRecord, TextRecord};
 use crate::schema::TextSection;
 use faculty_core::{Error, Event, Result, StagedDir, hash_bytes, hash_text};
 use faculty_model::Classifier;
-use faculty_textgen::{Client, Commissioned, self_bleu, share_of_repeats, word_lengths};
+use faculty_textgen::{Client, Commission, Commissioned, self_bleu, share_of_repeats, word_lengths};
 use serde::Serialize;
 use std::io::Write as _;
 use std::path::Path;
@@ -30,18 +30,20 @@ const RECORD: &str = "text.json";
 /// Fails if a source has nothing to write from, no text is worth keeping, a file cannot be written, or the user interrupted.
 pub(super) fn write_texts(work: &Work<'_>, teachers: &[ReadyTeacher]) -> Result<Vec<Written>> {
     let plan = &work.prepared.plan;
+    let data = &work.prepared.experiment.data;
     let section = |section: &TextSection| {
+        let commission = section.commission(data)?;
         if !plan.texts.iter().any(|(name, _)| name == &section.name) {
-            return Ok(Written { record: record_of(section), texts: Vec::new() });
+            return Ok(Written { record: record_of(section, &commission), texts: Vec::new() });
         }
-        let dir = work.dir.text_path(&section.name, &content_key(section, teachers, work)?);
+        let dir = work.dir.text_path(&section.name, &content_key(&commission, teachers, work)?);
         if let Some(found) = find(&dir) {
             let text = format!("texts `{}`: reused from {}", section.name, dir.display());
             work.observer.on(Event::Note { text: &text });
             return Ok(found);
         }
         let start = Instant::now();
-        let mut written = write(section, teachers, work)?;
+        let mut written = write(section, &commission, teachers, work)?;
         written.record.seconds = start.elapsed().as_secs_f64();
         describe(&mut written);
         keep(&dir, &written)?;
@@ -50,10 +52,10 @@ pub(super) fn write_texts(work: &Work<'_>, teachers: &[ReadyTeacher]) -> Result<
     work.prepared.experiment.texts.iter().map(section).collect()
 }
 
-fn record_of(section: &TextSection) -> TextRecord {
+fn record_of(section: &TextSection, commission: &Commission) -> TextRecord {
     TextRecord {
         name: section.name.clone(),
-        description: section.commission().describe(),
+        description: commission.describe(),
         access: section.access(),
         texts: 0,
         seconds: 0.0,
@@ -65,7 +67,12 @@ fn record_of(section: &TextSection) -> TextRecord {
     }
 }
 
-fn write(section: &TextSection, teachers: &[ReadyTeacher], work: &Work<'_>) -> Result<Written> {
+fn write(
+    section: &TextSection,
+    commission: &Commission,
+    teachers: &[ReadyTeacher],
+    work: &Work<'_>,
+) -> Result<Written> {
     let none = Vec::new();
     let corpus = section.source.corpus().and_then(|name| work.prepared.corpora.get(name)).unwrap_or(&none);
     let precision = Precisions::of(&work.prepared.experiment).scan;
@@ -82,15 +89,14 @@ fn write(section: &TextSection, teachers: &[ReadyTeacher], work: &Work<'_>) -> R
     });
     let clients: Vec<Client<'_>> = clients.collect();
     let max_length = work.prepared.experiment.scan.max_length;
-    let (texts, reports) = section
-        .commission()
+    let (texts, reports) = commission
         .write(corpus, &clients, max_length, work.observer)
         .map_err(|error| error.help(format!("in the texts `{}`", section.name)))?;
     let samples = |class: Option<(usize, usize)>| -> Vec<String> {
         let own = texts.iter().filter(|text| text.class == class);
         own.take(TextRecord::SAMPLES).map(|text| text.text.clone()).collect()
     };
-    let mut record = record_of(section);
+    let mut record = record_of(section, commission);
     for (number, (ready, reports)) in teachers.iter().zip(reports).enumerate() {
         for (class, (report, label)) in reports.into_iter().zip(ready.labels.names()).enumerate() {
             record.classes.push(TextClassRecord {
@@ -140,20 +146,20 @@ fn keep(dir: &Path, written: &Written) -> Result<()> {
 }
 
 /// Everything that determines what is written.
-fn content_key(section: &TextSection, teachers: &[ReadyTeacher], work: &Work<'_>) -> Result<String> {
+fn content_key(commission: &Commission, teachers: &[ReadyTeacher], work: &Work<'_>) -> Result<String> {
     #[derive(Serialize)]
     struct Determines<'a> {
-        section: &'a TextSection,
+        commission: &'a Commission,
         teachers: Vec<&'a str>,
         corpus: String,
         max_length: Option<usize>,
         precision: Precisions,
         device: &'a str,
     }
-    let corpus = section.source.corpus().and_then(|name| work.prepared.corpora.get(name));
+    let corpus = commission.source.corpus().and_then(|name| work.prepared.corpora.get(name));
     let digests: Vec<u8> = corpus.into_iter().flatten().flat_map(|text| hash_text(text)).collect();
     let determines = Determines {
-        section,
+        commission,
         teachers: teachers.iter().map(|teacher| teacher.record.sha256.as_str()).collect(),
         corpus: hash_bytes(&digests),
         max_length: work.prepared.experiment.scan.max_length,

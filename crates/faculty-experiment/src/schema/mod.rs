@@ -102,7 +102,7 @@ impl ExperimentFile {
 
     fn validate_texts(&self) -> Result<()> {
         for (index, text) in self.texts.iter().enumerate() {
-            text.validate().map_err(|error| error.help(format!("in text[{index}]")))?;
+            text.validate(&self.data).map_err(|error| error.help(format!("in text[{index}]")))?;
             if let Some(other) = self.texts[..index].iter().find(|other| slug(&other.name) == slug(&text.name)) {
                 return Err(Error::input(format!("texts `{}` and `{}` would share a folder", other.name, text.name))
                     .key(format!("text[{index}].name"))

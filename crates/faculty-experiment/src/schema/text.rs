@@ -1,5 +1,6 @@
 //! `[[text]]`: texts that rows learn from in place of the task's own.
 
+use super::{DataSection, Limit};
 use faculty_core::{Error, Result};
 use faculty_methods::{DataAccess, MethodSpec};
 use faculty_textgen::{Commission, SourceSpec, Steering};
@@ -16,16 +17,12 @@ pub struct TextSection {
     /// What teachers have to say in it.
     #[serde(default)]
     pub steering: Steering,
-    /// Texts of each class of each teacher.
-    #[serde(default = "forty")]
-    pub per_class: usize,
+    /// Texts of each class of each teacher; by default as many as `data.transfer_texts_per_class`, where that is a number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_class: Option<usize>,
     /// The seed of every draw.
     #[serde(default = "one")]
     pub seed: u64,
-}
-
-const fn forty() -> usize {
-    40
 }
 
 const fn one() -> u64 {
@@ -42,15 +39,26 @@ impl TextSection {
     }
 
     /// What is written.
-    pub fn commission(&self) -> Commission {
-        let Self { source, steering, per_class, seed, .. } = self;
-        Commission { source: source.clone(), steering: *steering, per_class: *per_class, seed: *seed }
+    ///
+    /// # Errors
+    /// Fails if nothing says how many texts.
+    pub fn commission(&self, data: &DataSection) -> Result<Commission> {
+        let per_class = match (self.per_class, data.transfer_texts_per_class) {
+            (Some(count), _) | (None, Limit::At(count)) => count,
+            (None, limit) => {
+                return Err(Error::input(format!("is not given, and data.transfer_texts_per_class is {limit}"))
+                    .key("per_class")
+                    .expected("a number of texts"));
+            }
+        };
+        let Self { source, steering, seed, .. } = self;
+        Ok(Commission { source: source.clone(), steering: *steering, per_class, seed: *seed })
     }
 
-    pub(super) fn validate(&self) -> Result<()> {
+    pub(super) fn validate(&self, data: &DataSection) -> Result<()> {
         match self.name.trim().is_empty() {
             true => Err(Error::input("has an empty name").key("name")),
-            false => self.commission().check(),
+            false => self.commission(data)?.check(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Drafts on disk, so that a generation that was interrupted repeats no work.
 
 use crate::ClassSource;
-use faculty_core::{Error, Observer, Result};
+use faculty_core::{Error, Observer, Result, hash_bytes, short_hash};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
@@ -14,7 +14,8 @@ use std::sync::{Mutex, PoisonError};
 ///
 /// The file is JSON lines: first the key (what determines the drafts), then a draft each. A last line that a killed process
 /// left half-written is dropped. The file is made with the first draft, so that a run that is refused leaves none, and its lock
-/// is held until the log is dropped: two processes never write to one file.
+/// is held until the log is dropped: two processes never write to one file. A draft that was written by other examples than are
+/// shown now is written anew.
 pub struct DraftLog<S> {
     source: S,
     path: PathBuf,
@@ -22,8 +23,17 @@ pub struct DraftLog<S> {
     known: Mutex<Known>,
 }
 
+/// By class and number.
+type Drafts = BTreeMap<(usize, u64), Draft>;
+
+struct Draft {
+    /// Hash of the examples that were shown; empty if none were.
+    shown: String,
+    text: String,
+}
+
 struct Known {
-    drafts: BTreeMap<(usize, u64), String>,
+    drafts: Drafts,
     /// Locked; none until there is a draft.
     file: Option<File>,
 }
@@ -39,6 +49,8 @@ struct Head {
 struct Line {
     class: usize,
     number: u64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    shown: String,
     text: String,
 }
 
@@ -85,7 +97,7 @@ impl<S: ClassSource> DraftLog<S> {
 }
 
 /// The drafts of a file; cuts a torn last line off and leaves the file at its end.
-fn read(file: &mut File, path: &Path, key: &str) -> Result<BTreeMap<(usize, u64), String>> {
+fn read(file: &mut File, path: &Path, key: &str) -> Result<Drafts> {
     let mut text = String::new();
     file.read_to_string(&mut text).map_err(|error| Error::io("read", path, error))?;
     // Whole lines end with a line break.
@@ -101,8 +113,8 @@ fn read(file: &mut File, path: &Path, key: &str) -> Result<BTreeMap<(usize, u64)
         }
     }
     for (index, line) in lines {
-        let Line { class, number, text } = parse(line, path, index as u64 + 1)?;
-        drafts.insert((class, number), text);
+        let Line { class, number, shown, text } = parse(line, path, index as u64 + 1)?;
+        drafts.insert((class, number), Draft { shown, text });
     }
     let io = |error| Error::io("write", path, error);
     file.set_len(whole as u64).map_err(io)?;
@@ -168,22 +180,45 @@ impl<S: ClassSource> ClassSource for DraftLog<S> {
     }
 
     fn write_for(&self, class: usize, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>> {
+        self.write_with(class, numbers, &[], observer)
+    }
+
+    fn learns(&self) -> bool {
+        self.source.learns()
+    }
+
+    fn write_with(
+        &self,
+        class: usize,
+        numbers: Range<u64>,
+        examples: &[String],
+        observer: &dyn Observer,
+    ) -> Result<Vec<String>> {
+        let shown = match examples.is_empty() || !self.learns() {
+            true => String::new(),
+            // No text holds the character that separates them.
+            false => short_hash(&hash_bytes(examples.join("\0").as_bytes())).to_owned(),
+        };
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let Known { drafts, file } = &mut *known;
-        let missing: Vec<u64> = numbers.clone().filter(|&number| !drafts.contains_key(&(class, number))).collect();
+        let fits =
+            |drafts: &Drafts, number: u64| drafts.get(&(class, number)).is_some_and(|draft| draft.shown == shown);
+        let missing: Vec<u64> = numbers.clone().filter(|&number| !fits(drafts, number)).collect();
         // Runs of numbers without a gap.
         for run in missing.chunk_by(|before, after| before + 1 == *after) {
             let (Some(&first), Some(&last)) = (run.first(), run.last()) else { continue };
-            let texts = self.source.write_for(class, first..last + 1, observer)?;
-            let lines: Vec<Line> = run.iter().zip(texts).map(|(&number, text)| Line { class, number, text }).collect();
+            let texts = self.source.write_with(class, first..last + 1, examples, observer)?;
+            let line = |(&number, text): (&u64, String)| Line { class, number, shown: shown.clone(), text };
+            let lines: Vec<Line> = run.iter().zip(texts).map(line).collect();
             let file = match file {
                 Some(file) => file,
                 None => file.insert(create(&self.path, &self.key)?),
             };
             append(file, &self.path, &lines)?;
-            drafts.extend(lines.into_iter().map(|line| ((line.class, line.number), line.text)));
+            let draft = |line: Line| ((line.class, line.number), Draft { shown: line.shown, text: line.text });
+            drafts.extend(lines.into_iter().map(draft));
         }
-        let draft = |number: u64| drafts.get(&(class, number)).cloned();
+        let draft = |number: u64| drafts.get(&(class, number)).map(|draft| draft.text.clone());
         numbers
             .map(|number| draft(number).ok_or_else(|| Error::internal(format!("draft {number} was not written"))))
             .collect()

@@ -15,13 +15,20 @@
 //! # Ok::<(), faculty_core::Error>(())
 //! ```
 
+mod augment;
+mod class_report;
+mod class_source;
 mod commission;
 mod controls;
 mod draft_log;
+mod examples;
 mod guide;
 mod keyword_texts;
 mod keywords;
+mod lm_spec;
+mod near;
 mod ngram;
+mod prompted;
 mod prompts;
 mod quality;
 mod quota;
@@ -34,16 +41,22 @@ mod teacher_judge;
 mod words;
 mod writer;
 
+pub use augment::{Augment, Augmented};
+pub use class_report::ClassReport;
+pub use class_source::{ClassSource, Judge};
 pub use commission::{Client, Commission, Commissioned, Delivery};
 pub use controls::{Corpus, RandomTokens, Unigram};
 pub use draft_log::DraftLog;
 pub use guide::{Guidance, Guide};
 pub use keyword_texts::KeywordTexts;
 pub use keywords::{Keyword, Keywords, vocabulary_words};
+pub use lm_spec::LmSpec;
+pub use near::{Distinct, similarity};
 pub use ngram::{NGram, NGramSettings};
-pub use prompts::{PromptedLm, Prompting, label_in_words};
-pub use quality::{LengthStatistics, self_bleu, share_of_repeats, word_lengths};
-pub use quota::{ClassReport, ClassSource, Judge, Kept, Quota};
+pub use prompted::PromptedLm;
+pub use prompts::{CHAT, PLAIN, Prompting, label_in_words};
+pub use quality::{LengthStatistics, repeats_itself, self_bleu, share_of_repeats, word_lengths};
+pub use quota::{Kept, Quota};
 pub use refined::{Refined, Refining};
 pub use sampling::{Candidate, Sampling};
 pub use source::TextSource;

@@ -1,26 +1,43 @@
-//! Texts of a class from a causal language model that is told the class's name.
+//! What a language model is told so that it writes for a class.
 
-use crate::{ClassSource, LmWriter};
-use faculty_core::{Error, Observer, Result};
+use faculty_core::{Error, Result};
+use faculty_text::{ChatTemplate, Turn};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
+use std::collections::BTreeMap;
 
 /// Where the name of the class stands in a template.
 const LABEL: &str = "{label}";
 
-/// What a language model is told (the form of ZeroGen, Ye et al., arXiv 2202.07922: a prompt with the name of the class).
+/// What a plain model is asked for by default.
+pub const PLAIN: &str = "Short messages about \"{label}\":";
+
+/// What a model in a conversation is asked for by default.
+pub const CHAT: &str = "Write one short message about \"{label}\".";
+
+/// What a language model is told: the name of the class (the form of ZeroGen, Ye et al., arXiv 2202.07922), and earlier texts of
+/// it that the teacher believed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Prompting {
-    /// The prompt; `{label}` is the name of the class, in words. The text stands behind it.
-    pub template: String,
-    /// The prompt is what a user says to a model that was tuned to answer, in ChatML (`<|im_start|>`).
+    /// What is asked for; `{label}` is the name of the class, in words. A plain model goes on behind it on a line of its own;
+    /// a model in a conversation hears it from its user. By default [`PLAIN`] or [`CHAT`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// The model was tuned to answer, and is asked in a conversation as its own chat template writes it.
     pub chat: bool,
+    /// What every text begins with and the model goes on behind: `"`. A mark that opens is closed behind examples, and ends a
+    /// text ([`Prompting::stop`]).
+    pub opening: String,
+    /// Earlier texts of the class that are shown to the model at most: 4. A plain model finds them before its own line, a model
+    /// in a conversation as its own earlier answers.
+    pub examples: usize,
+    /// What to call a label whose name says too little, in place of its name in words.
+    pub names: BTreeMap<String, String>,
 }
 
 impl Default for Prompting {
     fn default() -> Self {
-        Self { template: "A short message about \"{label}\":\n\"".to_owned(), chat: false }
+        Self { template: None, chat: false, opening: "\"".to_owned(), examples: 4, names: BTreeMap::new() }
     }
 }
 
@@ -28,21 +45,70 @@ impl Prompting {
     /// # Errors
     /// Fails if the template does not name the class.
     pub fn check(&self) -> Result<()> {
-        match self.template.contains(LABEL) {
+        match self.template().contains(LABEL) {
             true => Ok(()),
-            false => Err(Error::input(format!("is {:?}", self.template))
+            false => Err(Error::input(format!("is {:?}", self.template()))
                 .key("template")
                 .expected("a text with {label} in it")),
         }
     }
 
-    /// The prompt for a class.
-    pub fn prompt(&self, label: &str) -> String {
-        let told = self.template.replace(LABEL, &label_in_words(label));
-        match self.chat {
-            true => format!("<|im_start|>user\n{told}<|im_end|>\n<|im_start|>assistant\n"),
-            false => told,
+    /// # Errors
+    /// Fails if a name is given to what is none of the labels.
+    pub fn check_names<S: AsRef<str>>(&self, labels: &[S]) -> Result<()> {
+        let known = |name: &String| labels.iter().any(|label| label.as_ref() == name);
+        let Some(unknown) = self.names.keys().find(|name| !known(name)) else { return Ok(()) };
+        let error = Error::input(format!("`{unknown}` is no label")).key("names");
+        Err(match faculty_core::nearest(unknown, labels.iter().map(AsRef::as_ref)) {
+            Some(near) => error.help(format!("the nearest label is `{near}`")),
+            None => error.expected("labels of the teacher"),
+        })
+    }
+
+    /// What is asked for.
+    pub fn template(&self) -> &str {
+        self.template.as_deref().unwrap_or(if self.chat { CHAT } else { PLAIN })
+    }
+
+    /// What a text ends before: a line break, and the mark that closes the opening.
+    pub fn stop(&self) -> Vec<String> {
+        let closing = self.closing();
+        std::iter::once("\n").chain((!closing.is_empty()).then_some(closing)).map(str::to_owned).collect()
+    }
+
+    /// The mark that closes the opening; empty if it opens nothing.
+    fn closing(&self) -> &'static str {
+        match self.opening.trim_end().chars().next_back() {
+            Some('"') => "\"",
+            Some('“') => "”",
+            Some('(') => ")",
+            Some('[') => "]",
+            _ => "",
         }
+    }
+
+    /// The prompt for a label, with these examples; `chat` is the model's template if it is asked in a conversation.
+    ///
+    /// # Errors
+    /// Fails if the template refuses the conversation.
+    pub fn prompt(&self, label: &str, examples: &[&str], chat: Option<&ChatTemplate>) -> Result<String> {
+        let name = self.names.get(label).cloned().unwrap_or_else(|| label_in_words(label));
+        let asked = self.template().replace(LABEL, &name);
+        let (opening, closing) = (&self.opening, self.closing());
+        let answers: Vec<String> = examples.iter().map(|example| format!("{opening}{example}{closing}")).collect();
+        let before = match chat {
+            None => {
+                let lines: Vec<&str> =
+                    std::iter::once(asked.as_str()).chain(answers.iter().map(String::as_str)).collect();
+                format!("{}\n", lines.join("\n"))
+            }
+            Some(template) => {
+                let question = Turn { role: "user", content: &asked };
+                let turns = answers.iter().flat_map(|answer| [question, Turn { role: "assistant", content: answer }]);
+                template.render(&turns.chain(std::iter::once(question)).collect::<Vec<_>>())?
+            }
+        };
+        Ok(before + opening)
     }
 }
 
@@ -66,48 +132,12 @@ pub fn label_in_words(label: &str) -> String {
     words.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A causal language model that writes for classes.
-#[derive(Debug, Clone)]
-pub struct PromptedLm {
-    writer: LmWriter,
-    prompts: Vec<String>,
-}
-
-impl PromptedLm {
-    /// # Errors
-    /// Fails if the template does not name the class.
-    pub fn new<S: AsRef<str>>(writer: LmWriter, prompting: &Prompting, labels: &[S]) -> Result<Self> {
-        prompting.check()?;
-        let prompts = labels.iter().map(|label| prompting.prompt(label.as_ref())).collect();
-        Ok(Self { writer, prompts })
-    }
-}
-
-impl ClassSource for PromptedLm {
-    fn describe(&self) -> String {
-        let origin = self.writer.model().origin.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        format!("{origin}, prompted by class names")
-    }
-
-    fn classes(&self) -> usize {
-        self.prompts.len()
-    }
-
-    fn write_for(&self, class: usize, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>> {
-        let prompt = self.prompts.get(class).ok_or_else(|| Error::internal(format!("class {class} has no prompt")))?;
-        // Every class has numbers of its own.
-        let numbers: Vec<u64> = numbers.map(|number| ((class as u64) << 40) | number).collect();
-        let prompts = vec![prompt.clone(); numbers.len()];
-        let written = self.writer.continue_prompts(&prompts, &numbers, observer)?;
-        Ok(written.into_iter().map(|text| text.text).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::{Prompting, label_in_words};
+    use faculty_text::ChatTemplate;
 
     #[test]
     fn labels_become_words() {
@@ -124,12 +154,37 @@ mod tests {
     }
 
     #[test]
-    fn a_prompt_names_its_class() {
-        let plain = Prompting::default();
-        assert_eq!(plain.prompt("pay_bill"), "A short message about \"pay bill\":\n\"");
-        let chat = Prompting { template: "Ask for {label}.".to_owned(), chat: true };
-        assert_eq!(chat.prompt("a_taxi"), "<|im_start|>user\nAsk for a taxi.<|im_end|>\n<|im_start|>assistant\n");
-        let error = Prompting { template: "Ask.".to_owned(), chat: false }.check().unwrap_err().to_string();
+    fn a_plain_model_goes_on_with_a_list() {
+        let plain = Prompting { template: Some("On {label}:".to_owned()), ..Prompting::default() };
+        assert_eq!(plain.prompt("pay_bill", &[], None).unwrap(), "On pay bill:\n\"");
+        assert_eq!(plain.prompt("pay_bill", &["a", "b"], None).unwrap(), "On pay bill:\n\"a\"\n\"b\"\n\"");
+        assert_eq!(plain.stop(), ["\n", "\""]);
+        let dashes =
+            Prompting { opening: "- ".to_owned(), names: [("mpg".to_owned(), "fuel use".to_owned())].into(), ..plain };
+        assert_eq!(dashes.prompt("mpg", &["a"], None).unwrap(), "On fuel use:\n- a\n- ");
+        assert_eq!(dashes.stop(), ["\n"]);
+    }
+
+    #[test]
+    fn a_model_that_answers_sees_examples_as_its_own_answers() {
+        let template = "{% for m in messages %}{{ m.role }}: {{ m.content }}|{% endfor %}assistant: ";
+        let template = ChatTemplate::new(template, "", "").unwrap();
+        let chat = Prompting { template: Some("Ask for {label}.".to_owned()), chat: true, ..Prompting::default() };
+        assert_eq!(chat.prompt("a_taxi", &[], Some(&template)).unwrap(), "user: Ask for a taxi.|assistant: \"");
+        assert_eq!(
+            chat.prompt("a_taxi", &["x"], Some(&template)).unwrap(),
+            "user: Ask for a taxi.|assistant: \"x\"|user: Ask for a taxi.|assistant: \""
+        );
+    }
+
+    #[test]
+    fn templates_without_a_label_and_names_of_no_label_are_refused() {
+        let error =
+            Prompting { template: Some("Ask.".to_owned()), ..Prompting::default() }.check().unwrap_err().to_string();
         assert!(error.contains("template") && error.contains("{label}"), "{error}");
+        let named = Prompting { names: [("pay_bil".to_owned(), "x".to_owned())].into(), ..Prompting::default() };
+        let error = named.check_names(&["pay_bill"]).unwrap_err().to_string();
+        assert!(error.contains("pay_bil") && error.contains("pay_bill"), "{error}");
+        named.check_names(&["pay_bil"]).unwrap();
     }
 }

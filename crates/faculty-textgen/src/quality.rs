@@ -17,16 +17,22 @@ pub struct LengthStatistics {
     pub least: usize,
     /// Of the longest text.
     pub most: usize,
+    /// Of the text that 5, 25, 50, 75 and 95 % of the texts are no longer than.
+    #[serde(default)]
+    pub quantiles: [usize; 5],
 }
 
 /// Words of the texts; nothing without a text.
 pub fn word_lengths<S: AsRef<str>>(texts: &[S]) -> Option<LengthStatistics> {
-    let lengths: Vec<usize> = texts.iter().map(|text| split_words(text.as_ref()).len()).collect();
-    let (least, most) = (*lengths.iter().min()?, *lengths.iter().max()?);
+    let mut lengths: Vec<usize> = texts.iter().map(|text| split_words(text.as_ref()).len()).collect();
+    lengths.sort_unstable();
+    let (least, most) = (*lengths.first()?, *lengths.last()?);
+    // The least length that so many percent do not exceed.
+    let quantile = |percent: usize| lengths[(percent * lengths.len()).div_ceil(100).saturating_sub(1)];
     let mean = lengths.iter().sum::<usize>() as f64 / lengths.len() as f64;
     let squares: f64 = lengths.iter().map(|&length| (length as f64 - mean).powi(2)).sum();
     let sd = if lengths.len() > 1 { (squares / (lengths.len() - 1) as f64).sqrt() } else { 0.0 };
-    Some(LengthStatistics { mean, sd, least, most })
+    Some(LengthStatistics { mean, sd, least, most, quantiles: [5, 25, 50, 75, 95].map(quantile) })
 }
 
 /// The share of texts that say what an earlier one said, up to case, spaces and marks.
@@ -34,6 +40,15 @@ pub fn share_of_repeats<S: AsRef<str>>(texts: &[S]) -> f64 {
     let mut seen = HashSet::new();
     let repeats = texts.iter().filter(|text| !seen.insert(normal_form(text.as_ref()))).count();
     repeats as f64 / texts.len().max(1) as f64
+}
+
+/// True if a text says the same again and again: of at least eight pairs of neighbouring words (case and marks left out) less
+/// than 70 % are different ones.
+pub fn repeats_itself(text: &str) -> bool {
+    let text = text.to_lowercase();
+    let words: Vec<&str> = split_words(&text).into_iter().filter(|it| it.chars().any(char::is_alphanumeric)).collect();
+    let pairs: HashSet<&[&str]> = words.windows(2).collect();
+    words.len() > 8 && pairs.len() * 10 < (words.len() - 1) * 7
 }
 
 /// Self-BLEU (Zhu et al., "Texygen", arXiv 1802.01886): the mean BLEU of each text against all others, grams of 1 to `order`
@@ -135,7 +150,7 @@ fn nearest_other(sorted: &[usize], length: usize) -> usize {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{self_bleu, share_of_repeats, word_lengths};
+    use super::{repeats_itself, self_bleu, share_of_repeats, word_lengths};
 
     #[test]
     fn texts_that_say_the_same_have_a_self_bleu_of_one_and_strangers_nearly_none() {
@@ -161,12 +176,23 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_goes_round_in_circles_is_noticed() {
+        assert!(repeats_itself("I am a customer, a customer, a customer, a customer, a customer"));
+        assert!(repeats_itself("1 2 1 2 1 2 1 2 1"));
+        assert!(!repeats_itself("no, no, no"), "short texts may");
+        assert!(!repeats_itself("what is the balance of the account that I opened in the spring of the year before"));
+    }
+
+    #[test]
     fn repeats_and_lengths() {
         assert_eq!(share_of_repeats(&["Pay me!", "pay  me", "go", "pay me."]), 0.5);
         assert_eq!(share_of_repeats::<&str>(&[]), 0.0);
         let lengths = word_lengths(&["one two", "one two three four"]).unwrap();
         assert_eq!((lengths.mean, lengths.least, lengths.most), (3.0, 2, 4));
         assert!((lengths.sd - 2.0_f64.sqrt()).abs() < 1e-12);
+        assert_eq!(lengths.quantiles, [2, 2, 2, 4, 4]);
+        let words: Vec<String> = (1..=100).map(|count| vec!["word"; count].join(" ")).collect();
+        assert_eq!(word_lengths(&words).unwrap().quantiles, [5, 25, 50, 75, 95]);
         assert!(word_lengths::<&str>(&[]).is_none());
     }
 }

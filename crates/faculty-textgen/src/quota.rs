@@ -1,33 +1,12 @@
 //! So many texts of every class: drafts, a judge, and what is kept.
 
+use crate::examples::Examples;
+use crate::near::Distinct;
+use crate::quality::repeats_itself;
+use crate::{ClassReport, ClassSource, Judge};
 use faculty_core::{Error, ErrorKind, Event, Observer, Result, normal_form};
 use serde::{Deserialize, Serialize};
 use std::collections::HashSet;
-use std::ops::Range;
-
-/// Whatever writes texts for classes.
-pub trait ClassSource {
-    /// The source in a few words, for tables and cards.
-    fn describe(&self) -> String;
-
-    /// Number of classes.
-    fn classes(&self) -> usize;
-
-    /// The drafts of these numbers for a class. Draft n of a class follows from the source, the class and n alone.
-    ///
-    /// # Errors
-    /// Fails if there is no such class, the device fails, or the user interrupted.
-    fn write_for(&self, class: usize, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>>;
-}
-
-/// Whoever says how likely a class is: the teacher that the text is for.
-pub trait Judge {
-    /// Probabilities over the classes, `[texts, classes]` row-major.
-    ///
-    /// # Errors
-    /// Fails if the device fails or the user interrupted.
-    fn probabilities(&self, texts: &[String], observer: &dyn Observer) -> Result<Vec<f32>>;
-}
 
 /// How many texts, and how good.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -40,15 +19,32 @@ pub struct Quota {
     pub floor: f32,
     /// Drafts of a class at most, as a multiple of `per_class`: 20.
     pub most_drafts: usize,
-    /// Drafts that are written and judged at once: 64.
+    /// Drafts that are written and judged at once, a round: 64. What a source that learns from examples writes depends on it.
     pub batch: usize,
-    /// Drafts that say what an earlier text said, up to case, spaces and marks, are dropped.
+    /// Drafts that say what an earlier text said, up to case, spaces and marks, are dropped, and those that repeat themselves
+    /// ([`repeats_itself`](crate::repeats_itself)).
     pub drop_repeats: bool,
+    /// Drafts that are as similar as this to a text of the class that was kept are dropped ([`similarity`](crate::similarity)):
+    /// 1, those with the same words in the same order.
+    pub near: f64,
+    /// Rounds in a row that keep nothing, after which a class is given up: 0, never before its drafts are used up.
+    pub patience: usize,
+    /// Texts of a class that are offered to a source that learns from examples, the best so far: 32.
+    pub examples: usize,
 }
 
 impl Default for Quota {
     fn default() -> Self {
-        Self { per_class: 100, floor: 0.9, most_drafts: 20, batch: 64, drop_repeats: true }
+        Self {
+            per_class: 100,
+            floor: 0.9,
+            most_drafts: 20,
+            batch: 64,
+            drop_repeats: true,
+            near: 1.0,
+            patience: 0,
+            examples: 32,
+        }
     }
 }
 
@@ -65,21 +61,6 @@ pub struct Kept {
     pub probability: f32,
 }
 
-/// What became of the drafts of a class.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-pub struct ClassReport {
-    /// Drafts that were judged, empty ones and repetitions not among them.
-    pub judged: usize,
-    /// Of these, those for which the teacher finds the intended class likelier than any other.
-    pub hits: usize,
-    /// Texts that were kept.
-    pub kept: usize,
-    /// Empty drafts.
-    pub empty: usize,
-    /// Repetitions.
-    pub repeats: usize,
-}
-
 impl Quota {
     /// # Errors
     /// Fails if a value makes no sense; the error names the key.
@@ -92,6 +73,9 @@ impl Quota {
         if !(0.0..1.0).contains(&self.floor) {
             return Err(Error::input(format!("is {}", self.floor)).key("floor").expected("0 to below 1"));
         }
+        if !(self.near > 0.0 && self.near <= 1.0) {
+            return Err(Error::input(format!("is {}", self.near)).key("near").expected("above 0, at most 1"));
+        }
         Ok(())
     }
 
@@ -99,37 +83,51 @@ impl Quota {
     /// their numbers. A class that stays short is no error: its report says so.
     ///
     /// # Errors
-    /// Fails if the settings make no sense, every draft was a repetition or empty ([`ErrorKind::Check`]), source or judge
-    /// fail, or the user interrupted.
+    /// Fails if the settings make no sense, source or judge fail, or the user interrupted; and with [`ErrorKind::Check`] as soon
+    /// as a class is done whose drafts were (nearly) all empty or repetitions: a source that says always the same.
     pub fn fill(
         &self,
         source: &dyn ClassSource,
         judge: &dyn Judge,
         observer: &dyn Observer,
     ) -> Result<(Vec<Kept>, Vec<ClassReport>)> {
+        self.fill_some(&(0..source.classes()).collect::<Vec<_>>(), source, judge, observer)
+    }
+
+    /// The same for some of the classes; one report each, in their order.
+    ///
+    /// # Errors
+    /// As [`fill`](Self::fill).
+    pub fn fill_some(
+        &self,
+        classes: &[usize],
+        source: &dyn ClassSource,
+        judge: &dyn Judge,
+        observer: &dyn Observer,
+    ) -> Result<(Vec<Kept>, Vec<ClassReport>)> {
         self.check()?;
-        let classes = source.classes();
-        let (mut kept, mut reports) = (Vec::new(), Vec::with_capacity(classes));
+        let (mut kept, mut reports) = (Vec::new(), Vec::with_capacity(classes.len()));
         observer.on(Event::Start {
             stage: &format!("write texts: {}", source.describe()),
-            total: (classes * self.per_class) as u64,
+            total: (classes.len() * self.per_class) as u64,
             unit: "texts",
         });
         let mut seen = HashSet::new();
-        for class in 0..classes {
+        for &class in classes {
             let report = self.fill_class(class, source, judge, &mut seen, &mut kept, observer)?;
             reports.push(report);
+            if is_degenerate(&report) {
+                let total = ClassReport::total(&reports);
+                let ClassReport { empty, repeats, circular, .. } = total;
+                let message = format!(
+                    "the source says always the same: of {} drafts {empty} were empty, {repeats} repeated others, {circular} themselves",
+                    total.drafts(),
+                );
+                return Err(Error::new(ErrorKind::Check, message)
+                    .help("another prompt, a higher temperature, or another generator"));
+            }
         }
         observer.on(Event::End { summary: &format!("{} texts", kept.len()) });
-        if reports.iter().all(|report| report.judged == 0) {
-            let empty: usize = reports.iter().map(|report| report.empty).sum();
-            let repeats: usize = reports.iter().map(|report| report.repeats).sum();
-            return Err(Error::new(
-                ErrorKind::Check,
-                format!("no draft was worth judging: {empty} were empty, {repeats} repeated others"),
-            )
-            .help("another prompt, a higher temperature, or another generator"));
-        }
         Ok((kept, reports))
     }
 
@@ -142,14 +140,21 @@ impl Quota {
         kept: &mut Vec<Kept>,
         observer: &dyn Observer,
     ) -> Result<ClassReport> {
+        let classes = source.classes();
         let mut report = ClassReport::default();
+        let mut distinct = Distinct::new(self.near);
+        let mut examples = Examples::new(if source.learns() { self.examples } else { 0 }, self.floor, classes);
         let most = (self.most_drafts * self.per_class) as u64;
-        let mut next = 0;
+        let (mut next, mut idle) = (0, 0);
         while report.kept < self.per_class && next < most {
+            if self.patience > 0 && idle == self.patience {
+                report.given_up = true;
+                break;
+            }
             observer.check()?;
             let numbers = next..most.min(next + self.batch as u64);
             next = numbers.end;
-            let drafts = source.write_for(class, numbers.clone(), observer)?;
+            let drafts = source.write_with(class, numbers.clone(), &examples.texts(), observer)?;
             let mut worth = Vec::with_capacity(drafts.len());
             for (number, text) in numbers.zip(drafts) {
                 let said = normal_form(&text);
@@ -157,29 +162,44 @@ impl Quota {
                     report.empty += 1;
                 } else if self.drop_repeats && !seen.insert(said) {
                     report.repeats += 1;
+                } else if self.drop_repeats && repeats_itself(&text) {
+                    report.circular += 1;
                 } else {
                     worth.push((number, text));
                 }
             }
-            if worth.is_empty() {
-                continue;
-            }
+            let before = report.kept;
             let texts: Vec<String> = worth.iter().map(|(_, text)| text.clone()).collect();
-            let probabilities = judge.probabilities(&texts, observer)?;
-            let rows = probabilities.chunks_exact(source.classes());
+            let probabilities = if texts.is_empty() { Vec::new() } else { judge.probabilities(&texts, observer)? };
+            let rows = probabilities.chunks_exact(classes);
             if rows.len() != texts.len() {
                 return Err(Error::internal(format!("{} judgements of {} texts", rows.len(), texts.len())));
             }
             for ((number, text), row) in worth.into_iter().zip(rows) {
+                let probability = row[class];
                 report.judged += 1;
                 report.hits += usize::from(faculty_core::metrics::argmax(row) == class);
-                if report.kept < self.per_class && row[class] >= self.floor {
+                report.best = report.best.max(probability);
+                examples.offer(&text, probability);
+                if probability < self.floor {
+                    report.unsure += 1;
+                } else if report.kept < self.per_class {
+                    if self.drop_repeats && !distinct.take(&text) {
+                        report.near += 1;
+                        continue;
+                    }
                     report.kept += 1;
                     observer.on(Event::Advance { units: 1, note: "" });
-                    kept.push(Kept { class, number, text, probability: row[class] });
+                    kept.push(Kept { class, number, text, probability });
                 }
             }
+            idle = if report.kept > before { 0 } else { idle + 1 };
         }
         Ok(report)
     }
+}
+
+/// True if hardly any draft said something of its own: one of at least eight, or one in fifty.
+fn is_degenerate(report: &ClassReport) -> bool {
+    report.drafts() >= 8 && (report.judged <= 1 || report.judged * 50 <= report.drafts())
 }

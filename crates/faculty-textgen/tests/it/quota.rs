@@ -1,7 +1,7 @@
 //! Quotas: what is kept of drafts.
 
 use faculty_core::{ErrorKind, Observer, Result, Silent};
-use faculty_textgen::{ClassSource, Judge, Quota};
+use faculty_textgen::{ClassSource, DraftLog, Judge, Quota};
 use std::cell::RefCell;
 use std::ops::Range;
 
@@ -46,7 +46,16 @@ impl Judge for First {
     }
 }
 
-const QUOTA: Quota = Quota { per_class: 10, floor: 0.9, most_drafts: 20, batch: 8, drop_repeats: true };
+const QUOTA: Quota = Quota {
+    per_class: 10,
+    floor: 0.9,
+    most_drafts: 20,
+    batch: 8,
+    drop_repeats: true,
+    near: 1.0,
+    patience: 0,
+    examples: 0,
+};
 
 #[test]
 fn every_class_gets_its_texts_in_order_and_no_more_drafts_than_it_needs() {
@@ -104,15 +113,141 @@ fn degenerate_drafts_stop_with_the_figures() {
     }
     let error = QUOTA.fill(&Mute, &First, &Silent).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Check);
-    assert!(error.to_string().contains("400 were empty, 0 repeated others"), "{error}");
+    assert!(error.to_string().contains("of 200 drafts 200 were empty, 0 repeated others"), "{error}");
     for (wrong, key) in [
         (Quota { per_class: 0, ..QUOTA }, "per_class"),
         (Quota { floor: 1.0, ..QUOTA }, "floor"),
         (Quota { floor: f32::NAN, ..QUOTA }, "floor"),
         (Quota { batch: 0, ..QUOTA }, "batch"),
+        (Quota { near: 0.0, ..QUOTA }, "near"),
         (Quota { most_drafts: 0, ..QUOTA }, "most_drafts"),
     ] {
         let error = wrong.fill(&Drafts::new(), &First, &Silent).unwrap_err().to_string();
         assert!(error.contains(key), "{error}");
     }
+}
+
+#[test]
+fn a_source_that_says_always_the_same_stops_with_the_figures() {
+    struct Parrot;
+    impl ClassSource for Parrot {
+        fn describe(&self) -> String {
+            "a parrot".to_owned()
+        }
+        fn classes(&self) -> usize {
+            2
+        }
+        fn write_for(&self, _: usize, numbers: Range<u64>, _: &dyn Observer) -> Result<Vec<String>> {
+            Ok(numbers.map(|number| if number == 0 { "0, Polly" } else { "0 Polly!" }.to_owned()).collect())
+        }
+    }
+    let error = QUOTA.fill(&Parrot, &First, &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Check);
+    assert!(error.to_string().contains("of 200 drafts 0 were empty, 199 repeated others"), "{error}");
+}
+
+#[test]
+fn texts_that_are_nearly_the_same_and_those_that_go_round_in_circles_are_dropped() {
+    struct Nearly;
+    impl ClassSource for Nearly {
+        fn describe(&self) -> String {
+            "nearly".to_owned()
+        }
+        fn classes(&self) -> usize {
+            2
+        }
+        fn write_for(&self, class: usize, numbers: Range<u64>, _: &dyn Observer) -> Result<Vec<String>> {
+            let text = |number: u64| match number % 4 {
+                0 => format!("{class} says that the bill of month {number} is paid in the bank by now"),
+                1 => format!("{class}{}", " on and on and".repeat(5)),
+                _ => format!("{class} thing{number} word{number} other{number}"),
+            };
+            Ok(numbers.map(text).collect())
+        }
+    }
+    let (kept, reports) = Quota { near: 0.6, ..QUOTA }.fill(&Nearly, &First, &Silent).unwrap();
+    assert_eq!(kept.iter().filter(|text| text.text.contains("bill")).count(), 2, "one of a class");
+    assert!(kept.iter().all(|text| !text.text.contains("on and on")));
+    for report in &reports {
+        assert!(report.near > 2 && report.circular == 1 && report.repeats > 2, "{report:?}");
+        let rest = report.judged - report.kept - report.near - report.unsure;
+        assert!(rest < 8, "of the last round some were not needed: {rest}");
+    }
+    let (kept, _) = QUOTA.fill(&Nearly, &First, &Silent).unwrap();
+    assert!(kept.iter().filter(|text| text.text.contains("bill")).count() > 6);
+}
+
+#[test]
+fn a_class_that_keeps_nothing_is_given_up_and_some_classes_may_be_left_out() {
+    let quota = Quota { floor: 0.93, patience: 3, ..QUOTA };
+    let source = Drafts::new();
+    let (_, reports) = quota.fill(&source, &First, &Silent).unwrap();
+    assert!(reports[1].given_up && !reports[0].given_up);
+    assert_eq!(reports[1].drafts(), 24, "three rounds of eight");
+    assert!((reports[1].best - 0.92).abs() < 1e-6 && reports[1].unsure == reports[1].judged);
+    let (kept, reports) = QUOTA.fill_some(&[1], &Drafts::new(), &First, &Silent).unwrap();
+    assert!(reports.len() == 1 && kept.len() == 10 && kept.iter().all(|text| text.class == 1));
+}
+
+/// Writes what it was shown, and "class number" where it was shown nothing.
+struct Pupil {
+    learns: bool,
+    shown: RefCell<Vec<Vec<String>>>,
+}
+
+impl ClassSource for &Pupil {
+    fn describe(&self) -> String {
+        "a pupil".to_owned()
+    }
+
+    fn classes(&self) -> usize {
+        2
+    }
+
+    fn write_for(&self, class: usize, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>> {
+        self.write_with(class, numbers, &[], observer)
+    }
+
+    fn learns(&self) -> bool {
+        self.learns
+    }
+
+    fn write_with(&self, class: usize, numbers: Range<u64>, shown: &[String], _: &dyn Observer) -> Result<Vec<String>> {
+        self.shown.borrow_mut().push(shown.to_vec());
+        Ok(numbers.map(|number| format!("{} draft{number}", if number % 2 == 0 { class } else { 1 - class })).collect())
+    }
+}
+
+#[test]
+fn a_source_that_learns_is_shown_what_the_teacher_believed() {
+    let quota = Quota { per_class: 6, batch: 4, most_drafts: 2, examples: 3, ..QUOTA };
+    let pupil = Pupil { learns: true, shown: RefCell::default() };
+    quota.fill(&&pupil, &First, &Silent).unwrap();
+    let shown = pupil.shown.take();
+    assert!(shown[0].is_empty());
+    assert_eq!(shown[1], ["0 draft0", "0 draft2"]);
+    assert_eq!(shown[2], ["0 draft0", "0 draft2", "0 draft4"]);
+    assert!(shown[3].is_empty(), "another class, other examples");
+    let deaf = Pupil { learns: false, shown: RefCell::default() };
+    quota.fill(&&deaf, &First, &Silent).unwrap();
+    assert!(deaf.shown.take().iter().all(Vec::is_empty));
+}
+
+#[test]
+fn drafts_on_disk_know_what_was_shown() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("drafts");
+    let pupil = Pupil { learns: true, shown: RefCell::default() };
+    let log = DraftLog::open(&pupil, &path, "key").unwrap();
+    let shown = ["an example".to_owned()];
+    log.write_with(0, 0..4, &shown, &Silent).unwrap();
+    log.write_with(0, 0..4, &shown, &Silent).unwrap();
+    assert_eq!(pupil.shown.take().len(), 1);
+    log.write_with(0, 0..4, &[], &Silent).unwrap();
+    drop(log);
+    let log = DraftLog::open(&pupil, &path, "key").unwrap();
+    log.write_for(0, 0..4, &Silent).unwrap();
+    assert_eq!(pupil.shown.take().len(), 1, "what was written last is known");
+    log.write_with(0, 0..4, &shown, &Silent).unwrap();
+    assert_eq!(pupil.shown.take(), [shown.to_vec()]);
 }

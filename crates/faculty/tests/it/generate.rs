@@ -50,7 +50,7 @@ fn labels_that_the_teacher_never_believes_are_named_and_stop_a_strict_run() {
         generator()
     );
     let run = place.faculty(&arguments).good();
-    assert!(run.stdout.contains("short of 3: "), "{}", run.stdout);
+    assert!(run.stdout.contains("short: a: ") && run.stdout.contains("judged"), "{}", run.stdout);
     let run = place.faculty(&format!("{arguments} --strict"));
     assert_eq!(run.code, 1);
     assert!(run.stderr.contains("stayed short") && run.stderr.contains("--floor"), "{}", run.stderr);
@@ -74,9 +74,54 @@ fn what_cannot_generate_is_refused_by_name() {
     refused(&format!("--generator {generator} --floor 1"), "floor");
     refused(&format!("--generator {generator} --per-class 0"), "per_class");
     refused(&format!("--generator {generator} --template words"), "{label}");
+    refused(&format!("--generator {generator} --chat"), "no chat template");
+    refused(&format!("--generator {generator} --name c=words"), "names");
+    refused(&format!("--generator {generator} --label bb"), "no label `bb`");
+    refused(&format!("--generator {generator} --guide=-1"), "gamma");
+    refused(&format!("--generator {generator} --guide 1 --guide-top 1"), "top");
+    refused(&format!("--generator {generator} --guide 1 --temperature 0"), "temperature");
+    refused(&format!("--generator {generator} --near 0"), "near");
     refused(&format!("--generator {generator} --top-p 0"), "top_p");
     refused(&format!("--generator {generator} --max-tokens 64"), "max_tokens");
     refused(&format!("--generator {generator} --json --out -"), "mixed on standard output");
     place.write("cut.gguf", &std::fs::read(&generator).unwrap()[..4000]);
     refused("--generator cut.gguf", "cut.gguf");
+}
+
+#[test]
+fn a_guided_run_reports_what_the_teacher_was_asked() {
+    let place = Workplace::new();
+    place.tiny("teacher", ["a", "b", "c"]);
+    let arguments = format!(
+        "generate --teacher teacher --generator {} --per-class 4 --floor 0.01 --max-tokens 8 --label b --label c --json",
+        generator()
+    );
+    let report = |more: &str| -> Value {
+        serde_json::from_str(&place.faculty(&format!("{arguments} {more}")).good().stdout).unwrap()
+    };
+    let plain = report("--out plain.jsonl --examples 0");
+    let guided = report("--out guided.jsonl --guide 2 --guide-top 4");
+    let few = report("--out few.jsonl --guide 2 --guide-top 4 --guide-first 3");
+    let passes = |report: &Value| report["teacher_passes"].as_u64().unwrap();
+    // Passes while texts were written, without those over whole drafts.
+    let asked = |report: &Value| {
+        let judged = |label: &str| report["labels"][label]["judged"].as_u64().unwrap();
+        passes(report) - judged("b") - judged("c")
+    };
+    assert!(asked(&few) > 0 && asked(&guided) > 2 * asked(&few), "{guided} {few}");
+    assert_eq!(asked(&plain), 0);
+    for report in [&plain, &guided] {
+        assert!(report["labels"].get("a").is_none());
+        let dropped: u64 = report["dropped"].as_object().unwrap().values().map(|count| count.as_u64().unwrap()).sum();
+        assert_eq!(
+            report["texts"].as_u64().unwrap() + dropped,
+            report["drafts"].as_u64().unwrap(),
+            "every draft is accounted for"
+        );
+        assert_eq!(report["quality"]["words"]["quantiles"].as_array().unwrap().len(), 5);
+    }
+    let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert_ne!(read("plain.jsonl"), read("guided.jsonl"));
+    report("--out again.jsonl --guide 2 --guide-top 4 --batch 3");
+    assert_eq!(read("guided.jsonl"), read("again.jsonl"));
 }

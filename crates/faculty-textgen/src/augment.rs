@@ -1,0 +1,182 @@
+//! Altered copies of texts: words left out, and spans masked. A teacher that is asked about copies answers for texts that are
+//! less clear than what it believed in (back-translation's place in M8 of `shared/methods/stratanet.md`).
+
+use crate::{TextSource, join_words, split_words};
+use faculty_core::{Error, Observer, Result, Stream};
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+
+/// How texts are altered.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Augment {
+    /// The chance of each word to be left out: 0.1.
+    pub dropout: f64,
+    /// The share of a text's words that are masked, in spans: 0.15. 0 masks nothing.
+    pub masked: f64,
+    /// Words of a span at most; each length from 1 is as likely: 3.
+    pub span: usize,
+    /// What stands in the place of a span. Empty by default: a span is left out, since no mask is a mask to every model.
+    pub mask: String,
+}
+
+impl Default for Augment {
+    fn default() -> Self {
+        Self { dropout: 0.1, masked: 0.15, span: 3, mask: String::new() }
+    }
+}
+
+impl Augment {
+    /// # Errors
+    /// Fails if a value makes no sense; the error names the key.
+    pub fn check(&self) -> Result<()> {
+        for (key, share) in [("dropout", self.dropout), ("masked", self.masked)] {
+            if !(0.0..1.0).contains(&share) {
+                return Err(Error::input(format!("is {share}")).key(key).expected("0 to below 1"));
+            }
+        }
+        match self.span {
+            0 => Err(Error::input("is 0").key("span").expected("at least 1")),
+            _ => Ok(()),
+        }
+    }
+
+    /// An altered copy, by the draws of `stream`; at least one word of the text stays.
+    pub fn copy(&self, text: &str, stream: &Stream) -> String {
+        let words = split_words(text);
+        let spans = self.spans(words.len(), &stream.fork(0));
+        let (drops, mut copy) = (stream.fork(1), Vec::with_capacity(words.len()));
+        let mut masks_before = false;
+        for (at, word) in words.iter().enumerate() {
+            if spans.get(at).copied().unwrap_or(false) {
+                if !masks_before && !self.mask.is_empty() {
+                    copy.push(self.mask.as_str());
+                }
+                masks_before = true;
+                continue;
+            }
+            masks_before = false;
+            if drops.uniform_at(at as u64) >= self.dropout {
+                copy.push(word);
+            }
+        }
+        if copy.iter().all(|word| *word == self.mask) {
+            copy.extend(words.get(stream.below_at(2, words.len() as u64) as usize));
+        }
+        join_words(copy)
+    }
+
+    /// Which of so many words are masked: spans at drawn places until their share is reached.
+    fn spans(&self, words: usize, draws: &Stream) -> Vec<bool> {
+        let wanted = (self.masked * words as f64).round() as usize;
+        let mut masked = vec![false; words];
+        let mut count = 0;
+        for draw in 0.. {
+            if count >= wanted {
+                break;
+            }
+            let length = 1 + draws.below_at(2 * draw, self.span as u64) as usize;
+            let start = draws.below_at(2 * draw + 1, words as u64) as usize;
+            for word in masked.iter_mut().skip(start).take(length.min(wanted - count)) {
+                count += usize::from(!*word);
+                *word = true;
+            }
+        }
+        masked
+    }
+}
+
+/// The texts of another source, altered: text n follows from that source's text n.
+pub struct Augmented<S> {
+    source: S,
+    augment: Augment,
+    seed: u64,
+}
+
+impl<S: TextSource> Augmented<S> {
+    /// # Errors
+    /// Fails if the settings make no sense.
+    pub fn new(source: S, augment: Augment, seed: u64) -> Result<Self> {
+        augment.check()?;
+        Ok(Self { source, augment, seed })
+    }
+}
+
+impl<S: TextSource> TextSource for Augmented<S> {
+    fn describe(&self) -> String {
+        format!("{}, words dropped and spans masked", self.source.describe())
+    }
+
+    fn write(&self, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>> {
+        let texts = self.source.write(numbers.clone(), observer)?;
+        let stream = Stream::new(self.seed, "augment");
+        Ok(numbers.zip(texts).map(|(number, text)| self.augment.copy(&text, &stream.fork(number))).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{Augment, Augmented};
+    use crate::{Corpus, TextSource, split_words};
+    use faculty_core::{Silent, Stream};
+
+    const TEXT: &str = "one two three four five six seven eight nine ten";
+
+    #[test]
+    fn words_are_dropped_at_their_rate_and_keep_their_order() {
+        let augment = Augment { dropout: 0.3, masked: 0.0, ..Augment::default() };
+        let order: Vec<&str> = split_words(TEXT);
+        let mut left = 0;
+        for number in 0..2000 {
+            let copy = augment.copy(TEXT, &Stream::new(1, "test").fork(number));
+            let words = split_words(&copy);
+            let places: Vec<usize> = words.iter().map(|word| order.iter().position(|it| it == word).unwrap()).collect();
+            assert!(places.is_sorted() && !places.is_empty());
+            left += words.len();
+        }
+        assert!((left as f64 / 20_000.0 - 0.7).abs() < 0.01, "{left}");
+    }
+
+    #[test]
+    fn spans_are_masked_to_their_share() {
+        let augment = Augment { dropout: 0.0, masked: 0.4, span: 3, mask: "<mask>".to_owned() };
+        for number in 0..200 {
+            let copy = augment.copy(TEXT, &Stream::new(2, "test").fork(number));
+            let words = copy.split(' ').filter(|word| *word != "<mask>").count();
+            let masks = copy.split(' ').filter(|word| *word == "<mask>").count();
+            assert!(words == 6 && (1..=4).contains(&masks), "{copy}");
+            assert!(!copy.contains("<mask> <mask>"), "a span has one mask: {copy}");
+        }
+        let silent = Augment { mask: String::new(), ..augment };
+        assert_eq!(split_words(&silent.copy(TEXT, &Stream::new(2, "test"))).len(), 6);
+    }
+
+    #[test]
+    fn something_always_stays_and_nothing_alters_nothing() {
+        let all = Augment { dropout: 0.99, masked: 0.99, ..Augment::default() };
+        for number in 0..100 {
+            assert!(!all.copy("pay now", &Stream::new(3, "test").fork(number)).is_empty());
+            assert!(all.copy("", &Stream::new(3, "test").fork(number)).is_empty());
+        }
+        let none = Augment { dropout: 0.0, masked: 0.0, ..Augment::default() };
+        assert_eq!(none.copy("Pay it, please!", &Stream::new(3, "test")), "Pay it, please!");
+    }
+
+    #[test]
+    fn a_source_is_altered_text_by_text() {
+        let corpus = || Corpus::new((0..9).map(|n| format!("{TEXT} {n}")).collect(), 1).unwrap();
+        let source = Augmented::new(corpus(), Augment::default(), 5).unwrap();
+        let all = source.write(0..9, &Silent).unwrap();
+        assert_eq!(source.write(4..5, &Silent).unwrap()[0], all[4]);
+        assert_ne!(all, corpus().write(0..9, &Silent).unwrap());
+        for (wrong, key) in [
+            (Augment { dropout: 1.0, ..Augment::default() }, "dropout"),
+            (Augment { masked: -0.1, ..Augment::default() }, "masked"),
+            (Augment { span: 0, ..Augment::default() }, "span"),
+        ] {
+            assert!(Augmented::new(corpus(), wrong, 1).err().unwrap().to_string().contains(key));
+        }
+    }
+}

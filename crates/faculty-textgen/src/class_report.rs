@@ -1,0 +1,63 @@
+//! What became of the drafts of a class.
+
+use serde::{Deserialize, Serialize};
+
+/// What became of the drafts of a class: each was empty, a repetition (of another or of itself), or judged; of the judged ones those were kept that
+/// reached the floor, said something new, and were still wanted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct ClassReport {
+    /// Drafts that were judged: neither empty nor repetitions, of others or of themselves.
+    pub judged: usize,
+    /// Of these, those for which the teacher finds the intended class likelier than any other.
+    pub hits: usize,
+    /// Texts that were kept.
+    pub kept: usize,
+    /// Empty drafts.
+    pub empty: usize,
+    /// Repetitions.
+    pub repeats: usize,
+    /// Drafts that go round in circles; they are not judged.
+    #[serde(default)]
+    pub circular: usize,
+    /// Judged drafts below the floor.
+    #[serde(default)]
+    pub unsure: usize,
+    /// Judged drafts that reached the floor and were too similar to a text that was kept.
+    #[serde(default)]
+    pub near: usize,
+    /// The largest probability of the class that any draft got.
+    #[serde(default)]
+    pub best: f32,
+    /// True if the class was given up before its drafts were used up.
+    #[serde(default)]
+    pub given_up: bool,
+}
+
+impl ClassReport {
+    /// All drafts.
+    pub const fn drafts(&self) -> usize {
+        self.judged + self.empty + self.repeats + self.circular
+    }
+
+    /// The share of judged drafts for which the teacher finds the intended class likelier than any other; 0 of none.
+    pub fn hit_rate(&self) -> f64 {
+        self.hits as f64 / self.judged.max(1) as f64
+    }
+
+    /// The sum over classes; `best` is that of the class that fared worst.
+    pub fn total(reports: &[Self]) -> Self {
+        let sum = |of: fn(&Self) -> usize| reports.iter().map(of).sum();
+        Self {
+            judged: sum(|report| report.judged),
+            hits: sum(|report| report.hits),
+            kept: sum(|report| report.kept),
+            empty: sum(|report| report.empty),
+            repeats: sum(|report| report.repeats),
+            circular: sum(|report| report.circular),
+            unsure: sum(|report| report.unsure),
+            near: sum(|report| report.near),
+            best: reports.iter().map(|report| report.best).fold(1.0, f32::min),
+            given_up: reports.iter().any(|report| report.given_up),
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! `faculty generate`.
+
+mod report;
+
+use super::global::Session;
+use super::output;
+use crate::progress::Console;
+use clap::Args;
+use faculty_core::{Error, ErrorKind, LabelSpace, Result, hash_bytes};
+use faculty_model::{CausalModel, Classifier};
+use faculty_student::resolve_model;
+use faculty_textgen::{
+    CHAT, DraftLog, Guidance, Guide, LmWriter, PLAIN, PromptedLm, Prompting, Quota, Sampling, TeacherJudge, Writing,
+};
+use report::Report;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+const EXAMPLES: &str = "\
+Examples:
+  faculty generate --teacher teachers/banking --generator SmolLM2-135M-Instruct.Q4_1.gguf \\
+      --template 'Short questions that customers of a bank ask about \"{label}\":' \\
+      --per-class 50 --out banking.jsonl
+  faculty generate --teacher teachers/topics --generator models/gpt2 --guide 2 --per-class 100 --out topics.jsonl
+
+Every line of the output has the text, the label it was written for and the teacher's probability of
+it. Drafts that the teacher does not believe are dropped; those that it believes are shown to the
+model as examples of later ones. A label whose drafts it never believes is reported. An interrupted
+run goes on where it stopped.";
+
+/// Write text for a teacher's labels with a causal language model.
+#[derive(Args)]
+#[command(after_help = EXAMPLES)]
+pub struct Generate {
+    /// The teacher: a model directory or owner/name[@revision]
+    #[arg(long, value_name = "MODEL")]
+    teacher: String,
+    /// The language model: a GGUF file, a directory (Llama or GPT-2) or owner/name[@revision]
+    #[arg(long, value_name = "MODEL")]
+    generator: String,
+    /// Texts of every label
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    per_class: usize,
+    /// JSONL to write, or - for stdout
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// The teacher's probability of the label that a text must reach
+    #[arg(long, value_name = "P", default_value_t = 0.9)]
+    floor: f32,
+    /// Drafts of a label at most, as a multiple of --per-class
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    most_drafts: usize,
+    /// End with an error if a label stays short
+    #[arg(long)]
+    strict: bool,
+    /// Write for this label only; may be repeated
+    #[arg(long, value_name = "LABEL")]
+    label: Vec<String>,
+    /// The prompt; {label} is the name of the label in words
+    #[arg(long, value_name = "TEXT", help = template_help())]
+    template: Option<String>,
+    /// The model was tuned to answer: ask it in a conversation, by its own chat template
+    #[arg(long)]
+    chat: bool,
+    /// What every text begins with; a mark that opens is closed behind it
+    #[arg(long, value_name = "TEXT", default_value_t = Prompting::default().opening)]
+    opening: String,
+    /// What to call a label whose name says too little; may be repeated
+    #[arg(long, value_name = "LABEL=WORDS", value_parser = name)]
+    name: Vec<(String, String)>,
+    /// Earlier texts that the teacher believed, shown to the model as examples
+    #[arg(long, value_name = "N", default_value_t = Prompting::default().examples)]
+    examples: usize,
+    /// Listen to the teacher at every token: its probability of the label counts to this power
+    #[arg(long, value_name = "GAMMA", default_value_t = 0.0)]
+    guide: f64,
+    /// With --guide: the likeliest tokens that the teacher is asked about, each a pass of the teacher
+    #[arg(long, value_name = "N", default_value_t = Guidance::default().top)]
+    guide_top: usize,
+    /// With --guide: ask at every so many tokens
+    #[arg(long, value_name = "N", default_value_t = Guidance::default().every)]
+    guide_every: usize,
+    /// With --guide: ask for so many tokens at the start of a text; 0 is all
+    #[arg(long, value_name = "N", default_value_t = Guidance::default().first)]
+    guide_first: usize,
+    /// Drop texts that share so much of their words and pairs of words with one that was kept; 1 is all of them
+    #[arg(long, value_name = "SHARE", default_value_t = 0.8)]
+    near: f64,
+    /// Give a label up after so many rounds of 64 drafts that keep nothing; 0 is never
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    patience: usize,
+    /// New tokens of a text at most
+    #[arg(long, value_name = "TOKENS", default_value_t = 48)]
+    max_tokens: usize,
+    /// A text ends before this; may be repeated. By default a line break or the mark that closes the opening
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Logits are divided by it; 0 takes the likeliest token
+    #[arg(long, default_value_t = 1.0)]
+    temperature: f64,
+    /// Only the likeliest tokens that together have this probability
+    #[arg(long, value_name = "P", default_value_t = 0.9)]
+    top_p: f64,
+    /// Only so many of the likeliest tokens; 0 is all
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    top_k: usize,
+    /// Above 1, tokens that a text holds already come less often
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    repetition_penalty: f64,
+    /// Texts that are written together
+    #[arg(long, value_name = "N", default_value_t = 32)]
+    batch: usize,
+    /// The seed of every draw
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The two default templates.
+fn template_help() -> String {
+    format!("The prompt; {{label}} is the name of the label in words [default: '{PLAIN}', with --chat '{CHAT}']")
+}
+
+fn name(text: &str) -> std::result::Result<(String, String), String> {
+    let (label, words) = text.split_once('=').ok_or("expected LABEL=WORDS")?;
+    Ok((label.trim().to_owned(), words.trim().to_owned()))
+}
+
+impl Generate {
+    /// Writes, judges, keeps, reports.
+    pub fn run(&self, session: &Session) -> Result<()> {
+        let console = &session.console;
+        if self.json && self.out == Path::new("-") {
+            return Err(Error::input("texts and report would be mixed on standard output")
+                .key("--json")
+                .expected("a file as --out beside it"));
+        }
+        let (quota, guidance) = (self.quota(), self.guidance());
+        quota.check()?;
+        guidance.check().map_err(|error| error.help("the settings of --guide"))?;
+        let device = session.device()?;
+        let teacher = Classifier::open(resolve_model(&self.teacher, console)?, &device)?;
+        let classes = self.classes(&teacher.labels)?;
+        let generator = CausalModel::open(self.generator_path(console)?, &device)?;
+        let generator_hash = generator.hash.clone();
+        let labels = teacher.labels.names();
+        let (prompting, judge) = (self.prompting(), TeacherJudge::new(&teacher, None));
+        let guide = Guide::new(&judge, labels.len(), guidance)?;
+        let guided = (guidance.gamma > 0.0).then_some(&guide);
+        let writing = self.writing(&prompting);
+        // What the teacher says decides on drafts only where it is asked while they are written; examples, which it chose, are
+        // named with each draft.
+        let heard = guided.map(|_| json!({"teacher": teacher.hash, "guidance": guidance}));
+        let key = json!({"generator": generator_hash, "writing": writing, "prompting": prompting, "labels": labels,
+            "heard": heard, "seed": self.seed});
+        let writer = LmWriter::new(generator, writing, self.seed)?;
+        let source = PromptedLm::new(writer, &prompting, labels, guided, self.seed)?;
+        let log = DraftLog::open(source, &self.drafts_path(), &hash_bytes(key.to_string().as_bytes()))?;
+        if !log.is_empty() {
+            console.note(&format!("{} drafts of an earlier run are used again", log.len()));
+        }
+        let start = Instant::now();
+        let (kept, reports) = quota.fill_some(&classes, &log, &judge, console)?;
+        output::write_to(&self.out, |file| {
+            for text in &kept {
+                let line = json!({"text": text.text, "label": labels[text.class], "probability": text.probability});
+                writeln!(file, "{line}").map_err(|error| Error::io("write", &self.out, error))?;
+            }
+            Ok(())
+        })?;
+        // What was written is in the output now.
+        log.remove()?;
+        let labels: Vec<&str> = classes.iter().map(|&class| labels[class].as_str()).collect();
+        let report = Report::new(&labels, &kept, &reports, &guide, self.per_class, start.elapsed().as_secs_f64());
+        if self.json {
+            let mut value = report.json();
+            value["teacher"] = model_json(&self.teacher, &teacher.hash);
+            value["generator"] = model_json(&self.generator, &generator_hash);
+            output::print_json(&value)?;
+        } else if self.out != Path::new("-") {
+            output::print(&report.text())?;
+        }
+        match report.short() {
+            short if self.strict && short > 0 => {
+                Err(Error::new(ErrorKind::Check, format!("{short} of {} labels stayed short", labels.len()))
+                    .help("a lower --floor, more --most-drafts, another --template, or leave --strict out"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn quota(&self) -> Quota {
+        Quota {
+            per_class: self.per_class,
+            floor: self.floor,
+            most_drafts: self.most_drafts,
+            batch: 64,
+            drop_repeats: true,
+            near: self.near,
+            patience: self.patience,
+            examples: Quota::default().examples,
+        }
+    }
+
+    const fn guidance(&self) -> Guidance {
+        Guidance { gamma: self.guide, top: self.guide_top, every: self.guide_every, first: self.guide_first }
+    }
+
+    fn prompting(&self) -> Prompting {
+        Prompting {
+            template: self.template.clone(),
+            chat: self.chat,
+            opening: self.opening.clone(),
+            examples: self.examples,
+            names: self.name.iter().cloned().collect(),
+        }
+    }
+
+    /// The labels to write for.
+    fn classes(&self, labels: &LabelSpace) -> Result<Vec<usize>> {
+        if self.label.is_empty() {
+            return Ok((0..labels.len()).collect());
+        }
+        let class = |label: &String| {
+            let found = labels.names().iter().position(|name| name == label);
+            found.ok_or_else(|| {
+                let error = Error::input(format!("the teacher has no label `{label}`")).key("--label");
+                match faculty_core::nearest(label, labels.names().iter().map(String::as_str)) {
+                    Some(near) => error.help(format!("the nearest label is `{near}`")),
+                    None => error.expected("a label of the teacher"),
+                }
+            })
+        };
+        let mut classes = self.label.iter().map(class).collect::<Result<Vec<_>>>()?;
+        classes.sort_unstable();
+        classes.dedup();
+        Ok(classes)
+    }
+
+    fn generator_path(&self, console: &Console) -> Result<PathBuf> {
+        let path = Path::new(&self.generator);
+        if path.is_file() { Ok(path.to_path_buf()) } else { resolve_model(&self.generator, console) }
+    }
+
+    fn writing(&self, prompting: &Prompting) -> Writing {
+        let stop = if self.stop.is_empty() { prompting.stop() } else { self.stop.clone() };
+        let sampling = Sampling {
+            repetition_penalty: self.repetition_penalty,
+            temperature: self.temperature,
+            top_k: self.top_k,
+            top_p: self.top_p,
+        };
+        Writing { sampling, max_tokens: self.max_tokens, min_tokens: 1, stop, batch: self.batch }
+    }
+
+    /// Where drafts are kept until the run is done.
+    fn drafts_path(&self) -> PathBuf {
+        match self.out == Path::new("-") {
+            true => PathBuf::from("faculty-generate.drafts"),
+            false => {
+                let mut name = self.out.as_os_str().to_owned();
+                name.push(".drafts");
+                PathBuf::from(name)
+            }
+        }
+    }
+}
+
+fn model_json(name: &str, hash: &str) -> Value {
+    json!({"name": faculty_hub::public_name(name), "hash": hash})
+}

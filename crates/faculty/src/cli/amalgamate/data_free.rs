@@ -216,7 +216,7 @@ impl DataFree {
                 "seed": self.seed});
             let key = hash_bytes(key.to_string().as_bytes());
             let writer = LmWriter::new(generator.clone(), writing, self.seed)?;
-            let source = PromptedLm::new(writer, &prompting, labels)?;
+            let source = PromptedLm::new(writer, &prompting, labels, None, self.seed)?;
             // Kept: what was written once is not written again for another method or student.
             let log = DraftLog::open(source, &drafts_path(&key)?, &key)?;
             let judge = TeacherJudge::new(teacher.classifier(), None);

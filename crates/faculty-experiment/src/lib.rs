@@ -50,7 +50,7 @@ pub use raw::{
     TableRecord, TeacherPasses, TeacherRecord, TextClassRecord, TextRecord, append_raw, exact, read_raw,
 };
 pub use run::{
-    ExperimentOptions, ExperimentSummary, Prepared, check_run, missing_data, prepare_experiment, render_run,
+    Corpora, ExperimentOptions, ExperimentSummary, Prepared, check_run, missing_data, prepare_experiment, render_run,
     run_experiment,
 };
 pub use rundir::{Resolved, RunDir, StagedCell};

@@ -42,8 +42,8 @@ mod transposed;
 mod weight_cache;
 
 pub use adamw::{AdamW, AdamWConfig, AdamWStep, adamw};
-pub use decoder::DecoderCache;
 pub use cpu::{bf16_is_fast, check_cpu_setting, features};
+pub use decoder::DecoderCache;
 pub use embedding_op::supports_embeddings;
 pub(crate) use embedding_op::{embed, embed_soft};
 pub use module_adamw::{ModuleAdamW, ModuleAdamWState};

@@ -1,5 +1,5 @@
 //! Altered copies of texts: words left out, and spans masked. A teacher that is asked about copies answers for texts that are
-//! less clear than what it believed in (back-translation's place in M8 of `shared/methods/stratanet.md`).
+//! less clear than what it believed in (in the place of back-translation, arXiv 2406.15476).
 
 use crate::{TextSource, join_words, split_words};
 use faculty_core::{Error, Observer, Result, Stream};

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// How the teacher is listened to while a text is written: a token x is drawn with probability proportional to
-/// `p_LM(x | text) * p_teacher(class | text x)^gamma` over the likeliest candidates (`shared/methods/stratanet.md`, G.1).
+/// `p_LM(x | text) * p_teacher(class | text x)^gamma` over the likeliest candidates (the training-free form of a STRATANET-style generator).
 ///
 /// It costs up to `top` passes of the teacher over the text so far, for each token of each text at which it is asked; texts that
 /// are the same are judged once, and where one candidate is left nobody is asked.

@@ -108,6 +108,9 @@ pub struct ExperimentSummary {
     pub next_command: String,
 }
 
+/// The texts of corpora by name.
+pub type Corpora = BTreeMap<String, Vec<String>>;
+
 /// An experiment with its data and its plan.
 #[derive(Debug, Clone)]
 pub struct Prepared {
@@ -116,7 +119,7 @@ pub struct Prepared {
     /// Its data, shared out.
     pub data: ExperimentData,
     /// The corpora that `[[text]]` tables name.
-    pub corpora: BTreeMap<String, Vec<String>>,
+    pub corpora: Corpora,
     /// What beside the file determines the results.
     pub run: RunSettings,
     /// The work.
@@ -163,11 +166,8 @@ fn prepare(
 }
 
 /// The texts of every corpus that a `[[text]]` names, and the files that were read. None of the task's own sets is one.
-fn read_corpora(
-    experiment: &ExperimentFile,
-    places: &DataPlaces,
-) -> Result<(BTreeMap<String, Vec<String>>, Vec<OpenedFile>)> {
-    let (mut corpora, mut files) = (BTreeMap::new(), Vec::new());
+fn read_corpora(experiment: &ExperimentFile, places: &DataPlaces) -> Result<(Corpora, Vec<OpenedFile>)> {
+    let (mut corpora, mut files) = (Corpora::new(), Vec::new());
     for (index, text) in experiment.texts.iter().enumerate() {
         let Some(name) = text.source.corpus().filter(|&name| !corpora.contains_key(name)) else { continue };
         let key = || format!("text[{index}].source.corpus");

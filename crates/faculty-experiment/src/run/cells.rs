@@ -84,6 +84,14 @@ impl<'a> Runner<'a> {
             .ok_or_else(|| Error::internal(format!("row `{}` was not scanned for", row.name)))?;
         let mut staged = self.work.dir.stage(cell)?;
         let mut record = empty_record(cell);
+        if let Some(reason) = self.texts.absence(cell) {
+            self.work.observer.on(Event::Warning { text: &format!("{}: {reason}", cell.title()) });
+            record.status = CellStatus::Failed;
+            record.reason = Some(reason);
+            let record = exact(&record)?;
+            staged.commit(&record)?;
+            return Ok(record);
+        }
         match cell.seed {
             None => match &row.method {
                 MethodSpec::Merge(spec) => self.measure_merged(cell, spec, &mut record)?,

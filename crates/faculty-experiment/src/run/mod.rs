@@ -240,7 +240,7 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
         }
         observer.on(faculty_core::Event::Note { text: &join.describe() });
         let written = writing::write_texts(&work, &teachers)?;
-        for found in written.iter().filter(|found| found.record.texts > 0) {
+        for found in written.iter().filter(|found| found.is_asked_for) {
             raw.append_if_new(RawRecord::Text(Box::new(exact(&found.record)?)))?;
         }
         let texts = texts::StudentTexts::new(&prepared.data, &join, written)?;

@@ -41,7 +41,7 @@ impl StudentTexts {
     pub(super) fn new(data: &ExperimentData, join: &LabelJoin, written: Vec<Written>) -> Result<Self> {
         let mut lists =
             vec![TextList { name: None, texts: data.transfer_texts(), labels: data.transfer.labels.clone() }];
-        for Written { record, texts } in written {
+        for Written { record, texts, .. } in written {
             let class = |text: &Commissioned| {
                 let (teacher, class) = text.class?;
                 join.teachers().get(teacher)?.to_union().get(class).copied()
@@ -88,6 +88,12 @@ impl StudentTexts {
     /// The same for analyses, whatever the row declared.
     pub(super) fn labels_of(&self, cell: &Cell, rows: Option<&[usize]>) -> Cow<'_, [usize]> {
         super::rows::labels(&self.lists[cell.text].labels, rows)
+    }
+
+    /// Why the student of a cell has nothing to learn from, if it has not: teachers believed none of the texts written for them.
+    pub(super) fn absence(&self, cell: &Cell) -> Option<String> {
+        let list = &self.lists[cell.text];
+        list.texts.is_empty().then(|| format!("no text was kept of {}: its teachers believe none", list.title()))
     }
 
     /// # Errors

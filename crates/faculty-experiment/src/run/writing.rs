@@ -18,6 +18,8 @@ use std::time::Instant;
 pub(super) struct Written {
     pub(super) record: TextRecord,
     pub(super) texts: Vec<Commissioned>,
+    /// False of one that no planned row learns from.
+    pub(super) is_asked_for: bool,
 }
 
 const TEXTS: &str = "texts.jsonl";
@@ -34,7 +36,7 @@ pub(super) fn write_texts(work: &Work<'_>, teachers: &[ReadyTeacher]) -> Result<
     let section = |section: &TextSection| {
         let commission = section.commission(data)?;
         if !plan.texts.iter().any(|(name, _)| name == &section.name) {
-            return Ok(Written { record: record_of(section, &commission), texts: Vec::new() });
+            return Ok(Written { record: record_of(section, &commission), texts: Vec::new(), is_asked_for: false });
         }
         let dir = work.dir.text_path(&section.name, &content_key(&commission, teachers, work)?);
         if let Some(found) = find(&dir) {
@@ -108,7 +110,7 @@ fn write(
         }
     }
     record.samples = samples(None);
-    Ok(Written { record, texts })
+    Ok(Written { record, texts, is_asked_for: true })
 }
 
 /// What the texts are worth.
@@ -126,7 +128,7 @@ fn find(dir: &Path) -> Option<Written> {
     let lines = std::fs::read_to_string(dir.join(TEXTS)).ok()?;
     let texts: Vec<Commissioned> =
         lines.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>().ok()?;
-    (texts.len() == record.texts).then_some(Written { record, texts })
+    (texts.len() == record.texts).then_some(Written { record, texts, is_asked_for: true })
 }
 
 /// Writes the texts, whole or not at all.

@@ -163,6 +163,22 @@ fn texts_are_written_once_and_the_same_again() {
 }
 
 #[test]
+fn a_row_whose_teachers_believe_no_text_fails_with_the_reason_and_the_others_go_on() {
+    let root = tempfile::tempdir().unwrap();
+    let text = "[[text]]\nname = \"high\"\nsource = { kind = \"n-gram\", corpus = \"general\" }\n\
+                steering = { kind = \"keywords\", floor = 0.9999999, most_drafts = 1 }\nper_class = 3\n";
+    let rows = "[[row]]\nname = \"a\"\ntext = \"high\"\nmethod = { kind = \"vanilla-kd\" }\n\
+                [[row]]\nname = \"b\"\nmethod = { kind = \"vanilla-kd\" }\n";
+    let options = experiment(root.path(), "high", 8, &format!("{TEAMS}{text}{rows}"));
+    general(root.path());
+    let summary = run_experiment(&options, &Silent).unwrap();
+    assert_eq!((summary.computed, summary.failed), (2, 1), "{}", summary.table);
+    assert!(summary.table.contains("no text was kept of `high`: its teachers believe none"), "{}", summary.table);
+    let judged: usize = written(&options)[0].classes.iter().map(|class| class.report.judged).sum();
+    assert!(judged > 0, "and the figures say how many were looked at");
+}
+
+#[test]
 fn what_does_not_fit_is_refused_in_words() {
     let head = "schema = 1\n[table]\ntitle = \"x\"\nseeds = [1]\n[teacher]\ninit = \"minilm-l3\"\n[student]\n\
                 init = \"minilm-l3\"\n[data]\nsource = \"clinc150\"\ncontiguous_teachers = 2\n";

@@ -14,6 +14,7 @@ mod ensemble;
 mod fine_tune;
 mod gates;
 mod merge;
+mod merged_agreement;
 mod named;
 mod nasty;
 mod oracle;

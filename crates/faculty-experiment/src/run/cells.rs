@@ -137,7 +137,7 @@ impl<'a> Runner<'a> {
             },
         }
         self.score_gate(cell, row, answers, &mut record)?;
-        record.details.merged = self.scan.merged_words(&row.method);
+        record.details.merged = self.scan.merged_words(&row.method, cell.text);
         record.peak_memory_bytes = peak_memory();
         let record = exact(&record)?;
         staged.commit(&record)?;

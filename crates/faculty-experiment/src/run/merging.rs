@@ -7,11 +7,12 @@ use super::{Prepared, Work};
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result};
 use faculty_hub::ModelDir;
-use faculty_methods::{MergeSpec, MethodSpec, check_recorded_base, merge_teachers, recorded_base};
+use faculty_methods::{MergeSpec, MethodSpec, TransferSet, check_recorded_base, merge_teachers, recorded_base};
 use faculty_model::merge::{Base, MergedClassifier};
 use faculty_model::{Classifier, Parts};
 use faculty_nn::EncoderConfig;
 use faculty_student::{StudentStart, resolve_model};
+use faculty_teacher::TeacherOutputs;
 use std::borrow::Cow;
 use std::time::Instant;
 
@@ -22,9 +23,29 @@ pub(super) struct MergedAnswers {
     transfer: Vec<Vec<f32>>,
     pub(super) test: Vec<f32>,
     out_of_scope: Vec<f32>,
+    /// By list: why it is not worth hearing there, if it is not.
+    objections: Vec<Option<String>>,
 }
 
 impl MergedAnswers {
+    /// Compares with what the teachers say of each list, so that nothing is decided by texts that a row may not read.
+    pub(super) fn judge(&mut self, outputs: &[Vec<TeacherOutputs>], join: &LabelJoin) -> Result<()> {
+        let objection = |(outputs, merged): (&Vec<TeacherOutputs>, &Vec<f32>)| match merged.is_empty() {
+            true => Ok(None),
+            false => {
+                let checked = TransferSet::new(outputs, join)?.check_merged(merged);
+                Ok(checked.err().map(|error| error.message().to_owned()))
+            }
+        };
+        self.objections = outputs.iter().zip(&self.transfer).map(objection).collect::<Result<_>>()?;
+        Ok(())
+    }
+
+    /// Why it is not worth hearing on a list of texts, if it is not.
+    pub(super) fn objection(&self, list: usize) -> Option<&str> {
+        self.objections.get(list)?.as_deref()
+    }
+
     /// Of the given texts of a list; `None` = all.
     pub(super) fn transfer(&self, list: usize, rows: Option<&[usize]>) -> Cow<'_, [f32]> {
         super::rows::vectors(&self.transfer[list], self.classes, rows)
@@ -74,6 +95,7 @@ pub(super) fn merged_answers(
         transfer: lists.iter().map(|texts| ask(texts)).collect::<Result<_>>()?,
         test: ask(test)?,
         out_of_scope: ask(beyond)?,
+        objections: Vec::new(),
     };
     work.observer.on(Event::End { summary: "" });
     let mut key = b"merged".to_vec();

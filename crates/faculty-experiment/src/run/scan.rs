@@ -133,6 +133,9 @@ pub(super) fn scan(
             scan.seconds += seconds;
             answers
         }));
+        if let (Some(Ok(merged)), Some(answers)) = (&mut scan.merged, scan.answers.first()) {
+            merged.judge(&answers.transfer, join)?;
+        }
         if let Some(Err(reason)) = &scan.merged {
             let text = format!("gates go without the mean of the teachers' weights: {reason}");
             work.observer.on(Event::Warning { text: &text });
@@ -150,18 +153,21 @@ impl Scan {
         }
     }
 
-    /// What the mean of the teachers' weights says, for a recipe whose gate hears it.
-    pub(super) fn heard(&self, recipe: &Recipe) -> Option<&MergedAnswers> {
-        self.merged.as_ref().and_then(|merged| merged.as_ref().ok()).filter(|_| recipe.needs_merged())
+    /// What the mean of the teachers' weights says, for a recipe whose gate hears it, and whose student reads a list of texts on
+    /// which it is worth hearing.
+    pub(super) fn heard(&self, recipe: &Recipe, list: usize) -> Option<&MergedAnswers> {
+        let merged = self.merged.as_ref().and_then(|merged| merged.as_ref().ok());
+        merged.filter(|merged| recipe.needs_merged() && merged.objection(list).is_none())
     }
 
     /// Whether a method's gate heard the mean of the teachers' weights, in words; nothing of one that does not listen.
-    pub(super) fn merged_words(&self, method: &MethodSpec) -> Option<String> {
+    pub(super) fn merged_words(&self, method: &MethodSpec, list: usize) -> Option<String> {
         method.recipe().filter(Recipe::needs_merged)?;
-        Some(match self.merged.as_ref()? {
-            Ok(_) => "heard".to_owned(),
-            Err(reason) => format!("left out: {reason}"),
-        })
+        let objection = match self.merged.as_ref()? {
+            Ok(merged) => merged.objection(list),
+            Err(reason) => Some(reason.as_str()),
+        };
+        Some(objection.map_or_else(|| "heard".to_owned(), |reason| format!("left out: {reason}")))
     }
 
     pub(super) fn setup(&self, prepared: &Prepared, teachers: &[ReadyTeacher]) -> SetupRecord {

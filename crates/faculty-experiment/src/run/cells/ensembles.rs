@@ -5,6 +5,7 @@ use super::texts::TextSet;
 use crate::raw::CellRecord;
 use crate::run::out_of_scope::{Answer, together};
 use crate::run::scan::Answers;
+use crate::run::texts::TASK;
 use crate::schema::RowSection;
 use faculty_core::metrics::Predictions;
 use faculty_core::{Error, Result};
@@ -72,7 +73,7 @@ impl Runner<'_> {
         let recipe = row.method.recipe().ok_or_else(|| Error::internal("a gated ensemble without a recipe"))?;
         let seen = recipe.needs_space().then(|| self.seen_of_measured(beyond)).transpose()?;
         let space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
-        let heard = self.scan.heard(&recipe).map(|merged| match beyond {
+        let heard = self.scan.heard(&recipe, TASK).map(|merged| match beyond {
             true => merged.with_beyond(&merged.test, self.work.prepared.data.test.len()),
             false => merged.test.clone(),
         });

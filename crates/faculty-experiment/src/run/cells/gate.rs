@@ -60,7 +60,7 @@ impl<'a> Runner<'a> {
             let seen = seen.map(|(inside, width)| self.with_beyond(&inside[..labels.len() * width], record.seed));
             let seen = seen.transpose()?;
             let space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
-            let heard = self.scan.heard(&recipe).zip(merged.as_deref());
+            let heard = self.scan.heard(&recipe, cell.text).zip(merged.as_deref());
             let heard = heard.map(|(all, inside)| all.with_beyond(inside, labels.len()));
             let set = TransferSet::new(&outputs, self.join)?.with_space(space).with_merged(heard.as_deref())?;
             found.gate = of_gate(&recipe, &set, labels.len(), owners, self.work.device)?;
@@ -88,7 +88,7 @@ impl<'a> Runner<'a> {
     /// What the mean of the teachers says of the texts that a gate is scored on, if the gate hears it.
     fn merged_of_scored(&self, cell: &Cell, recipe: &Recipe) -> Option<Cow<'a, [f32]>> {
         let prepared = self.work.prepared;
-        let merged = self.scan.heard(recipe)?;
+        let merged = self.scan.heard(recipe, cell.text)?;
         Some(match prepared.experiment.scan.selection_on {
             SelectionOn::Test => Cow::Borrowed(merged.test.as_slice()),
             SelectionOn::Transfer => {

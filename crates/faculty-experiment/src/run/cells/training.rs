@@ -47,7 +47,7 @@ impl Runner<'_> {
             (MethodSpec::Supervised {}, Some(labels)) => fine_tune(&mut student, &tokens, labels, &section.train, run),
             (_, labels) => {
                 let outputs = rows::outputs(&answers.transfer[cell.text], chosen.as_deref());
-                let heard = row.method.recipe().and_then(|recipe| self.scan.heard(&recipe));
+                let heard = row.method.recipe().and_then(|recipe| self.scan.heard(&recipe, cell.text));
                 let heard = heard.map(|merged| merged.transfer(cell.text, chosen.as_deref()));
                 let around = seen.as_ref().map(|seen| (seen.rows(chosen.as_deref()), seen.width));
                 let space = around.as_ref().map(|(values, width)| TextSpace { values, width: *width });
@@ -149,7 +149,7 @@ impl Runner<'_> {
                     labels: teacher.labels.len(),
                 })
                 .collect(),
-            data_access: match row.method.recipe().is_some_and(|recipe| self.scan.heard(&recipe).is_some()) {
+            data_access: match row.method.recipe().is_some_and(|recipe| self.scan.heard(&recipe, cell.text).is_some()) {
                 true => format!("{}; the mean of the teachers' weights", access_words(cell.access)),
                 false => access_words(cell.access).to_owned(),
             },

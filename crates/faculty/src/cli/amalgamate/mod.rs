@@ -256,6 +256,13 @@ impl<'a> Work<'a> {
             total,
             unit: "texts",
         });
+        let mut merged = merged;
+        if let Some(logits) = &merged
+            && let Err(reason) = TransferSet::new(&outputs, &self.join)?.check_merged(logits)
+        {
+            console.warn(&format!("the gate goes without the mean of the teachers' weights: {}", reason.message()));
+            merged = None;
+        }
         let transfer = TransferSet::new(&outputs, &self.join)?.with_merged(merged.as_deref())?;
         let method = &configuration.method;
         let run = AmalgamateRun::new(TrainRun::new(seed, console)).with_teachers(&classifiers);

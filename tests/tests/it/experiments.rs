@@ -87,7 +87,9 @@ fn every_experiment_runs_in_its_smoke_tier_and_a_second_run_changes_nothing() {
         let own_starts = load_experiment(&file, &options.overrides).unwrap().data.teachers;
         let alike = !unlike && own_starts.iter().all(|teacher| teacher.init.is_none());
         for words in heard(&first.raw_path) {
-            assert_eq!(words == "heard", alike, "{}: {words}", file.display());
+            // The mean of tiny teachers of one epoch may be worth nothing, which is another reason.
+            let fits = words == "heard" || words.contains("is surest of");
+            assert_eq!(fits, alike, "{}: {words}", file.display());
         }
         assert!(first.computed > 0 && first.reused == 0);
         let without_text = !load_experiment(&file, &options.overrides).unwrap().texts.is_empty();

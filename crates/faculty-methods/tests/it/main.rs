@@ -7,6 +7,7 @@ mod backward;
 mod bounds;
 mod curriculum;
 mod gates;
+mod merged_agreement;
 mod merging;
 mod neighbours;
 mod rounds;

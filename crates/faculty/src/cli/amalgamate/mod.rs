@@ -101,6 +101,8 @@ struct Outcome {
     student: Classifier,
     origin: StudentOrigin,
     report: faculty_student::TrainReport,
+    /// True if the gate heard the mean of the teachers' weights.
+    heard_merged: bool,
     truncated: Value,
     /// What the teachers' precision changes, by teacher; empty for f32.
     precision: BTreeMap<String, PrecisionCheck>,
@@ -267,12 +269,13 @@ impl<'a> Work<'a> {
         let method = &configuration.method;
         let run = AmalgamateRun::new(TrainRun::new(seed, console)).with_teachers(&classifiers);
         let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, run)?;
+        let heard_merged = merged.is_some();
         console.on(Event::End { summary: &finetune::closing_loss(&report) });
 
         let labelled = configuration.options.columns.labelled();
         let measure = |eval| measure::measure(&student, eval, &labelled, settings.max_length, console);
         let measurement = configuration.options.eval.as_deref().map(measure).transpose()?;
-        Ok(Outcome { student, origin, report, truncated, precision, measurement })
+        Ok(Outcome { student, origin, report, heard_merged, truncated, precision, measurement })
     }
 
     /// What teacher `index` says of the texts, from the cache where it is known.
@@ -339,9 +342,9 @@ impl<'a> Work<'a> {
             data_access: {
                 let text = self.configuration.data_free.as_ref();
                 let text = text.map_or_else(|| "unlabelled text".to_owned(), DataFree::access);
-                match self.configuration.base {
-                    Some(_) => format!("{text}; the mean of the teachers' weights"),
-                    None => text,
+                match outcome.heard_merged {
+                    true => format!("{text}; the mean of the teachers' weights"),
+                    false => text,
                 }
             },
             texts: self.texts.len(),

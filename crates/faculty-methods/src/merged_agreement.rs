@@ -4,7 +4,7 @@ use crate::TransferSet;
 use faculty_core::metrics::{argmax, softmax};
 use faculty_core::{Error, Result};
 
-/// The share of a teacher's surest texts on which the mean of the weights must answer as it does: more often than not.
+/// The share of the teachers' surest texts on which the mean of the weights must answer as they do: more often than not.
 const HEARD_FROM: f64 = 0.5;
 
 impl TransferSet<'_> {
@@ -30,21 +30,20 @@ impl TransferSet<'_> {
         agreement.collect()
     }
 
-    /// A mean of weights may be no classifier at all, though it has the shape of one: it is heard only where it answers as every
-    /// teacher does on more than half of the texts that this teacher is surest of.
+    /// A mean of weights may be no classifier at all, though it has the shape of one: it is heard only where it answers as the
+    /// teachers do on more than half of the texts that they are surest of, all teachers counting alike.
     ///
     /// # Errors
-    /// Fails as wrong input, with the teacher it knows least of, if it is not worth hearing.
+    /// Fails as wrong input, with the share, if it is not worth hearing.
     pub fn check_merged(&self, merged: &[f32]) -> Result<()> {
         let agreement = self.merged_agreement(merged);
-        let found = agreement.iter().zip(self.join.teachers()).min_by(|(left, _), (right, _)| left.total_cmp(right));
-        match found {
-            Some((&share, part)) if share <= HEARD_FROM => Err(Error::input(format!(
-                "it answers as {} does on {:.0} % of the texts that this teacher is surest of",
-                part.name(),
+        let share = agreement.iter().sum::<f64>() / agreement.len().max(1) as f64;
+        match share > HEARD_FROM {
+            true => Ok(()),
+            false => Err(Error::input(format!(
+                "it answers as the teachers do on {:.0} % of the texts that they are surest of",
                 100.0 * share
             ))),
-            _ => Ok(()),
         }
     }
 }

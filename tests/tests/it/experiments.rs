@@ -88,7 +88,7 @@ fn every_experiment_runs_in_its_smoke_tier_and_a_second_run_changes_nothing() {
         let alike = !unlike && own_starts.iter().all(|teacher| teacher.init.is_none());
         for words in heard(&first.raw_path) {
             // The mean of tiny teachers of one epoch may be worth nothing, which is another reason.
-            let fits = words == "heard" || words.contains("is surest of");
+            let fits = words == "heard" || words.contains("are surest of");
             assert_eq!(fits, alike, "{}: {words}", file.display());
         }
         assert!(first.computed > 0 && first.reused == 0);

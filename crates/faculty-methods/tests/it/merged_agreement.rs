@@ -32,7 +32,7 @@ fn it_is_compared_on_the_texts_that_each_teacher_is_surest_of() {
     let of_left = merged([0, 1, 0, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2]);
     assert_eq!(set.merged_agreement(&of_left), [1.0, 0.0]);
     let error = set.check_merged(&of_left).unwrap_err();
-    assert!(error.message().contains("as right does on 0 % of the texts"), "{error}");
+    assert!(error.message().contains("as the teachers do on 50 % of the texts"), "{error}");
 
     // Both are surest of the same texts here, so that the mean can please one of them on each: half is not enough.
     let divided = merged([0, 1, 2, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

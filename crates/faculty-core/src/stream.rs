@@ -65,6 +65,11 @@ impl Stream {
         (self.u64_at(counter) >> 11) as f64 * (1.0 / (1u64 << 53) as f64)
     }
 
+    /// The first `count` uniform numbers of [-bound, bound), as starts of weights are drawn.
+    pub fn uniform_within(&self, bound: f64, count: usize) -> Vec<f32> {
+        (0..count as u64).map(|at| ((2.0 * self.uniform_at(at) - 1.0) * bound) as f32).collect()
+    }
+
     /// The `counter`-th standard normal number (Box-Muller; uses two uniforms of a forked stream).
     pub fn normal_at(&self, counter: u64) -> f64 {
         let child = self.fork(counter);

@@ -170,14 +170,16 @@ pub fn resolve_with(reference: &ModelRef, environment: &Environment, observer: &
     fetch(id, environment, observer, absent, &looked)
 }
 
-/// A directory's last part, any other reference as it is: what a result or a card may say without telling the layout of a
+/// The last part of a directory or file, any other reference as it is: what a result or a card may say without telling the layout of a
 /// disk.
 pub fn public_name(reference: &str) -> String {
     let path = Path::new(reference);
-    if !path.is_dir() {
-        return reference.to_owned();
-    }
-    let real = path.canonicalize().unwrap_or_else(|_| path.to_path_buf());
+    let real = match (path.is_dir(), path.is_file()) {
+        // A directory may be named by `.` or `..`.
+        (true, _) => path.canonicalize().unwrap_or_else(|_| path.to_path_buf()),
+        (_, true) => path.to_path_buf(),
+        _ => return reference.to_owned(),
+    };
     real.file_name().map_or_else(|| reference.to_owned(), |name| name.to_string_lossy().into_owned())
 }
 

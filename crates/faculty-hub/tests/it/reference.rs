@@ -2,7 +2,7 @@
 
 use crate::build::{directory, put, refused, small};
 use faculty_core::Silent;
-use faculty_hub::{Environment, ModelRef, cache_root, resolve, resolve_with};
+use faculty_hub::{Environment, ModelRef, cache_root, public_name, resolve, resolve_with};
 use std::path::{Path, PathBuf};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -179,4 +179,17 @@ fn a_token_is_never_shown() {
     let environment = Environment { hf_token: Some("hf_secret".into()), ..Environment::default() };
     let shown = format!("{environment:?}");
     assert!(shown.contains("(hidden)") && !shown.contains("hf_secret"), "{shown}");
+}
+
+#[test]
+fn what_is_said_of_a_model_does_not_tell_where_it_lies() {
+    let dir = tempfile::tempdir().unwrap();
+    let (model, file) = (dir.path().join("bank"), dir.path().join("tiny.gguf"));
+    std::fs::create_dir(&model).unwrap();
+    std::fs::write(&file, "x").unwrap();
+    assert_eq!(public_name(model.to_str().unwrap()), "bank");
+    assert_eq!(public_name(file.to_str().unwrap()), "tiny.gguf");
+    for other in ["owner/name@v1", "smollm2-135m"] {
+        assert_eq!(public_name(other), other);
+    }
 }

@@ -28,6 +28,7 @@
 //! ```
 
 mod align;
+mod blocks;
 mod cfl;
 mod common_space;
 mod contrast;
@@ -41,6 +42,10 @@ mod spec;
 mod trained;
 
 pub use align::{AlignFeatures, AlignState, FeatureBatch, FeatureWidths, PseudoClasses};
+pub use blocks::{
+    BlockIntegration, BlockMaps, BlockSettings, BlockStates, Integrator, IntegratorMaps, SelectiveTransformer,
+    TeacherViews, participation_ratio, teacher_agreement,
+};
 pub use cfl::{Cfl, CflSettings};
 pub use common_space::CommonSpace;
 pub use contrast::{Codes, Contrast, inter_contrast, intra_contrast};

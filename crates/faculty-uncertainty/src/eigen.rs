@@ -71,6 +71,11 @@ fn rotate(a: &mut [f64], vectors: &mut [f64], size: usize, (p, q): (usize, usize
 
 /// The `count` leading eigenvectors of a symmetric positive semi-definite matrix.
 pub(crate) fn leading(matrix: &[f64], size: usize, count: usize) -> Eigen {
+    leading_within(matrix, size, count, ENOUGH)
+}
+
+/// The same, to where a round captures no more than the share `enough` of the variance on top.
+pub(crate) fn leading_within(matrix: &[f64], size: usize, count: usize, enough: f64) -> Eigen {
     let count = count.min(size);
     let block = (count + SPARE).min(size);
     if size <= SMALL || 2 * block > size {
@@ -87,7 +92,7 @@ pub(crate) fn leading(matrix: &[f64], size: usize, count: usize) -> Eigen {
         image = multiply(&basis, matrix, size);
         // The trace of the matrix inside the block grows towards the sum of its leading eigenvalues.
         let now: f64 = basis.iter().zip(&image).map(|(a, b)| a * b).sum();
-        if now - captured <= ENOUGH * now.abs() {
+        if now - captured <= enough * now.abs() {
             break;
         }
         captured = now;

@@ -48,6 +48,7 @@ mod energy;
 mod entropy;
 mod gate;
 mod gaussian;
+mod layer_confidence;
 mod margin;
 mod merged;
 mod moments;
@@ -71,6 +72,9 @@ pub use energy::Energy;
 pub use entropy::{McEntropy, SinglePassEntropy, entropy};
 pub use gate::{GateOutcome, GateSpec, hard_gate, soft_gate, uniform_gate};
 pub use gaussian::SharedGaussian;
+pub use layer_confidence::{
+    LayerConfidence, LayerDistance, LayerFit, LayerScores, OwnScale, layer_scores, score_weights,
+};
 pub use margin::{MarginSpec, margin_weights, normalised_margin};
 pub use merged::merged_scores;
 pub use neighbours::{Neighbours, TextSpace};

@@ -4,6 +4,9 @@ use crate::eigen;
 use crate::moments::{Rows, as_stored};
 use faculty_core::{Error, Result};
 
+/// Growth of the captured variance in a round that ends a rough fit.
+const ROUGH: f64 = 1e-5;
+
 /// A projection onto the leading principal components of a feature set. Every number is exact in f32, so that what is
 /// stored is what was used.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,11 +20,20 @@ pub struct Projection {
 impl Projection {
     /// The `count` leading components of the covariance of `rows`; no more than there are features, or rows but one.
     pub(crate) fn fit(rows: &Rows, count: usize) -> Self {
+        Self::fit_by(rows, count, eigen::leading)
+    }
+
+    /// The same where the last components need not be exact: some times as fast on a wide network, whose spectrum is flat there.
+    pub(crate) fn fit_roughly(rows: &Rows, count: usize) -> Self {
+        Self::fit_by(rows, count, |matrix, size, count| eigen::leading_within(matrix, size, count, ROUGH))
+    }
+
+    fn fit_by(rows: &Rows, count: usize, leading: impl Fn(&[f64], usize, usize) -> eigen::Eigen) -> Self {
         let (mean, width) = (as_stored(&rows.mean()), rows.width);
         let covariance = rows.covariance(|_| mean.as_slice());
         let total: f64 = covariance.iter().step_by(width + 1).sum();
         let count = count.clamp(1, width).min(rows.len().saturating_sub(1).max(1));
-        let found = eigen::leading(&covariance, width, count);
+        let found = leading(&covariance, width, count);
         let kept: f64 = found.values.iter().sum();
         let explained = if total > 0.0 { (kept / total).min(1.0) } else { 1.0 };
         Self { mean, components: as_stored(&found.vectors), explained }

@@ -4,7 +4,7 @@ use crate::LossTerms;
 use crate::join_tensors::expect;
 use burn::tensor::{Gradients, Tensor};
 use faculty_core::{Error, NamedTensors, Result};
-use faculty_nn::{Gate, StateTensor, host_values};
+use faculty_nn::{Gate, SavedState, host_values};
 use std::fmt::Debug;
 
 /// A loss between pooled features of student and teachers, with maps of its own that are trained beside the student.
@@ -47,14 +47,8 @@ pub trait AlignFeatures: Debug + Send {
     fn load(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()>;
 }
 
-/// What a loss between hidden states keeps between steps, for a checkpoint.
-#[derive(Debug, Default)]
-pub struct AlignState {
-    /// Step counts, and what stands in a memory.
-    pub values: serde_json::Value,
-    /// Maps, moments, vectors.
-    pub tensors: Vec<StateTensor>,
-}
+/// What a loss between hidden states keeps between steps, for a checkpoint: step counts, maps, moments, what stands in a memory.
+pub type AlignState = SavedState;
 
 /// Widths of pooled features.
 #[derive(Debug, Clone, PartialEq, Eq)]

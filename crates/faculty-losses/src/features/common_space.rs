@@ -1,7 +1,7 @@
 //! A space that student and teachers share, and the way back out of it.
 
 use super::FeatureWidths;
-use super::maps::{TwoLayers, fresh_linear};
+use super::maps::TwoLayers;
 use crate::join_tensors::expect;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor, activation};
@@ -37,10 +37,10 @@ impl CommonSpace {
         let teachers = widths.teachers.iter().enumerate();
         let decoders = widths.teachers.iter().enumerate();
         Ok(Self {
-            student: fresh_linear(stream.fork(0), widths.student, common, device),
+            student: Linear::fresh(stream.fork(0), widths.student, common, device),
             extractor: TwoLayers::fresh(stream.fork(1), common, common, common, device),
             teachers: teachers
-                .map(|(index, &width)| fresh_linear(teacher(index).fork(0), width, common, device))
+                .map(|(index, &width)| Linear::fresh(teacher(index).fork(0), width, common, device))
                 .collect(),
             decoders: decoders
                 .map(|(index, &width)| TwoLayers::fresh(teacher(index).fork(1), common, width, width, device))

@@ -1,6 +1,6 @@
 //! Layer-wise feature amalgamation: teachers' features are compressed into one code that the student learns.
 
-use super::maps::{fresh_linear, mean_square_rows};
+use super::maps::mean_square_rows;
 use super::trained::{Trained, check_weight};
 use super::{AlignFeatures, AlignState, AlignTraining, FeatureBatch, FeatureWidths};
 use crate::join_tensors::expect;
@@ -60,9 +60,9 @@ impl DfaMaps {
         widths.check()?;
         let (student, teachers) = (widths.student, widths.all_teachers());
         Ok(Self {
-            encode: fresh_linear(stream.fork(0), teachers, student, device),
-            decode: fresh_linear(stream.fork(1), student, teachers, device),
-            student: fresh_linear(stream.fork(2), student, student, device),
+            encode: Linear::fresh(stream.fork(0), teachers, student, device),
+            decode: Linear::fresh(stream.fork(1), student, teachers, device),
+            student: Linear::fresh(stream.fork(2), student, student, device),
         })
     }
 

@@ -2,14 +2,11 @@
 
 use super::AlignState;
 use burn::module::{Module, ParamGroup};
-use burn::optim::GradientsParams;
 use burn::tensor::Gradients;
 use faculty_core::{Error, NamedTensors, Result};
-use faculty_nn::fused::{AdamWConfig, ModuleAdamW};
-use faculty_nn::{module_state, restore_module};
+use faculty_nn::TrainedModule;
+use faculty_nn::fused::AdamWConfig;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-use std::fmt;
 
 /// How the maps between feature spaces are trained: AdamW, biases never decayed.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -50,17 +47,12 @@ pub(crate) fn check_weight(key: &str, weight: f64) -> Result<()> {
     Err(Error::input(format!("is {weight}")).key(key).expected("0 or a positive, finite number"))
 }
 
-/// A module in training and its AdamW.
-pub(crate) struct Trained<M> {
-    module: M,
-    config: AdamWConfig,
-    optimizer: ModuleAdamW,
-    learning_rate: f64,
-}
+/// Maps in training. Their tensors are below this name in a checkpoint.
+const NAME: &str = "align";
 
-/// Names of the tensors of a [`Trained`] module in a checkpoint.
-const MODULE: &str = "align.maps";
-const MOMENTS: &str = "align.adamw";
+/// Maps and their AdamW.
+#[derive(Debug)]
+pub(crate) struct Trained<M>(TrainedModule<M>);
 
 impl<M: Module> Trained<M> {
     pub(crate) fn new(module: M, training: &AlignTraining) -> Result<Self> {
@@ -70,36 +62,24 @@ impl<M: Module> Trained<M> {
             false => module,
         };
         let config = AdamWConfig { weight_decay: training.weight_decay, ..AdamWConfig::default() };
-        let (module, optimizer) = (module.train(), ModuleAdamW::new(config));
-        Ok(Self { module, config, optimizer, learning_rate: training.learning_rate })
+        Ok(Self(TrainedModule::new(module, training.learning_rate, config)))
     }
 
     pub(crate) fn module(&self) -> &M {
-        &self.module
+        self.0.module()
     }
 
     pub(crate) fn step(&mut self, gradients: &mut Gradients, schedule: f64) -> Result<()> {
         check_weight("schedule", schedule)?;
-        let gradients = GradientsParams::from_module(gradients, &self.module);
-        self.module = self.optimizer.step(self.learning_rate * schedule, self.module.clone(), gradients);
-        Ok(())
+        self.0.step(gradients, schedule).map(drop)
     }
 
     pub(crate) fn save(&self) -> Result<AlignState> {
-        let moments = self.optimizer.state(&self.module);
-        let values = serde_json::to_value(&moments.steps)
-            .map_err(|error| Error::internal("an optimizer's steps cannot be written").source(error))?;
-        let maps = module_state(&self.module).into_iter().map(|tensor| tensor.under(MODULE));
-        let moments = moments.tensors.into_iter().map(|tensor| tensor.under(MOMENTS));
-        Ok(AlignState { values, tensors: maps.chain(moments).collect() })
+        self.0.save(NAME)
     }
 
     pub(crate) fn load(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
-        let steps: BTreeMap<String, usize> = serde_json::from_value(values)
-            .map_err(|error| Error::input("an optimizer's steps are broken").source(error))?;
-        self.module = restore_module(self.module.clone(), tensors, MODULE)?;
-        self.optimizer = ModuleAdamW::restore(self.config, &self.module, &steps, tensors, MOMENTS)?;
-        Ok(())
+        self.0.load(NAME, values, tensors)
     }
 
     /// Number of values that a step can change.
@@ -113,16 +93,7 @@ impl<M: Module> Trained<M> {
             }
         }
         let mut count = Count(0);
-        self.module.visit(&mut count);
+        self.module().visit(&mut count);
         count.0
-    }
-}
-
-impl<M: Module> fmt::Debug for Trained<M> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Trained")
-            .field("module", &self.module)
-            .field("learning_rate", &self.learning_rate)
-            .finish_non_exhaustive()
     }
 }

@@ -1,5 +1,6 @@
 //! Losses between hidden states.
 
+mod blocks;
 mod conformance;
 mod contrastive;
 mod dfa;

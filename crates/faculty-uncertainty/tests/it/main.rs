@@ -9,6 +9,7 @@ mod density_ratio;
 mod gate_golden;
 mod gates;
 mod golden;
+mod layer_confidence;
 mod neighbours;
 mod normalise;
 mod owner_summary;

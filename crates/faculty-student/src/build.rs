@@ -22,6 +22,13 @@ pub struct StudentOrigin {
     pub from_teacher: bool,
 }
 
+impl StudentOrigin {
+    /// Of a student that is the mean of its teachers.
+    pub fn merged() -> Self {
+        Self { description: "the mean of the teachers' weights".to_owned(), from_teacher: true }
+    }
+}
+
 /// Finds the directory of a model named by a user: `minilm-l3`, a directory, or a hub id.
 ///
 /// # Errors
@@ -62,6 +69,9 @@ pub fn build_student(
             let description = format!("layers {layers:?} of teacher {index}");
             Ok((classifier, StudentOrigin { description, from_teacher: true }))
         }
+        StudentStart::Merged => Err(Error::input("the mean of the teachers' weights is made from the teachers whole")
+            .key("student.init")
+            .expected("a classifier that is merged before, and no layers to cut")),
         StudentStart::Fresh { layers, hidden } => {
             let Some(first) = teachers.first() else {
                 return Err(Error::input(

@@ -33,10 +33,11 @@ impl Learner {
         Self { network, optimizer, words, config, frozen_embeddings: settings.freeze_embeddings }
     }
 
-    /// Before a forward pass over `input`.
-    pub(crate) fn before(mut self, input: TokenInput) -> Result<(Self, TokenInput)> {
+    /// Before a forward pass over `input`, or, with `all_words`, over whatever is read.
+    pub(crate) fn before(mut self, input: TokenInput, all_words: bool) -> Result<(Self, TokenInput)> {
         let Some(mut words) = self.words.take() else { return Ok((self, input)) };
-        let (network, input) = words.before(self.network, input)?;
+        let current = if all_words { words.catch_up(self.network)? } else { self.network };
+        let (network, input) = words.before(current, input)?;
         Ok((Self { network, words: Some(words), ..self }, input))
     }
 

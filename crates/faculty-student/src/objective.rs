@@ -2,9 +2,10 @@
 
 use burn::tensor::{Gradients, Tensor};
 use faculty_core::{NamedTensors, Observer, Result};
-use faculty_nn::{DropoutPlan, Pooling, SequenceClassifier, StateTensor, StudentView};
+use faculty_nn::{DropoutPlan, Pooling, SavedState, SequenceClassifier, StudentView, TokenInput};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// One step, as an objective sees it.
 pub struct StepContext<'a> {
@@ -16,17 +17,28 @@ pub struct StepContext<'a> {
     pub epoch: usize,
     /// The texts of the batch, as indices.
     pub rows: &'a [usize],
-    /// What the student says of them, with a gradient: logits `[rows, classes]`, and features `[rows, hidden]` if the
-    /// objective asked for them.
-    pub student: &'a StudentView,
     /// The student as it is in this step, on an autodiff device, for objectives that ask it about more than the batch. Of its
-    /// word table only the rows that the batch reads are sure to be up to date.
+    /// word table only the rows that the batch reads are sure to be up to date (see
+    /// [`Objective::reads_all_words`]).
     pub network: &'a SequenceClassifier,
     /// The dropout of this step: the masks of `rows`, in their order.
     pub dropout: &'a DropoutPlan,
+    /// The texts as the student reads them in this step, noise included.
+    pub input: &'a TokenInput,
+    pub(crate) pooling: Option<Pooling>,
+    pub(crate) view: OnceCell<StudentView>,
 }
 
 impl StepContext<'_> {
+    /// What the student says of the texts, with a gradient: logits `[rows, classes]`, and features `[rows, hidden]` if the
+    /// objective asked for them. It is asked once, and not at all by an objective that learns from something else.
+    pub fn student(&self) -> &StudentView {
+        self.view.get_or_init(|| {
+            let (logits, features) = self.network.logits_and_pooled(self.input, self.dropout, self.pooling);
+            StudentView { logits, features, taps: Vec::new() }
+        })
+    }
+
     /// How far the training is, 0 at the first step and below 1 at the last.
     pub fn progress(&self) -> f64 {
         self.step as f64 / self.steps.max(1) as f64
@@ -66,14 +78,9 @@ pub struct EpochLog {
     pub classes: Vec<usize>,
 }
 
-/// What an objective keeps between steps, for a checkpoint.
-#[derive(Debug, Default)]
-pub struct ObjectiveState {
-    /// Counters, settings of a round and the like.
-    pub values: serde_json::Value,
-    /// Queues, the weights of modules trained beside the student, their optimizers' moments.
-    pub tensors: Vec<StateTensor>,
-}
+/// What an objective keeps between steps, for a checkpoint: counters, queues, the weights of modules trained beside the student,
+/// their optimizers' moments.
+pub type ObjectiveState = SavedState;
 
 /// What a classifier is trained towards.
 ///
@@ -83,6 +90,12 @@ pub trait Objective {
     /// The features of the student it wants to see; none by default, which costs nothing.
     fn features(&self) -> Option<Pooling> {
         None
+    }
+
+    /// True if it reads words of the student's table that a batch does not read; the whole table is then up to date in every
+    /// step. (Words that only the objective reads are constants: their rows are not trained.)
+    fn reads_all_words(&self) -> bool {
+        false
     }
 
     /// The loss of a batch.

@@ -14,6 +14,9 @@ pub enum StudentStart {
     Pretrained(String),
     /// The encoder of teacher `index`. A stronger assumption about access to teachers, so it is labelled as such.
     Teacher(usize),
+    /// The mean of the teachers' weights over the union of their labels: teachers of one base alone, and a stronger assumption,
+    /// too. Whoever holds the teachers makes it (`faculty_methods::merge_teachers`).
+    Merged,
     /// Fresh weights of the given size (heads of width 64 or, below that, 32; feed-forward 4 x hidden), with the
     /// tokenizer of the first teacher.
     Fresh {
@@ -24,6 +27,15 @@ pub enum StudentStart {
     },
 }
 
+const MERGED: &str = "merged";
+
+impl StudentStart {
+    /// True if weights of teachers are in it.
+    pub const fn is_from_teachers(&self) -> bool {
+        matches!(self, Self::Teacher(_) | Self::Merged)
+    }
+}
+
 impl FromStr for StudentStart {
     type Err = Error;
 
@@ -31,6 +43,9 @@ impl FromStr for StudentStart {
         let wrong = |expected: &str| Error::input(format!("student `{text}`")).key("student").expected(expected);
         if let Some(index) = text.strip_prefix("teacher:") {
             return index.parse().map(Self::Teacher).map_err(|_| wrong("teacher:0, teacher:1, ..."));
+        }
+        if text == MERGED {
+            return Ok(Self::Merged);
         }
         if let Some(size) = text.strip_prefix("fresh:") {
             let size = match size {
@@ -52,7 +67,7 @@ impl FromStr for StudentStart {
             };
         }
         if text.trim().is_empty() {
-            return Err(wrong("a model, teacher:<n> or fresh:<size>"));
+            return Err(wrong("a model, merged, teacher:<n> or fresh:<size>"));
         }
         Ok(Self::Pretrained(text.to_owned()))
     }
@@ -63,6 +78,7 @@ impl fmt::Display for StudentStart {
         match self {
             Self::Pretrained(reference) => f.write_str(reference),
             Self::Teacher(index) => write!(f, "teacher:{index}"),
+            Self::Merged => f.write_str(MERGED),
             Self::Fresh { layers, hidden } => write!(f, "fresh:{layers}x{hidden}"),
         }
     }

@@ -13,9 +13,10 @@ use burn::optim::GradientsParams;
 use burn::tensor::Tensor;
 use faculty_core::{Error, ErrorKind, Event, Observer, Result, Stream, Unseen};
 use faculty_model::{Classifier, Tokens};
-use faculty_nn::{DropoutPlan, RowKeys, StudentView, host_values};
+use faculty_nn::{DropoutPlan, RowKeys, host_values};
 use faculty_text::plan_shuffled;
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 use std::time::Instant;
 
 /// One logged step.
@@ -246,18 +247,24 @@ impl Trainer<'_> {
             }
             None => self.tokens.batch(rows, config, device)?,
         };
-        let (learner, input) = learner.before(input)?;
+        let (learner, input) = learner.before(input, self.objective.reads_all_words())?;
         let rates = self.settings.dropout.unwrap_or(config.dropout);
         let stream = Stream::new(self.run.seed, "training dropout").fork(step as u64);
         let identities: Vec<u64> = rows.iter().map(|&row| row as u64).collect();
         let dropout = DropoutPlan::Sampled { rates, keys: RowKeys::for_pass(stream, 0, &identities) };
-        let (logits, features) = learner.network.logits_and_pooled(&input, &dropout, self.objective.features());
-        let loss = {
-            let student = StudentView { logits, features, taps: Vec::new() };
-            let (steps, network) = (self.steps, &learner.network);
-            let context = StepContext { step, steps, epoch, rows, student: &student, network, dropout: &dropout };
-            self.objective.loss(&context)?
+        let context = StepContext {
+            step,
+            steps: self.steps,
+            epoch,
+            rows,
+            network: &learner.network,
+            dropout: &dropout,
+            input: &input,
+            pooling: self.objective.features(),
+            view: OnceCell::new(),
         };
+        let loss = self.objective.loss(&context)?;
+        drop(context);
         let mut gradients = loss.total.backward();
         let of_student = GradientsParams::from_module(&mut gradients, &learner.network);
         self.objective.after_backward(&mut gradients, self.settings.rate_factor(step, self.steps))?;

@@ -30,7 +30,7 @@ struct Zero;
 
 impl Objective for Zero {
     fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
-        let (logits, rows) = (step.student.logits.clone(), step.rows);
+        let (logits, rows) = (step.student().logits.clone(), step.rows);
         let targets =
             Tensor::<2>::from_data(TensorData::new(vec![0.5_f32; 3 * rows.len()], [rows.len(), 3]), &logits.device());
         Ok(StepLoss { total: (logits - targets).square().mean(), parts: Vec::new() })

@@ -59,10 +59,10 @@ impl Objective for Beside {
     }
 
     fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
-        let features = step.student.features.clone().expect("they were asked for");
+        let features = step.student().features.clone().expect("they were asked for");
         assert_eq!(features.dims(), [step.rows.len(), HIDDEN]);
         let mapped = features.clone().matmul(self.map.weight.val()) + self.map.bias.val().unsqueeze::<2>();
-        let mut total = OneHot::total(step.student.logits.clone(), step.rows) + OneHot::total(mapped, step.rows);
+        let mut total = OneHot::total(step.student().logits.clone(), step.rows) + OneHot::total(mapped, step.rows);
         if !self.queue.is_empty() {
             let device = features.device();
             let queued = TensorData::new(self.queue.clone(), [self.queue.len() / HIDDEN, HIDDEN]);

@@ -6,6 +6,7 @@ mod card;
 mod checkpoints;
 mod damaged_checkpoints;
 mod fresh;
+mod masked_lm;
 mod probes;
 mod start;
 mod threads;

@@ -11,7 +11,7 @@ struct Alternating;
 
 impl Objective for Alternating {
     fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
-        let (logits, rows) = (step.student.logits.clone(), step.rows);
+        let (logits, rows) = (step.student().logits.clone(), step.rows);
         let targets: Vec<f32> = rows.iter().flat_map(|row| [(row % 2) as f32, (row % 3) as f32]).collect();
         let targets = Tensor::<2>::from_data(TensorData::new(targets, [rows.len(), 2]), &logits.device());
         Ok(StepLoss { total: (logits - targets).square().mean(), parts: Vec::new() })

@@ -37,7 +37,7 @@ impl OneHot {
 
 impl Objective for OneHot {
     fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
-        let total = Self::total(step.student.logits.clone(), step.rows);
+        let total = Self::total(step.student().logits.clone(), step.rows);
         Ok(StepLoss { total, parts: Vec::new() })
     }
 }
@@ -46,7 +46,7 @@ struct NotFinite;
 
 impl Objective for NotFinite {
     fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
-        let logits = step.student.logits.clone();
+        let logits = step.student().logits.clone();
         Ok(StepLoss { total: logits.mean().mul_scalar(f32::NAN), parts: Vec::new() })
     }
 }

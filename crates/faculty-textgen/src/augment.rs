@@ -1,15 +1,16 @@
 //! Altered copies of texts: words left out, and spans masked. A teacher that is asked about copies answers for texts that are
 //! less clear than what it believed in (in the place of back-translation, arXiv 2406.15476).
 
-use crate::{TextSource, join_words, split_words};
-use faculty_core::{Error, Observer, Result, Stream};
+use crate::{join_words, split_words};
+use faculty_core::{Error, Result, Stream};
 use serde::{Deserialize, Serialize};
-use std::ops::Range;
 
 /// How texts are altered.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Augment {
+    /// Altered copies of every text, which stand beside it: 1.
+    pub copies: usize,
     /// The chance of each word to be left out: 0.1.
     pub dropout: f64,
     /// The share of a text's words that are masked, in spans: 0.15. 0 masks nothing.
@@ -22,7 +23,7 @@ pub struct Augment {
 
 impl Default for Augment {
     fn default() -> Self {
-        Self { dropout: 0.1, masked: 0.15, span: 3, mask: String::new() }
+        Self { copies: 1, dropout: 0.1, masked: 0.15, span: 3, mask: String::new() }
     }
 }
 
@@ -35,10 +36,12 @@ impl Augment {
                 return Err(Error::input(format!("is {share}")).key(key).expected("0 to below 1"));
             }
         }
-        match self.span {
-            0 => Err(Error::input("is 0").key("span").expected("at least 1")),
-            _ => Ok(()),
+        for (key, count) in [("copies", self.copies), ("span", self.span)] {
+            if count == 0 {
+                return Err(Error::input("is 0").key(key).expected("at least 1"));
+            }
         }
+        Ok(())
     }
 
     /// An altered copy, by the draws of `stream`; at least one word of the text stays.
@@ -86,41 +89,13 @@ impl Augment {
     }
 }
 
-/// The texts of another source, altered: text n follows from that source's text n.
-pub struct Augmented<S> {
-    source: S,
-    augment: Augment,
-    seed: u64,
-}
-
-impl<S: TextSource> Augmented<S> {
-    /// # Errors
-    /// Fails if the settings make no sense.
-    pub fn new(source: S, augment: Augment, seed: u64) -> Result<Self> {
-        augment.check()?;
-        Ok(Self { source, augment, seed })
-    }
-}
-
-impl<S: TextSource> TextSource for Augmented<S> {
-    fn describe(&self) -> String {
-        format!("{}, words dropped and spans masked", self.source.describe())
-    }
-
-    fn write(&self, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>> {
-        let texts = self.source.write(numbers.clone(), observer)?;
-        let stream = Stream::new(self.seed, "augment");
-        Ok(numbers.zip(texts).map(|(number, text)| self.augment.copy(&text, &stream.fork(number))).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Augment, Augmented};
-    use crate::{Corpus, TextSource, split_words};
-    use faculty_core::{Silent, Stream};
+    use super::Augment;
+    use crate::split_words;
+    use faculty_core::Stream;
 
     const TEXT: &str = "one two three four five six seven eight nine ten";
 
@@ -141,7 +116,7 @@ mod tests {
 
     #[test]
     fn spans_are_masked_to_their_share() {
-        let augment = Augment { dropout: 0.0, masked: 0.4, span: 3, mask: "<mask>".to_owned() };
+        let augment = Augment { dropout: 0.0, masked: 0.4, mask: "<mask>".to_owned(), ..Augment::default() };
         for number in 0..200 {
             let copy = augment.copy(TEXT, &Stream::new(2, "test").fork(number));
             let words = copy.split(' ').filter(|word| *word != "<mask>").count();
@@ -165,18 +140,15 @@ mod tests {
     }
 
     #[test]
-    fn a_source_is_altered_text_by_text() {
-        let corpus = || Corpus::new((0..9).map(|n| format!("{TEXT} {n}")).collect(), 1).unwrap();
-        let source = Augmented::new(corpus(), Augment::default(), 5).unwrap();
-        let all = source.write(0..9, &Silent).unwrap();
-        assert_eq!(source.write(4..5, &Silent).unwrap()[0], all[4]);
-        assert_ne!(all, corpus().write(0..9, &Silent).unwrap());
+    fn what_makes_no_sense_is_refused_by_its_key() {
         for (wrong, key) in [
+            (Augment { copies: 0, ..Augment::default() }, "copies"),
             (Augment { dropout: 1.0, ..Augment::default() }, "dropout"),
             (Augment { masked: -0.1, ..Augment::default() }, "masked"),
             (Augment { span: 0, ..Augment::default() }, "span"),
         ] {
-            assert!(Augmented::new(corpus(), wrong, 1).err().unwrap().to_string().contains(key));
+            assert!(wrong.check().unwrap_err().to_string().contains(key));
         }
+        Augment::default().check().unwrap();
     }
 }

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-/// What became of the drafts of a class: each was empty, a repetition (of another or of itself), or judged; of the judged ones those were kept that
-/// reached the floor, said something new, and were still wanted.
+/// What became of the drafts of a class: each was empty, a repetition (of another or of itself), or judged; of the judged ones
+/// those were kept that reached the floor, said something new, and were still wanted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct ClassReport {
     /// Drafts that were judged: neither empty nor repetitions, of others or of themselves.
@@ -59,5 +59,21 @@ impl ClassReport {
             best: reports.iter().map(|report| report.best).fold(1.0, f32::min),
             given_up: reports.iter().any(|report| report.given_up),
         }
+    }
+
+    /// Of a class that has fewer texts than `wanted`: how many, and how its drafts fared.
+    pub fn describe_short(&self, wanted: usize) -> String {
+        let reached = match self.kept {
+            0 => format!("never believed (at best {:.3})", self.best),
+            kept => format!("{kept} of {wanted}"),
+        };
+        let given_up = if self.given_up { ", given up" } else { "" };
+        format!("{reached}, {:.0} % hits of {} judged{given_up}", 100.0 * self.hit_rate(), self.judged)
+    }
+
+    /// Classes that have fewer texts than `wanted`, each with its figures.
+    pub fn short<S: AsRef<str>>(labels: &[S], reports: &[Self], wanted: usize) -> Vec<String> {
+        let short = labels.iter().zip(reports).filter(|(_, report)| report.kept < wanted);
+        short.map(|(label, report)| format!("{}: {}", label.as_ref(), report.describe_short(wanted))).collect()
     }
 }

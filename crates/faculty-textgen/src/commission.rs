@@ -1,14 +1,17 @@
 //! Texts for several teachers, from one source.
 
+use crate::delivered::Delivered;
 use crate::{
-    Believed, ClassReport, Judge, Kept, KeywordSteering, KeywordTexts, Keywords, Quota, Refined, SourceSpec, Steering,
-    TeacherJudge, TextSource, vocabulary_words,
+    Augment, Believed, ClassReport, DraftLog, Judge, Kept, KeywordSteering, KeywordTexts, Keywords, LmJob, LmSpec,
+    NGram, Quota, Refined, SourceSpec, Steering, TeacherJudge, TextSource, WhenShort, vocabulary_words,
 };
 use faculty_core::metrics::argmax;
-use faculty_core::{Error, Event, Observer, Result, normal_form};
-use faculty_model::Classifier;
+use faculty_core::{Error, Event, Observer, Result, hash_bytes, normal_form, short_hash};
+use faculty_model::{CausalModel, Classifier};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 
 /// What is written, and for whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,16 +26,36 @@ pub struct Commission {
     pub per_class: usize,
     /// The seed of every draw.
     pub seed: u64,
+    /// Altered copies beside the texts, for the same classes; none by default. Teachers judge the texts alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
+    /// What follows if a class has fewer in the end.
+    #[serde(default, skip_serializing_if = "WhenShort::is_go_on")]
+    pub when_short: WhenShort,
 }
 
 /// A teacher as a commission needs it: it is opened when its turn comes, so that one of them is in memory.
 pub struct Client<'a> {
     /// Its name, for progress displays and errors.
     pub name: &'a str,
-    /// Number of its classes.
-    pub classes: usize,
+    /// The names of its classes.
+    pub labels: &'a [String],
     /// Opens it.
     pub open: &'a dyn Fn() -> Result<Classifier>,
+}
+
+/// What a commission is written with.
+#[derive(Clone, Copy)]
+pub struct Supplies<'a> {
+    /// The texts of the corpus that the source names; empty where it names none.
+    pub corpus: &'a [String],
+    /// Opens the language model that the source names; asked once, if it names one.
+    pub open_model: &'a dyn Fn(&str) -> Result<CausalModel>,
+    /// Tokens of a text at most that a teacher judges; by default what it can read.
+    pub max_length: Option<usize>,
+    /// A folder for the drafts of sources that are dear, a file a teacher under a name that follows from all that determines them.
+    /// An interrupted run goes on with them; whoever names the folder removes it. Nothing is kept without.
+    pub drafts: Option<&'a Path>,
 }
 
 /// A text, and for whom it was written.
@@ -52,6 +75,9 @@ pub struct Commissioned {
 /// Texts, and what became of the drafts of every class of every teacher; no report of texts that are for no class.
 pub type Delivery = (Vec<Commissioned>, Vec<Vec<ClassReport>>);
 
+/// Texts of a teacher's classes, and what became of its drafts.
+type Chosen = (Vec<Kept>, Vec<ClassReport>);
+
 /// Drafts that are judged at once.
 const BATCH: usize = 1024;
 
@@ -62,76 +88,132 @@ impl Commission {
         if self.per_class == 0 {
             return Err(Error::input("is 0").key("per_class").expected("at least 1"));
         }
+        if let Some(augment) = &self.augment {
+            augment.check().map_err(|error| error.help("in augment"))?;
+        }
         self.source.check()?;
         self.steering.check(&self.source)
     }
 
     /// Source and steering in a few words.
     pub fn describe(&self) -> String {
-        self.steering.describe(&self.source)
+        let texts = self.steering.describe(&self.source);
+        match self.augment.as_ref().map(|augment| augment.copies) {
+            None => texts,
+            Some(1) => format!("{texts}, and an altered copy of each"),
+            Some(copies) => format!("{texts}, and {copies} altered copies of each"),
+        }
     }
 
-    /// Writes: teacher by teacher, class by class, or, without steering, `per_class` times the number of all classes. `corpus` is
-    /// what the source names, empty where it names none. No text is there twice, whoever believes it. What is written follows
-    /// from the commission, the corpus and the teachers alone.
+    /// True if every text is written for a class.
+    pub const fn has_classes(&self) -> bool {
+        self.steering.has_classes(&self.source)
+    }
+
+    /// Writes: teacher by teacher, class by class, or, for no classes, `per_class` times the number of all classes. No text is there
+    /// twice, whoever believes it. What is written follows from the commission, the corpus, the language model and the teachers
+    /// alone.
     ///
     /// # Errors
-    /// Fails if the commission makes no sense, the source has nothing to write from, no text is worth keeping, a teacher cannot be
+    /// Fails if the commission makes no sense, the source has nothing to write from or says always the same, no text is worth
+    /// keeping, a class stays short and [`when_short`](Self::when_short) says stop, a teacher or the language model cannot be
     /// opened, the device fails, or the user interrupted.
-    pub fn write(
+    pub fn write(&self, clients: &[Client<'_>], supplies: &Supplies<'_>, observer: &dyn Observer) -> Result<Delivery> {
+        self.check()?;
+        match &self.source {
+            SourceSpec::LanguageModel(spec) => self.by_model(spec, clients, supplies, observer),
+            _ => self.by_text_source(clients, supplies, observer),
+        }
+    }
+
+    fn by_model(
         &self,
-        corpus: &[String],
+        spec: &LmSpec,
         clients: &[Client<'_>],
-        max_length: Option<usize>,
+        supplies: &Supplies<'_>,
         observer: &dyn Observer,
     ) -> Result<Delivery> {
-        self.check()?;
+        let all: Vec<&str> = clients.iter().flat_map(|client| client.labels).map(String::as_str).collect();
+        spec.prompting.check_names(&all)?;
+        let model = (supplies.open_model)(&spec.model)?;
+        let mut delivered = Delivered::new(self);
+        for client in clients {
+            let teacher = (client.open)()?;
+            let classes: Vec<usize> = (0..client.labels.len()).collect();
+            let job = LmJob {
+                model: &model,
+                labels: client.labels,
+                classes: &classes,
+                judge: &TeacherJudge::new(&teacher, supplies.max_length),
+                judge_key: &judge_key(&teacher, supplies),
+                per_class: self.per_class,
+                seed: self.seed,
+            };
+            let spec = spec.for_labels(client.labels);
+            let drafts = supplies.drafts.map(|folder| drafts_in(folder, &spec.draft_key(&job))).transpose()?;
+            let written = spec.write(&job, drafts.as_deref(), observer)?;
+            delivered.take(client, written.kept, written.reports, observer)?;
+        }
+        Ok(delivered.done())
+    }
+
+    fn by_text_source(
+        &self,
+        clients: &[Client<'_>],
+        supplies: &Supplies<'_>,
+        observer: &dyn Observer,
+    ) -> Result<Delivery> {
         let vocabulary = match (&self.source, clients.first()) {
             (SourceSpec::RandomTokens { .. }, Some(first)) => words_of(&(first.open)()?),
             _ => Vec::new(),
         };
-        let source = self.source.open(corpus.to_vec(), &vocabulary, self.seed)?;
-        let wanted = clients.iter().map(|client| client.classes * self.per_class).sum::<usize>() as u64;
+        let corpus = || supplies.corpus.to_vec();
+        // One model of n-grams writes and says how likely it finds a text.
+        let (ngram, opened) = match &self.source {
+            SourceSpec::NGram(spec) => (Some(spec.learn(corpus(), self.seed)?), None),
+            source => (None, Some(source.open(corpus(), &vocabulary, self.seed)?)),
+        };
+        let source: &dyn TextSource = match (&ngram, &opened) {
+            (Some(ngram), _) => ngram,
+            (None, Some(opened)) => opened.as_ref(),
+            (None, None) => return Err(Error::internal("a commission without a source")),
+        };
+        let wanted = clients.iter().map(|client| client.labels.len() * self.per_class).sum::<usize>() as u64;
         let pool = match self.steering {
-            Steering::None {} => drafts(source.as_ref(), wanted, observer)?,
-            Steering::Believed(believed) => drafts(source.as_ref(), wanted * believed.drafts as u64, observer)?,
+            Steering::None {} => drafts(source, wanted, observer)?,
+            Steering::Believed(believed) => drafts(source, wanted * believed.drafts as u64, observer)?,
             Steering::Keywords(_) => Vec::new(),
         };
-        let (mut texts, mut reports) = (Vec::new(), Vec::new());
-        let mut seen = HashSet::new();
-        for (number, client) in clients.iter().enumerate().filter(|_| self.steering.has_classes()) {
+        let mut delivered = Delivered::new(self);
+        for client in clients.iter().filter(|_| self.has_classes()) {
             let teacher = (client.open)()?;
-            let judge = TeacherJudge::new(&teacher, max_length);
-            let (kept, report) = match &self.steering {
+            let judge = TeacherJudge::new(&teacher, supplies.max_length);
+            let (kept, reports) = match &self.steering {
                 Steering::Keywords(settings) => {
-                    self.with_keywords(settings, source.as_ref(), corpus, &judge, &teacher, observer)?
+                    self.with_keywords(settings, source, ngram.as_ref(), &judge, &teacher, supplies, observer)?
                 }
                 Steering::Believed(believed) => choose(&pool, believed, self.per_class, &judge, client, observer)?,
                 Steering::None {} => (Vec::new(), Vec::new()),
             };
-            let new = kept.into_iter().filter(|text| seen.insert(normal_form(&text.text)));
-            texts.extend(new.map(|text| Commissioned {
-                class: Some((number, text.class)),
-                probability: Some(text.probability),
-                text: text.text,
-            }));
-            reports.push(report);
+            delivered.take(client, kept, reports, observer)?;
         }
-        if !self.steering.has_classes() {
-            texts.extend(pool.into_iter().map(|text| Commissioned { text, class: None, probability: None }));
+        if !self.has_classes() {
+            delivered.take_unaddressed(pool);
         }
-        Ok((texts, reports))
+        Ok(delivered.done())
     }
 
+    #[expect(clippy::too_many_arguments, reason = "what is written, by whom, for whom")]
     fn with_keywords(
         &self,
         settings: &KeywordSteering,
         source: &dyn TextSource,
-        corpus: &[String],
+        fluency: Option<&NGram>,
         judge: &dyn Judge,
         teacher: &Classifier,
+        supplies: &Supplies<'_>,
         observer: &dyn Observer,
-    ) -> Result<(Vec<Kept>, Vec<ClassReport>)> {
+    ) -> Result<Chosen> {
         let (words, classes) = (words_of(teacher), teacher.labels.len());
         let keywords = Keywords::find(&words, judge, classes, settings.keywords, observer)?;
         let texts = KeywordTexts::new(source, &keywords, settings.per_text, self.seed)?;
@@ -143,15 +225,30 @@ impl Commission {
             batch: self.per_class,
             ..Quota::default()
         };
-        match (&settings.refine, &self.source) {
-            (Some(refine), SourceSpec::NGram(spec)) => {
-                let fluency = spec.learn(corpus.to_vec(), self.seed)?;
-                let refined = Refined::new(&texts, judge, &keywords, &fluency, *refine, self.seed)?;
-                quota.fill(&refined, judge, observer)
-            }
-            _ => quota.fill(&texts, judge, observer),
-        }
+        let (Some(refine), Some(fluency)) = (&settings.refine, fluency) else {
+            return quota.fill(&texts, judge, observer);
+        };
+        let refined = Refined::new(&texts, judge, &keywords, fluency, *refine, self.seed)?;
+        let Some(folder) = supplies.drafts else { return quota.fill(&refined, judge, observer) };
+        let corpus = hash_bytes(supplies.corpus.join("\0").as_bytes());
+        let KeywordSteering { keywords, per_text, refine, .. } = settings;
+        let key = json!({"source": self.source, "corpus": corpus, "keywords": keywords, "per_text": per_text,
+            "refine": refine, "teacher": judge_key(teacher, supplies), "seed": self.seed});
+        let key = hash_bytes(key.to_string().as_bytes());
+        let log = DraftLog::open(refined, &drafts_in(folder, &key)?, &key)?;
+        quota.fill(&log, judge, observer)
     }
+}
+
+/// Everything that determines what a teacher says of a text.
+fn judge_key(teacher: &Classifier, supplies: &Supplies<'_>) -> String {
+    json!({"teacher": teacher.hash, "max_length": supplies.max_length, "precision": teacher.precision()}).to_string()
+}
+
+/// The file of drafts under a key.
+fn drafts_in(folder: &Path, key: &str) -> Result<PathBuf> {
+    std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
+    Ok(folder.join(format!("{}.drafts", short_hash(key))))
 }
 
 /// The whole words of a teacher's vocabulary.
@@ -171,6 +268,13 @@ fn drafts(source: &dyn TextSource, count: u64, observer: &dyn Observer) -> Resul
         texts.extend(more);
     }
     observer.on(Event::End { summary: "" });
+    let said: HashSet<String> = texts.iter().map(|text| normal_form(text)).filter(|said| !said.is_empty()).collect();
+    // As for classes: one of at least eight, or one in fifty.
+    if texts.len() >= 8 && (said.len() <= 1 || said.len() * 50 <= texts.len()) {
+        let message =
+            format!("the source says always the same: {} different ones among {} texts", said.len(), texts.len());
+        return Err(Error::check(message).help("another source, or more to write from"));
+    }
     Ok(texts)
 }
 
@@ -182,15 +286,16 @@ fn choose(
     judge: &dyn Judge,
     client: &Client<'_>,
     observer: &dyn Observer,
-) -> Result<(Vec<Kept>, Vec<ClassReport>)> {
+) -> Result<Chosen> {
     let stage = format!("choose texts: {}", client.name);
     observer.on(Event::Start { stage: &stage, total: pool.len() as u64, unit: "texts" });
-    let mut found: Vec<Vec<Kept>> = vec![Vec::new(); client.classes];
+    let classes = client.labels.len();
+    let mut found: Vec<Vec<Kept>> = vec![Vec::new(); classes];
     let mut seen = HashSet::new();
     for (chunk, texts) in pool.chunks(BATCH).enumerate() {
         observer.check()?;
         let probabilities = judge.probabilities(texts, observer)?;
-        for (at, (text, row)) in texts.iter().zip(probabilities.chunks_exact(client.classes.max(1))).enumerate() {
+        for (at, (text, row)) in texts.iter().zip(probabilities.chunks_exact(classes.max(1))).enumerate() {
             let (class, number) = (argmax(row), (chunk * BATCH + at) as u64);
             if seen.insert(normal_form(text)) {
                 found[class].push(Kept { class, number, text: text.clone(), probability: row[class] });
@@ -201,11 +306,13 @@ fn choose(
     let mut reports = Vec::with_capacity(found.len());
     for texts in &mut found {
         let judged = texts.len();
+        let best = texts.iter().map(|text| text.probability).fold(0.0, f32::max);
         texts.retain(|text| text.probability >= believed.floor);
+        let unsure = judged - texts.len();
         texts
             .sort_by(|left, right| right.probability.total_cmp(&left.probability).then(left.number.cmp(&right.number)));
         texts.truncate(per_class);
-        reports.push(ClassReport { judged, hits: judged, kept: texts.len(), ..ClassReport::default() });
+        reports.push(ClassReport { judged, hits: judged, kept: texts.len(), unsure, best, ..ClassReport::default() });
     }
     let kept: Vec<Kept> = found.into_iter().flatten().collect();
     observer.on(Event::End { summary: &format!("{} texts", kept.len()) });

@@ -1,10 +1,10 @@
 //! Drafts on disk, so that a generation that was interrupted repeats no work.
 
 use crate::ClassSource;
-use faculty_core::{Error, Observer, Result, hash_bytes, short_hash};
+use faculty_core::{Error, Observer, Result, hash_bytes, short_hash, try_lock};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -138,12 +138,9 @@ fn create(path: &Path, key: &str) -> Result<File> {
 }
 
 fn lock(file: &File, path: &Path) -> Result<()> {
-    match file.try_lock() {
-        Ok(()) => Ok(()),
-        Err(TryLockError::WouldBlock) => Err(held(path)),
-        // Some network file systems have no locks; a line that two processes garble is refused when it is read.
-        Err(TryLockError::Error(error)) if error.kind() == ErrorKind::Unsupported => Ok(()),
-        Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error)),
+    match try_lock(file, path)? {
+        true => Ok(()),
+        false => Err(held(path)),
     }
 }
 

@@ -32,6 +32,11 @@ impl Default for Guidance {
 }
 
 impl Guidance {
+    /// Nobody is asked.
+    pub fn off() -> Self {
+        Self { gamma: 0.0, ..Self::default() }
+    }
+
     /// # Errors
     /// Fails if a value makes no sense; the error names the key.
     pub fn check(&self) -> Result<()> {

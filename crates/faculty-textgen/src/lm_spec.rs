@@ -1,15 +1,21 @@
 //! A language model that writes for a teacher's classes, as a configuration names it.
 
-use crate::{ClassReport, Guidance, Guide, Judge, Kept, LmWriter, PromptedLm, Prompting, Quota, Writing};
-use faculty_core::{Error, Observer, Result};
+use crate::{
+    ClassReport, ClassSource, DraftLog, Guidance, Guide, Judge, Kept, LmWriter, PrefixSpec, PrefixTrainer, PrefixedLm,
+    PromptedLm, Prompting, Quota, SoftPrefixes, Writing,
+};
+use faculty_core::{Error, Event, Observer, Result, hash_bytes};
+use faculty_hub::{WeightFiles, public_name, write_safetensors};
 use faculty_model::CausalModel;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::path::Path;
 
 /// A causal language model, what it is told, how far the teacher has a say in its tokens, and which of its texts are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LmSpec {
-    /// The model: a GGUF file, a directory, or a hub id; whoever writes with it finds it.
+    /// The model: a GGUF file, a directory, a hub id, or `smollm2-135m` ([`find_language_model`](crate::find_language_model)).
     pub model: String,
     /// What it is told.
     #[serde(default)]
@@ -20,6 +26,9 @@ pub struct LmSpec {
     /// The teacher's say in each token; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guidance: Option<Guidance>,
+    /// Trained vectors in place of a prompt, and of guidance; none by default. They are trained once a teacher, before it writes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prefix: Option<PrefixSpec>,
     /// The teacher's probability of the class that a text must reach: 0.9.
     #[serde(default = "nine_tenths")]
     pub floor: f32,
@@ -29,9 +38,40 @@ pub struct LmSpec {
     /// Texts that are as similar as this to one that was kept are dropped ([`Quota::near`]): 0.8.
     #[serde(default = "eight_tenths")]
     pub near: f64,
-    /// Rounds of 64 drafts in a row that keep nothing, after which a class is given up: 5.
+    /// Rounds in a row that keep nothing, after which a class is given up: 5. A round is twice as many drafts as texts are wanted of
+    /// a class, 8 at least and 64 at most.
     #[serde(default = "five")]
     pub patience: usize,
+}
+
+/// For whom a language model writes, and how much.
+#[derive(Clone, Copy)]
+pub struct LmJob<'a> {
+    /// The model.
+    pub model: &'a CausalModel,
+    /// The teacher's labels.
+    pub labels: &'a [String],
+    /// Numbers of the labels to write for.
+    pub classes: &'a [usize],
+    /// The teacher.
+    pub judge: &'a dyn Judge,
+    /// Everything that determines what the teacher says: its hash, and how it reads.
+    pub judge_key: &'a str,
+    /// Texts of every class.
+    pub per_class: usize,
+    /// The seed of every draw.
+    pub seed: u64,
+}
+
+/// What a language model wrote for a teacher.
+#[derive(Debug)]
+pub struct LmTexts {
+    /// The texts.
+    pub kept: Vec<Kept>,
+    /// What became of the drafts, by class in the order of [`LmJob::classes`].
+    pub reports: Vec<ClassReport>,
+    /// Texts that the teacher was asked about while they were written; none of drafts that an earlier run wrote.
+    pub passes: u64,
 }
 
 const fn nine_tenths() -> f32 {
@@ -51,6 +91,21 @@ const fn five() -> usize {
 }
 
 impl LmSpec {
+    /// This model with every default.
+    pub fn new(model: impl Into<String>) -> Self {
+        Self {
+            model: model.into(),
+            prompting: Prompting::default(),
+            writing: Writing::default(),
+            guidance: None,
+            prefix: None,
+            floor: nine_tenths(),
+            most_drafts: twenty(),
+            near: eight_tenths(),
+            patience: five(),
+        }
+    }
+
     /// # Errors
     /// Fails if a value makes no sense; the error names the key. What depends on model and labels is checked when it writes.
     pub fn check(&self) -> Result<()> {
@@ -58,45 +113,158 @@ impl LmSpec {
             return Err(Error::input("is empty").key("model").expected("a language model"));
         }
         self.prompting.check()?;
-        self.writing.sampling.check()?;
-        self.guidance.map_or(Ok(()), |guidance| guidance.check())?;
+        self.writing.check()?;
+        if let Some(guidance) = self.guidance {
+            guidance.check()?;
+            if self.writing.sampling.temperature == 0.0 && guidance.gamma > 0.0 {
+                return Err(Error::input("is 0, which leaves a guide nothing to choose from")
+                    .key("temperature")
+                    .expected("a positive number, or no guidance"));
+            }
+        }
+        if let Some(prefix) = self.prefix {
+            prefix.check().map_err(|error| error.help("in the prefix of the language model"))?;
+            if self.guidance.is_some_and(|guidance| guidance.gamma > 0.0) {
+                return Err(Error::input("guides a model that a prefix leads already")
+                    .key("guidance")
+                    .expected("one of guidance and prefix"));
+            }
+            if prefix.adversary > 0.0 {
+                return Err(Error::input("needs a student, and texts are written before there is one")
+                    .key("prefix.adversary")
+                    .expected("0; with a student at hand, call PrefixTrainer"));
+            }
+        }
         self.quota(1).check()
     }
 
     /// What is kept.
     pub fn quota(&self, per_class: usize) -> Quota {
         let Self { floor, most_drafts, near, patience, .. } = *self;
-        Quota { per_class, floor, most_drafts, near, patience, ..Quota::default() }
+        // Hardly more than are kept where few are wanted: a draft is dear.
+        let batch = per_class.saturating_mul(2).clamp(8, 64);
+        Quota { per_class, floor, most_drafts, near, patience, batch, ..Quota::default() }
     }
 
     /// The model in a few words.
     pub fn describe(&self) -> String {
-        let guided = if self.guidance.is_some() { ", guided token by token" } else { "" };
-        format!("{}, prompted by class names{guided}, at least {} believed", self.model, self.floor)
+        if let Some(prefix) = self.prefix {
+            let PrefixSpec { length, steps, .. } = prefix;
+            let model = public_name(&self.model);
+            return format!(
+                "{model} behind {length} vectors trained in {steps} updates, at least {} believed",
+                self.floor
+            );
+        }
+        let asked = match self.prompting.chat {
+            Some(true) => "asked for",
+            Some(false) => "prompted by",
+            None => "told",
+        };
+        let examples = if self.prompting.examples > 0 { ", shown what teachers believed" } else { "" };
+        let guided = self.guidance.filter(|guidance| guidance.gamma > 0.0);
+        let guided = guided.map_or_else(String::new, |guidance| format!(", guided (gamma {})", guidance.gamma));
+        format!("{} {asked} class names{examples}{guided}, at least {} believed", public_name(&self.model), self.floor)
     }
 
-    /// Writes `per_class` texts for each of a teacher's labels; the teacher judges.
+    /// This, with only those given names that are names of these labels.
+    #[must_use]
+    pub fn for_labels(&self, labels: &[String]) -> Self {
+        let mut own = self.clone();
+        own.prompting.names.retain(|name, _| labels.contains(name));
+        own
+    }
+
+    /// Everything that determines the drafts of a job, as a hash. What the teacher says counts where it is asked while they are
+    /// written; examples, which it chose, are named with each draft of a [`DraftLog`].
+    pub fn draft_key(&self, job: &LmJob<'_>) -> String {
+        let heard = self.guidance.filter(|guidance| guidance.gamma > 0.0);
+        let heard = heard.map(|guidance| json!({"teacher": job.judge_key, "guidance": guidance}));
+        // Texts that are written together do not change each other.
+        let writing = Writing { batch: 0, ..self.writing() };
+        let key = match self.prefix {
+            Some(prefix) => json!({"generator": job.model.hash, "writing": writing, "prefix": prefix,
+                "labels": job.labels, "heard": job.judge_key, "seed": job.seed}),
+            None => json!({"generator": job.model.hash, "writing": writing, "prompting": self.prompting,
+                "labels": job.labels, "heard": heard, "seed": job.seed}),
+        };
+        hash_bytes(key.to_string().as_bytes())
+    }
+
+    /// Writes for the classes of a teacher, who judges. With a file for `drafts` they are kept there under their
+    /// [key](Self::draft_key), and those of an earlier run are not written again.
     ///
     /// # Errors
-    /// Fails if the settings do not fit model or labels, the source says always the same, the device fails, or the user
-    /// interrupted.
-    pub fn write<S: AsRef<str>>(
+    /// Fails if the settings do not fit model or labels, the file holds drafts of another key, the source says always the same,
+    /// the device fails, or the user interrupted.
+    pub fn write(&self, job: &LmJob<'_>, drafts: Option<&Path>, observer: &dyn Observer) -> Result<LmTexts> {
+        self.check()?;
+        let guide = Guide::new(job.judge, job.labels.len(), self.guidance.unwrap_or(Guidance::off()))?;
+        let guided = (guide.guidance().gamma > 0.0).then_some(&guide);
+        let (kept, reports) = match self.prefix {
+            Some(prefix) => self.fill(self.prefixed(&prefix, job, drafts, observer)?, job, drafts, observer)?,
+            None => {
+                let writer = LmWriter::new(job.model.clone(), self.writing(), job.seed)?;
+                let source = PromptedLm::new(writer, &self.prompting, job.labels, guided, job.seed)?;
+                self.fill(source, job, drafts, observer)?
+            }
+        };
+        Ok(LmTexts { kept, reports, passes: guide.passes() })
+    }
+
+    /// The texts that the teacher believes among those of a source, whose drafts are kept if there is a place for them.
+    fn fill(
         &self,
-        model: CausalModel,
-        labels: &[S],
-        judge: &dyn Judge,
-        per_class: usize,
-        seed: u64,
+        source: impl ClassSource,
+        job: &LmJob<'_>,
+        drafts: Option<&Path>,
         observer: &dyn Observer,
     ) -> Result<(Vec<Kept>, Vec<ClassReport>)> {
+        let quota = self.quota(job.per_class);
+        let Some(path) = drafts else { return quota.fill_some(job.classes, &source, job.judge, observer) };
+        let log = DraftLog::open(source, path, &self.draft_key(job))?;
+        if !log.is_empty() {
+            let text = format!("{} drafts of an earlier run are used again", log.len());
+            observer.on(Event::Note { text: &text });
+        }
+        quota.fill_some(job.classes, &log, job.judge, observer)
+    }
+
+    /// The model behind its prefixes, trained now or, beside the drafts, by an earlier run.
+    fn prefixed(
+        &self,
+        prefix: &PrefixSpec,
+        job: &LmJob<'_>,
+        drafts: Option<&Path>,
+        observer: &dyn Observer,
+    ) -> Result<PrefixedLm> {
+        let start = SoftPrefixes::saying(job.model, job.labels, prefix.length)?;
+        let kept = drafts.map(|path| path.with_extension("prefixes.safetensors"));
+        let prefixes = match kept.as_deref().filter(|path| path.is_file()) {
+            Some(path) => {
+                observer.on(Event::Note { text: "trained prefixes of an earlier run are used again" });
+                start.restored(&WeightFiles::open_file(path)?)?
+            }
+            None => {
+                let stop = self.writing().stop;
+                let trainer =
+                    PrefixTrainer { model: job.model, teacher: job.judge, student: None, stop, seed: job.seed };
+                let (prefixes, _) = trainer.train(prefix, start, observer)?;
+                if let Some(path) = &kept {
+                    write_safetensors(path, &[prefixes.export()?], &[])?;
+                }
+                prefixes
+            }
+        };
+        PrefixedLm::new(job.model.clone(), prefixes, self.writing(), job.seed)
+    }
+
+    fn writing(&self) -> Writing {
         let mut writing = self.writing.clone();
         if writing.stop == Writing::default().stop {
             writing.stop = self.prompting.stop();
         }
-        let guide = self.guidance.map(|guidance| Guide::new(judge, labels.len(), guidance)).transpose()?;
-        let writer = LmWriter::new(model, writing, seed)?;
-        let source = PromptedLm::new(writer, &self.prompting, labels, guide.as_ref(), seed)?;
-        self.quota(per_class).fill(&source, judge, observer)
+        writing
     }
 }
 
@@ -104,7 +272,7 @@ impl LmSpec {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::LmSpec;
+    use super::{LmJob, LmSpec, LmTexts};
     use crate::Judge;
     use burn::tensor::Device;
     use faculty_core::{Observer, Result, Silent};
@@ -134,11 +302,54 @@ mod tests {
         .unwrap();
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../faculty-testkit/golden/causal/llama.gguf");
         let model = CausalModel::open(path, &Device::flex()).unwrap();
-        let (kept, reports) = spec.write(model, &["pay", "play"], &Either, 2, 1, &Silent).unwrap();
+        let labels = ["pay", "play"].map(str::to_owned);
+        let (judge, judge_key) = (&Either, "either");
+        let job = LmJob { model: &model, labels: &labels, classes: &[0, 1], judge, judge_key, per_class: 2, seed: 1 };
+        let LmTexts { kept, reports, passes } = spec.write(&job, None, &Silent).unwrap();
+        assert!(passes > 0);
         assert_eq!(kept.len(), reports.iter().map(|report| report.kept).sum::<usize>());
         assert!(kept.iter().all(|text| text.text.len() % 2 == text.class) && !kept.is_empty(), "{kept:?} {reports:?}");
+        // Who is not asked decides on no draft.
+        let key = |spec: &LmSpec, judge_key, seed| spec.draft_key(&LmJob { judge_key, seed, ..job });
+        assert_ne!(key(&spec, "either", 1), key(&spec, "neither", 1));
+        let plain = LmSpec { guidance: None, ..spec.clone() };
+        assert_eq!(key(&plain, "either", 1), key(&plain, "neither", 1));
+        assert_ne!(key(&plain, "either", 1), key(&plain, "either", 2));
         let back: LmSpec = serde_json::from_str(&serde_json::to_string(&spec).unwrap()).unwrap();
         assert_eq!(back, spec);
+    }
+
+    #[test]
+    fn a_model_behind_trained_vectors_writes_for_labels_and_keeps_both() {
+        let spec = spec(
+            r#"{"model": "tiny", "floor": 0.5, "writing": {"max_tokens": 6}, "most_drafts": 200,
+            "prefix": {"length": 3, "steps": 4, "batch": 4, "max_tokens": 6}}"#,
+        )
+        .unwrap();
+        assert!(spec.describe().contains("3 vectors"), "{}", spec.describe());
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../faculty-testkit/golden/causal/llama.gguf");
+        let model = CausalModel::open(path, &Device::flex()).unwrap();
+        let labels = ["pay".to_owned(), "play".to_owned()];
+        let job = LmJob {
+            model: &model,
+            labels: &labels,
+            classes: &[0, 1],
+            judge: &Either,
+            judge_key: "either",
+            per_class: 2,
+            seed: 1,
+        };
+        let dir = tempfile::tempdir().unwrap();
+        let drafts = dir.path().join("a.drafts");
+        let first = spec.write(&job, Some(&drafts), &Silent).unwrap();
+        assert!(first.kept.iter().all(|text| text.text.len() % 2 == text.class) && !first.kept.is_empty());
+        let prefixes = std::fs::read(dir.path().join("a.prefixes.safetensors")).unwrap();
+        let again = spec.write(&job, Some(&drafts), &Silent).unwrap();
+        assert_eq!(first.kept, again.kept);
+        assert_eq!(first.kept, spec.write(&job, None, &Silent).unwrap().kept, "and without a folder");
+        assert_eq!(std::fs::read(dir.path().join("a.prefixes.safetensors")).unwrap(), prefixes);
+        let other = LmJob { judge_key: "another teacher", ..job };
+        assert_ne!(spec.draft_key(&job), spec.draft_key(&other), "the teacher trained the vectors");
     }
 
     #[test]
@@ -148,12 +359,17 @@ mod tests {
             (r#"{"model": "x", "depth": 1}"#, "depth"),
             (r#"{"model": "x", "near": 0}"#, "near"),
             (r#"{"model": "x", "floor": 1}"#, "floor"),
+            (r#"{"model": "x", "prefix": {"length": 0}}"#, "length"),
+            (r#"{"model": "x", "prefix": {"adversary": 0.1}}"#, "adversary"),
+            (r#"{"model": "x", "prefix": {}, "guidance": {}}"#, "guidance"),
             (r#"{"model": "x", "guidance": {"top": 1}}"#, "top"),
             (r#"{"model": "x", "prompting": {"template": "words"}}"#, "template"),
             (r#"{"model": "x", "writing": {"sampling": {"top_p": 0}}}"#, "top_p"),
+            (r#"{"model": "x", "writing": {"max_tokens": 0}}"#, "max_tokens"),
+            (r#"{"model": "x", "writing": {"sampling": {"temperature": 0}}, "guidance": {}}"#, "temperature"),
         ] {
             assert!(spec(json).unwrap_err().contains(key), "{json}");
         }
-        spec(r#"{"model": "x"}"#).unwrap();
+        assert_eq!(spec(r#"{"model": "x"}"#).unwrap(), LmSpec::new("x"));
     }
 }

@@ -34,12 +34,8 @@ impl<'a> PromptedLm<'a> {
     ) -> Result<Self> {
         prompting.check()?;
         prompting.check_names(labels)?;
-        if prompting.chat && writer.model().tokenizer.chat_template().is_none() {
-            return Err(Error::input("the model has no chat template")
-                .file(&writer.model().origin)
-                .key("chat")
-                .help("leave it out: the model was not tuned to answer"));
-        }
+        let template = writer.model().tokenizer.chat_template();
+        prompting.chat_of(template).map_err(|error| error.file(&writer.model().origin))?;
         let labels = labels.iter().map(|label| label.as_ref().to_owned()).collect();
         Ok(Self { writer, prompting: prompting.clone(), labels, guide, seed })
     }
@@ -47,13 +43,19 @@ impl<'a> PromptedLm<'a> {
     /// The prompt of the drafts of a set.
     fn prompt(&self, class: usize, set: u64, examples: &[String]) -> Result<String> {
         let label = self.labels.get(class).ok_or_else(|| Error::internal(format!("class {class} has no label")))?;
-        let chat = self.writer.model().tokenizer.chat_template().filter(|_| self.prompting.chat);
+        let chat = self.prompting.chat_of(self.writer.model().tokenizer.chat_template())?;
         let most = if set.is_multiple_of(FRESH) { 0 } else { self.prompting.examples };
         let draws = Stream::new(self.seed, "examples").fork(class as u64).fork(set);
         let mut order = draws.permutation(examples.len());
         order.truncate(most);
-        let chosen: Vec<&str> = order.into_iter().filter_map(|at| examples.get(at)).map(String::as_str).collect();
-        self.prompting.prompt(label, &chosen, chat)
+        let mut chosen: Vec<&str> = order.into_iter().filter_map(|at| examples.get(at)).map(String::as_str).collect();
+        loop {
+            let prompt = self.prompting.prompt(label, &chosen, chat)?;
+            // As many examples as the model has room for.
+            if chosen.pop().is_none() || self.writer.has_room_for(&prompt)? {
+                return Ok(prompt);
+            }
+        }
     }
 }
 

@@ -23,8 +23,10 @@ pub struct Prompting {
     /// a model in a conversation hears it from its user. By default [`PLAIN`] or [`CHAT`].
     #[serde(skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
-    /// The model was tuned to answer, and is asked in a conversation as its own chat template writes it.
-    pub chat: bool,
+    /// Whether the model is asked in a conversation, as its own chat template writes it. By default where it has a template, for
+    /// then it was tuned to answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat: Option<bool>,
     /// What every text begins with and the model goes on behind: `"`. A mark that opens is closed behind examples, and ends a
     /// text ([`Prompting::stop`]).
     pub opening: String,
@@ -37,7 +39,7 @@ pub struct Prompting {
 
 impl Default for Prompting {
     fn default() -> Self {
-        Self { template: None, chat: false, opening: "\"".to_owned(), examples: 4, names: BTreeMap::new() }
+        Self { template: None, chat: None, opening: "\"".to_owned(), examples: 4, names: BTreeMap::new() }
     }
 }
 
@@ -45,11 +47,11 @@ impl Prompting {
     /// # Errors
     /// Fails if the template does not name the class.
     pub fn check(&self) -> Result<()> {
-        match self.template().contains(LABEL) {
-            true => Ok(()),
-            false => Err(Error::input(format!("is {:?}", self.template()))
-                .key("template")
-                .expected("a text with {label} in it")),
+        match &self.template {
+            Some(template) if !template.contains(LABEL) => {
+                Err(Error::input(format!("is {template:?}")).key("template").expected("a text with {label} in it"))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -65,9 +67,18 @@ impl Prompting {
         })
     }
 
-    /// What is asked for.
-    pub fn template(&self) -> &str {
-        self.template.as_deref().unwrap_or(if self.chat { CHAT } else { PLAIN })
+    /// The chat template to use of a model that has this one, or none.
+    ///
+    /// # Errors
+    /// Fails if a conversation is asked for and the model has no template.
+    pub fn chat_of<'a>(&self, template: Option<&'a ChatTemplate>) -> Result<Option<&'a ChatTemplate>> {
+        match (self.chat, template) {
+            (Some(true), None) => Err(Error::input("the model has no chat template")
+                .key("chat")
+                .help("leave it out: the model was not tuned to answer")),
+            (Some(false), _) => Ok(None),
+            (_, template) => Ok(template),
+        }
     }
 
     /// What a text ends before: a line break, and the mark that closes the opening.
@@ -93,7 +104,8 @@ impl Prompting {
     /// Fails if the template refuses the conversation.
     pub fn prompt(&self, label: &str, examples: &[&str], chat: Option<&ChatTemplate>) -> Result<String> {
         let name = self.names.get(label).cloned().unwrap_or_else(|| label_in_words(label));
-        let asked = self.template().replace(LABEL, &name);
+        let default = if chat.is_some() { CHAT } else { PLAIN };
+        let asked = self.template.as_deref().unwrap_or(default).replace(LABEL, &name);
         let (opening, closing) = (&self.opening, self.closing());
         let answers: Vec<String> = examples.iter().map(|example| format!("{opening}{example}{closing}")).collect();
         let before = match chat {
@@ -169,12 +181,30 @@ mod tests {
     fn a_model_that_answers_sees_examples_as_its_own_answers() {
         let template = "{% for m in messages %}{{ m.role }}: {{ m.content }}|{% endfor %}assistant: ";
         let template = ChatTemplate::new(template, "", "").unwrap();
-        let chat = Prompting { template: Some("Ask for {label}.".to_owned()), chat: true, ..Prompting::default() };
+        let chat =
+            Prompting { template: Some("Ask for {label}.".to_owned()), chat: Some(true), ..Prompting::default() };
         assert_eq!(chat.prompt("a_taxi", &[], Some(&template)).unwrap(), "user: Ask for a taxi.|assistant: \"");
         assert_eq!(
             chat.prompt("a_taxi", &["x"], Some(&template)).unwrap(),
             "user: Ask for a taxi.|assistant: \"x\"|user: Ask for a taxi.|assistant: \""
         );
+    }
+
+    #[test]
+    fn a_model_that_was_tuned_to_answer_is_asked_unless_it_shall_not_be() {
+        let template = ChatTemplate::new("{{ messages[0].content }}|", "", "").unwrap();
+        let asked = |chat, template| {
+            let prompting = Prompting { chat, ..Prompting::default() };
+            let chat = prompting.chat_of(template)?;
+            prompting.prompt("pay_bill", &[], chat)
+        };
+        for chat in [None, Some(true)] {
+            assert_eq!(asked(chat, Some(&template)).unwrap(), "Write one short message about \"pay bill\".|\"");
+        }
+        for (chat, template) in [(Some(false), Some(&template)), (None, None), (Some(false), None)] {
+            assert_eq!(asked(chat, template).unwrap(), "Short messages about \"pay bill\":\n\"");
+        }
+        assert!(asked(Some(true), None).unwrap_err().to_string().contains("no chat template"));
     }
 
     #[test]

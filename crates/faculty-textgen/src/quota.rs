@@ -84,7 +84,8 @@ impl Quota {
     ///
     /// # Errors
     /// Fails if the settings make no sense, source or judge fail, or the user interrupted; and with [`ErrorKind::Check`] as soon
-    /// as a class is done whose drafts were (nearly) all empty or repetitions: a source that says always the same.
+    /// as a class stayed short whose drafts were (nearly) all empty, repetitions, or too similar to a text that was kept: a source
+    /// that says always the same.
     pub fn fill(
         &self,
         source: &dyn ClassSource,
@@ -116,11 +117,12 @@ impl Quota {
         for &class in classes {
             let report = self.fill_class(class, source, judge, &mut seen, &mut kept, observer)?;
             reports.push(report);
-            if is_degenerate(&report) {
+            if self.is_degenerate(&report) {
                 let total = ClassReport::total(&reports);
-                let ClassReport { empty, repeats, circular, .. } = total;
+                let ClassReport { empty, repeats, circular, near, kept, .. } = total;
                 let message = format!(
-                    "the source says always the same: of {} drafts {empty} were empty, {repeats} repeated others, {circular} themselves",
+                    "the source says always the same: of {} drafts {empty} were empty, {repeats} repeated others, {circular} \
+                     themselves, {near} were too similar to one of {kept} texts",
                     total.drafts(),
                 );
                 return Err(Error::new(ErrorKind::Check, message)
@@ -197,9 +199,12 @@ impl Quota {
         }
         Ok(report)
     }
-}
 
-/// True if hardly any draft said something of its own: one of at least eight, or one in fifty.
-fn is_degenerate(report: &ClassReport) -> bool {
-    report.drafts() >= 8 && (report.judged <= 1 || report.judged * 50 <= report.drafts())
+    /// True if a class stayed short because hardly any draft said something of its own: one in fifty, or one of eight that said
+    /// anything at all.
+    fn is_degenerate(&self, report: &ClassReport) -> bool {
+        let (drafts, own) = (report.drafts(), report.judged - report.near);
+        let few = own * 50 <= drafts || (own <= 1 && drafts - report.empty >= 8);
+        report.kept < self.per_class && drafts >= 8 && few
+    }
 }

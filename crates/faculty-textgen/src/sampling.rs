@@ -2,7 +2,7 @@
 
 use faculty_core::{Error, Result};
 use serde::{Deserialize, Serialize};
-use std::collections::HashSet;
+use std::cmp::Ordering;
 
 /// A token that may come next, and its weight.
 pub type Candidate = (u32, f64);
@@ -56,39 +56,95 @@ impl Sampling {
     /// The tokens that may come next and their weights, in the order in which they are drawn from; not normalised. `seen` are
     /// the tokens of the text so far, `banned` those that must not come. Logits that are not finite have no token.
     pub fn candidates(&self, logits: &[f32], seen: &[u32], banned: &[u32]) -> Vec<Candidate> {
-        let mut candidates: Vec<Candidate> = logits
-            .iter()
-            .enumerate()
-            .map(|(token, &logit)| (token as u32, f64::from(logit)))
-            .filter(|(token, logit)| logit.is_finite() && !banned.contains(token))
-            .collect();
-        if self.repetition_penalty != 1.0 {
-            let seen: HashSet<u32> = seen.iter().copied().collect();
-            for candidate in candidates.iter_mut().filter(|(token, _)| seen.contains(token)) {
-                let logit = &mut candidate.1;
-                *logit = if *logit > 0.0 { *logit / self.repetition_penalty } else { *logit * self.repetition_penalty };
-            }
-        }
-        // Of equal logits the lowest token comes first.
-        let order = |a: &Candidate, b: &Candidate| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0));
+        let altered = self.altered(logits, seen, banned);
+        let all = || values(logits, &altered);
         if self.temperature == 0.0 {
-            return candidates.into_iter().min_by(order).map(|(token, _)| (token, 1.0)).into_iter().collect();
+            return all().min_by(likelier).map(|(token, _)| (token, 1.0)).into_iter().collect();
         }
-        let kept = if self.top_k == 0 { candidates.len() } else { self.top_k.min(candidates.len()) };
-        if kept < candidates.len() {
-            candidates.select_nth_unstable_by(kept, order);
-            candidates.truncate(kept);
+        let (count, largest) =
+            all().fold((0, f64::NEG_INFINITY), |(count, largest), (_, logit)| (count + 1, largest.max(logit)));
+        let weight = |logit: f64| ((logit - largest) / self.temperature).exp();
+        let weighed = |(token, logit): Candidate| (token, weight(logit));
+        if self.top_k > 0 && self.top_k < count {
+            let mut candidates: Vec<Candidate> = likeliest(all(), self.top_k).into_iter().map(weighed).collect();
+            match self.top_p < 1.0 {
+                true => {
+                    let total: f64 = candidates.iter().map(|candidate| candidate.1).sum();
+                    keep_nucleus(&mut candidates, self.top_p * total);
+                }
+                false => candidates.sort_unstable_by_key(|candidate| candidate.0),
+            }
+            return candidates;
         }
-        let largest = candidates.iter().map(|candidate| candidate.1).fold(f64::NEG_INFINITY, f64::max);
-        candidates.iter_mut().for_each(|(_, logit)| *logit = ((*logit - largest) / self.temperature).exp());
-        let total: f64 = candidates.iter().map(|candidate| candidate.1).sum();
-        if self.top_p < 1.0 {
-            keep_nucleus(&mut candidates, self.top_p * total, order);
-        } else {
-            candidates.sort_unstable_by_key(|candidate| candidate.0);
+        if self.top_p >= 1.0 {
+            return all().map(weighed).collect();
         }
-        candidates
+        let wanted = self.top_p * all().map(|(_, logit)| weight(logit)).sum::<f64>();
+        // A vocabulary is long and a nucleus short: most tokens are looked at and never stored.
+        let mut reach = 8.0 * self.temperature;
+        loop {
+            let mut head: Vec<Candidate> = all().filter(|(_, logit)| largest - logit <= reach).map(weighed).collect();
+            let is_all = head.len() == count;
+            if keep_nucleus(&mut head, wanted) || is_all {
+                return head;
+            }
+            reach *= 4.0;
+        }
     }
+
+    /// The logits that are not the model's own, by token: penalised, and of banned tokens none.
+    fn altered(&self, logits: &[f32], seen: &[u32], banned: &[u32]) -> Vec<Candidate> {
+        let penalised = |&token: &u32| {
+            let logit = f64::from(*logits.get(token as usize)?);
+            let penalty = self.repetition_penalty;
+            Some((token, if logit > 0.0 { logit / penalty } else { logit * penalty }))
+        };
+        let seen = if self.repetition_penalty == 1.0 { &[] } else { seen };
+        // What is banned stays banned: of a token that is there twice the first one counts.
+        let mut altered: Vec<Candidate> =
+            banned.iter().map(|&token| (token, f64::NAN)).chain(seen.iter().filter_map(penalised)).collect();
+        altered.sort_by_key(|(token, _)| *token);
+        altered.dedup_by_key(|(token, _)| *token);
+        altered
+    }
+}
+
+/// The finite logits in order, with those that were altered in the place of the model's own.
+fn values<'a>(logits: &'a [f32], altered: &'a [Candidate]) -> impl Iterator<Item = Candidate> + 'a {
+    let mut altered = altered.iter().peekable();
+    (0_u32..).zip(logits).filter_map(move |(token, &logit)| {
+        let logit = match altered.next_if(|(changed, _)| *changed == token) {
+            Some((_, changed)) => *changed,
+            None => f64::from(logit),
+        };
+        logit.is_finite().then_some((token, logit))
+    })
+}
+
+/// The likelier one first; of equals the lowest token.
+fn likelier(left: &Candidate, right: &Candidate) -> Ordering {
+    right.1.total_cmp(&left.1).then(left.0.cmp(&right.0))
+}
+
+/// The `count` likeliest of values that come in the order of their tokens, the likeliest first.
+fn likeliest(values: impl Iterator<Item = Candidate>, count: usize) -> Vec<Candidate> {
+    let mut best: Vec<Candidate> = Vec::with_capacity(2 * count);
+    let mut least = f64::NEG_INFINITY;
+    for value in values {
+        // One that is as likely as the last one has a higher token.
+        if best.len() >= count && value.1 <= least {
+            continue;
+        }
+        best.push(value);
+        if best.len() == 2 * count {
+            best.select_nth_unstable_by(count - 1, likelier);
+            best.truncate(count);
+            least = best[count - 1].1;
+        }
+    }
+    best.sort_unstable_by(likelier);
+    best.truncate(count);
+    best
 }
 
 /// Draws one of the candidates by their weights; `uniform` is in \[0, 1). Token 0 where there is no candidate.
@@ -103,38 +159,26 @@ pub fn draw(candidates: &[Candidate], uniform: f64) -> u32 {
     candidates.last().map_or(0, |(token, _)| *token)
 }
 
-/// The fewest of the likeliest candidates whose weights reach `wanted`, in order. Only the head of the list is sorted: a
-/// vocabulary is long and a nucleus short.
-fn keep_nucleus(
-    candidates: &mut Vec<Candidate>,
-    wanted: f64,
-    order: impl Fn(&Candidate, &Candidate) -> std::cmp::Ordering,
-) {
-    let mut head = 64;
-    loop {
-        let sorted = head.min(candidates.len());
-        if sorted < candidates.len() {
-            candidates.select_nth_unstable_by(sorted, &order);
-        }
-        candidates[..sorted].sort_unstable_by(&order);
-        let mut sum = 0.0;
-        let enough = candidates[..sorted].iter().position(|(_, weight)| {
-            sum += weight;
-            sum >= wanted
-        });
-        match enough {
-            Some(last) => return candidates.truncate(last + 1),
-            None if sorted == candidates.len() => return,
-            None => head *= 8,
-        }
+/// The fewest of the likeliest candidates whose weights reach `wanted`, in order; all of them, and false, if they do not.
+fn keep_nucleus(candidates: &mut Vec<Candidate>, wanted: f64) -> bool {
+    candidates.sort_unstable_by(likelier);
+    let mut sum = 0.0;
+    let enough = candidates.iter().position(|(_, weight)| {
+        sum += weight;
+        sum >= wanted
+    });
+    if let Some(last) = enough {
+        candidates.truncate(last + 1);
     }
+    enough.is_some()
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Sampling, draw};
+    use super::{Candidate, Sampling, draw};
+    use faculty_core::Stream;
 
     /// How often each token comes, over an even grid of uniforms.
     fn shares(sampling: Sampling, logits: &[f32], seen: &[u32]) -> Vec<f64> {
@@ -201,6 +245,64 @@ mod tests {
         assert_eq!(one(sampling, &logits, 1.0 - 1e-12), nucleus[size - 1]);
         for at in 0..500 {
             assert!(nucleus.contains(&one(sampling, &logits, f64::from(at) / 500.0)));
+        }
+    }
+
+    /// Every token weighed and sorted, as one would write it down.
+    fn in_full(sampling: Sampling, logits: &[f32], seen: &[u32], banned: &[u32]) -> Vec<Candidate> {
+        let penalty = sampling.repetition_penalty;
+        let mut all: Vec<Candidate> = (0_u32..).zip(logits.iter().map(|&logit| f64::from(logit))).collect();
+        all.retain(|(token, logit)| logit.is_finite() && !banned.contains(token));
+        for (_, logit) in all.iter_mut().filter(|(token, _)| penalty != 1.0 && seen.contains(token)) {
+            *logit = if *logit > 0.0 { *logit / penalty } else { *logit * penalty };
+        }
+        let largest = all.iter().map(|(_, logit)| *logit).fold(f64::NEG_INFINITY, f64::max);
+        all.sort_by(|left, right| right.1.total_cmp(&left.1).then(left.0.cmp(&right.0)));
+        all.truncate(if sampling.top_k == 0 { usize::MAX } else { sampling.top_k });
+        all.iter_mut().for_each(|(_, logit)| *logit = ((*logit - largest) / sampling.temperature).exp());
+        let wanted = sampling.top_p * all.iter().map(|(_, weight)| weight).sum::<f64>();
+        let mut sum = 0.0;
+        let last = all.iter().position(|(_, weight)| {
+            sum += weight;
+            sum >= wanted - 1e-9
+        });
+        match sampling.top_p < 1.0 {
+            true => all.truncate(last.map_or(all.len(), |last| last + 1)),
+            false => all.sort_by_key(|(token, _)| *token),
+        }
+        all
+    }
+
+    #[test]
+    fn what_is_passed_over_changes_nothing() {
+        let draws = Stream::new(1, "logits");
+        for case in 0..300 {
+            let draws = draws.fork(case);
+            // Equal logits now and then, and some that are none.
+            let logit = |at: u64| match draws.below_at(3 * at, 40) {
+                0 => f32::NEG_INFINITY,
+                1 => 2.0,
+                _ => (6.0 * draws.normal_at(3 * at + 1)) as f32,
+            };
+            let logits: Vec<f32> = (0..1 + draws.below_at(9001, 700)).map(logit).collect();
+            let token = |at: u64| draws.below_at(9100 + at, logits.len() as u64) as u32;
+            let (seen, banned): (Vec<u32>, Vec<u32>) = ((0..20).map(token).collect(), (20..22).map(token).collect());
+            let sampling = Sampling {
+                repetition_penalty: [1.0, 1.3][draws.below_at(9002, 2) as usize],
+                temperature: [0.3, 1.0, 40.0][draws.below_at(9003, 3) as usize],
+                top_k: [0, 1, 7, 64][draws.below_at(9004, 4) as usize],
+                top_p: [0.2, 0.9, 0.999, 1.0][draws.below_at(9005, 4) as usize],
+            };
+            let expected = in_full(sampling, &logits, &seen, &banned);
+            assert_eq!(
+                sampling.candidates(&logits, &seen, &banned),
+                expected,
+                "{sampling:?} of {} logits",
+                logits.len()
+            );
+            let greedy = Sampling { temperature: 0.0, ..sampling }.candidates(&logits, &seen, &banned);
+            let likeliest = in_full(Sampling { top_k: 1, top_p: 1.0, ..sampling }, &logits, &seen, &banned);
+            assert_eq!(greedy, likeliest, "the weight of the likeliest is 1");
         }
     }
 

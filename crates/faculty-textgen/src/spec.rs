@@ -1,10 +1,11 @@
 //! Sources as a configuration names them.
 
-use crate::{Corpus, NGram, NGramSettings, RandomTokens, TextSource, Unigram, split_sentences};
+use crate::{Corpus, LmSpec, NGram, NGramSettings, RandomTokens, TextSource, Unigram, split_sentences};
 use faculty_core::{Error, Result};
 use serde::{Deserialize, Serialize};
 
-/// A source that needs no language model. A corpus is named as the caller's data sets are; whoever opens the source reads it.
+/// Where texts come from. A corpus is named as the caller's data sets are, a language model as
+/// [`find_language_model`](crate::find_language_model) finds it; whoever opens the source reads it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum SourceSpec {
@@ -20,6 +21,8 @@ pub enum SourceSpec {
     Unigram(CorpusSpec),
     /// Word n-grams with back-off.
     NGram(NGramSpec),
+    /// A causal language model, which writes for classes by itself: it is told their names, and teachers judge.
+    LanguageModel(Box<LmSpec>),
 }
 
 /// A corpus.
@@ -82,14 +85,30 @@ impl SourceSpec {
                 Err(Error::input(format!("is {words:?}")).key("words").expected("fewest and most, from 1"))
             }
             Self::NGram(spec) => spec.settings().check(),
-            _ => Ok(()),
+            Self::LanguageModel(spec) => {
+                spec.check().map_err(|error| error.help("in source.kind = \"language-model\""))
+            }
+            Self::RandomTokens { .. } | Self::Corpus(_) | Self::Unigram(_) => Ok(()),
+        }
+    }
+
+    /// True if it writes for classes without any steering.
+    pub const fn has_classes(&self) -> bool {
+        matches!(self, Self::LanguageModel(_))
+    }
+
+    /// The language model that it is, if it is one.
+    pub fn model(&self) -> Option<&str> {
+        match self {
+            Self::LanguageModel(spec) => Some(&spec.model),
+            _ => None,
         }
     }
 
     /// The corpus that it reads, if it reads one.
     pub fn corpus(&self) -> Option<&str> {
         match self {
-            Self::RandomTokens { .. } => None,
+            Self::RandomTokens { .. } | Self::LanguageModel(_) => None,
             Self::Corpus(spec) | Self::Unigram(spec) => Some(&spec.corpus),
             Self::NGram(spec) => Some(&spec.corpus),
         }
@@ -106,13 +125,15 @@ impl SourceSpec {
             Self::Corpus(spec) => of(&spec.corpus, spec.unit),
             Self::Unigram(spec) => format!("unigrams of {}", of(&spec.corpus, spec.unit)),
             Self::NGram(spec) => format!("{}-grams of {}", spec.order, of(&spec.corpus, spec.unit)),
+            Self::LanguageModel(spec) => spec.describe(),
         }
     }
 
     /// The source, from the texts of its corpus and the words of a vocabulary; each is read only by those that need it.
     ///
     /// # Errors
-    /// Fails if a value makes no sense, or there is no text or word to learn from.
+    /// Fails if a value makes no sense, there is no text or word to learn from, or it is a language model, which writes for classes
+    /// alone ([`LmSpec::write`]).
     pub fn open(&self, corpus: Vec<String>, vocabulary: &[String], seed: u64) -> Result<Box<dyn TextSource>> {
         self.check()?;
         Ok(match self {
@@ -120,6 +141,9 @@ impl SourceSpec {
             Self::Corpus(spec) => Box::new(Corpus::new(spec.unit.of(corpus), seed)?),
             Self::Unigram(spec) => Box::new(Unigram::learn(&spec.unit.of(corpus), seed)?),
             Self::NGram(spec) => Box::new(spec.learn(corpus, seed)?),
+            Self::LanguageModel(_) => {
+                return Err(Error::input("a language model writes for classes alone").key("source.kind"));
+            }
         })
     }
 }

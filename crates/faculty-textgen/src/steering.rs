@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Steering {
-    /// Nothing: texts as the source writes them, for no class.
+    /// Nothing more: texts as the source writes them, for no class unless it is a language model.
     None {},
     /// Every teacher takes the texts that it believes.
     Believed(Believed),
@@ -62,9 +62,9 @@ impl Default for KeywordSteering {
 }
 
 impl Steering {
-    /// True if every text is written for a class.
-    pub const fn has_classes(&self) -> bool {
-        !matches!(self, Self::None {})
+    /// True if texts of this source are then written for classes.
+    pub const fn has_classes(&self, source: &SourceSpec) -> bool {
+        source.has_classes() || !matches!(self, Self::None {})
     }
 
     /// A source and this steering in a few words.
@@ -95,6 +95,12 @@ impl Steering {
             0 => Err(Error::input("is 0").key(format!("steering.{key}")).expected("at least 1")),
             _ => Ok(()),
         };
+        if source.has_classes() && *self != (Self::None {}) {
+            return Err(Error::input("a language model is told what to write, and teachers judge it")
+                .key("steering")
+                .expected("none")
+                .help("source.guidance, source.floor and source.prompting say what teachers have to say"));
+        }
         match self {
             Self::None {} => Ok(()),
             Self::Believed(believed) => {

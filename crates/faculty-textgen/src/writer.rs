@@ -1,5 +1,6 @@
 //! Texts from a causal language model, many at once.
 
+use crate::decoded::Decoded;
 use crate::sampling::draw;
 use crate::{Candidate, Guide, Sampling};
 use burn::tensor::{Tensor, TensorData};
@@ -33,6 +34,23 @@ impl Default for Writing {
     }
 }
 
+impl Writing {
+    /// # Errors
+    /// Fails if a value makes no sense; the error names the key.
+    pub fn check(&self) -> Result<()> {
+        self.sampling.check()?;
+        for (key, value) in [("max_tokens", self.max_tokens), ("batch", self.batch)] {
+            if value == 0 {
+                return Err(Error::input("is 0").key(key).expected("at least 1"));
+            }
+        }
+        match self.stop.iter().any(String::is_empty) {
+            true => Err(Error::input("holds an empty text").key("stop").expected("texts that end a text")),
+            false => Ok(()),
+        }
+    }
+}
+
 /// A text that was written.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Written {
@@ -62,7 +80,7 @@ struct Draft {
     /// The class that the guide listens for.
     class: usize,
     prompt: Vec<u32>,
-    tokens: Vec<u32>,
+    decoded: Decoded,
     log_probability: f64,
     ended: bool,
 }
@@ -71,15 +89,7 @@ impl LmWriter {
     /// # Errors
     /// Fails if a setting makes no sense.
     pub fn new(model: CausalModel, writing: Writing, seed: u64) -> Result<Self> {
-        writing.sampling.check()?;
-        for (key, value) in [("max_tokens", writing.max_tokens), ("batch", writing.batch)] {
-            if value == 0 {
-                return Err(Error::input("is 0").key(key).expected("at least 1"));
-            }
-        }
-        if writing.stop.iter().any(String::is_empty) {
-            return Err(Error::input("holds an empty text").key("stop").expected("texts that end a text"));
-        }
+        writing.check()?;
         Ok(Self { model, writing, seed })
     }
 
@@ -140,7 +150,15 @@ impl LmWriter {
         let mut drafts = Vec::with_capacity(prompts.len());
         for (place, ((prompt, &number), &class)) in prompts.iter().zip(numbers).zip(classes).enumerate() {
             let prompt = self.prompt(prompt)?;
-            drafts.push(Draft { place, number, class, prompt, tokens: Vec::new(), log_probability: 0.0, ended: false });
+            drafts.push(Draft {
+                place,
+                number,
+                class,
+                prompt,
+                decoded: Decoded::default(),
+                log_probability: 0.0,
+                ended: false,
+            });
         }
         // Prompts of one length need no padding, and those that are the same become neighbours.
         drafts.sort_by(|a, b| {
@@ -155,19 +173,22 @@ impl LmWriter {
             }
             for draft in self.batch(batch, guide, observer)? {
                 let place = draft.place;
-                written[place] = Some(self.finished(draft)?);
+                written[place] = Some(self.finished(draft));
             }
         }
         Ok(written.into_iter().flatten().collect())
     }
 
+    /// True if the model can read a prompt and write behind it.
+    ///
+    /// # Errors
+    /// Fails if the prompt has no token.
+    pub fn has_room_for(&self, prompt: &str) -> Result<bool> {
+        Ok(self.tokens(prompt)?.len() + self.writing.max_tokens <= self.model.config.max_tokens)
+    }
+
     fn prompt(&self, text: &str) -> Result<Vec<u32>> {
-        let ids = self.model.tokenizer.encode(text)?;
-        let ids = match (ids.is_empty(), self.model.tokenizer.begin()) {
-            (true, Some(begin)) => vec![begin],
-            (true, None) => return Err(Error::input("the prompt has no token").expected("a text to go on from")),
-            (false, _) => ids,
-        };
+        let ids = self.tokens(text)?;
         let (needed, most) = (ids.len() + self.writing.max_tokens, self.model.config.max_tokens);
         if needed > most {
             return Err(Error::input(format!(
@@ -181,16 +202,36 @@ impl LmWriter {
         Ok(ids)
     }
 
+    fn tokens(&self, text: &str) -> Result<Vec<u32>> {
+        let tokenizer = &self.model.tokenizer;
+        let mut ids = tokenizer.encode(text)?;
+        match (ids.first(), tokenizer.wanted_begin(), tokenizer.begin()) {
+            // A chat template writes the token itself, or the model wants it behind nothing at all: as llama.cpp has it.
+            (Some(&first), Some(begin), _) if first != begin => ids.insert(0, begin),
+            (Some(_), _, _) => {}
+            (None, _, Some(begin)) => ids.push(begin),
+            (None, _, None) => {
+                return Err(Error::input("the prompt has no token").expected("a text to go on from"));
+            }
+        }
+        Ok(ids)
+    }
+
     fn batch(&self, mut alive: Vec<Draft>, guide: Option<&Guide<'_>>, observer: &dyn Observer) -> Result<Vec<Draft>> {
-        let (mut logits, mut state) = self.begin(&alive)?;
+        // Whose logits are whose: drafts of one prompt share its first ones.
+        let (mut logits, mut of_draft, mut state) = self.begin(&alive)?;
+        let tokenizer = &self.model.tokenizer;
         let mut done = Vec::with_capacity(alive.len());
         for step in 0..self.writing.max_tokens {
             observer.check()?;
             if step > 0 {
-                let last: Vec<u32> = alive.iter().filter_map(|draft| draft.tokens.last().copied()).collect();
+                let last: Vec<u32> = alive.iter().filter_map(|draft| draft.decoded.tokens().last().copied()).collect();
                 logits = self.read(&last, alive.len(), &mut state)?;
+                of_draft = (0..alive.len()).collect();
             }
-            let rows: Vec<&[f32]> = logits.chunks_exact((logits.len() / alive.len()).max(1)).collect();
+            let vocabulary = self.model.config.vocab_size;
+            let rows: Vec<&[f32]> =
+                of_draft.iter().map(|&row| &logits[row * vocabulary..(row + 1) * vocabulary]).collect();
             let guide = guide.filter(|guide| guide.guidance().asks_at(step));
             let top = guide.map(|guide| guide.guidance().top);
             let weighed = alive.par_iter().zip(&rows);
@@ -202,13 +243,13 @@ impl LmWriter {
             for ((draft, candidates), (row, total)) in alive.iter_mut().zip(&candidates).zip(rows.iter().zip(totals)) {
                 let token =
                     draw(candidates, Stream::new(self.seed, "writer").fork(draft.number).uniform_at(step as u64));
-                if self.model.tokenizer.end().contains(&token) {
+                if tokenizer.end().contains(&token) {
                     draft.ended = true;
                     continue;
                 }
-                draft.tokens.push(token);
+                draft.decoded.push(token, tokenizer)?;
                 draft.log_probability += f64::from(row[token as usize]) - total;
-                draft.ended = self.stop(&self.model.tokenizer.decode(&draft.tokens)?).is_some();
+                draft.ended = self.stop(&draft.decoded.text()).is_some();
             }
             let going: Vec<usize> = (0..alive.len()).filter(|&row| !alive[row].ended).collect();
             if going.len() < alive.len() {
@@ -225,8 +266,8 @@ impl LmWriter {
         Ok(done)
     }
 
-    /// Reads the prompts, each once, and gives every draft the state and the logits behind its own.
-    fn begin(&self, drafts: &[Draft]) -> Result<(Vec<f32>, DecoderState)> {
+    /// Reads the prompts, each once: the logits behind them, which of these every draft goes on from, and the drafts' states.
+    fn begin(&self, drafts: &[Draft]) -> Result<(Vec<f32>, Vec<usize>, DecoderState)> {
         let mut prompts: Vec<&[u32]> = Vec::new();
         let mut of_draft = Vec::with_capacity(drafts.len());
         for draft in drafts {
@@ -243,9 +284,8 @@ impl LmWriter {
             .collect();
         let mut state = DecoderState::new(&self.model.network, padding, longest + self.writing.max_tokens);
         let logits = self.read(&ids, prompts.len(), &mut state)?;
-        let vocabulary = logits.len() / prompts.len().max(1);
-        let own = |prompt: &usize| logits[prompt * vocabulary..(prompt + 1) * vocabulary].iter().copied();
-        Ok((of_draft.iter().flat_map(own).collect(), state.select(&of_draft)))
+        let state = state.select(&of_draft);
+        Ok((logits, of_draft, state))
     }
 
     /// What may come next, the `top` likeliest at most.
@@ -257,7 +297,7 @@ impl LmWriter {
         }
         let seen: Vec<u32> = match sampling.repetition_penalty == 1.0 {
             true => Vec::new(),
-            false => draft.prompt.iter().chain(&draft.tokens).copied().collect(),
+            false => draft.prompt.iter().chain(draft.decoded.tokens()).copied().collect(),
         };
         sampling.candidates(logits, &seen, banned)
     }
@@ -273,11 +313,8 @@ impl LmWriter {
     ) -> Result<()> {
         let mut asked = Vec::new();
         for (draft, candidates) in drafts.iter().zip(candidates.iter()).filter(|(_, candidates)| candidates.len() > 1) {
-            let mut tokens = draft.tokens.clone();
             for &(token, _) in candidates {
-                tokens.push(token);
-                asked.push((draft.class, self.text(&tokens)?));
-                tokens.pop();
+                asked.push((draft.class, self.cut(draft.decoded.with(token, &self.model.tokenizer)?)));
             }
         }
         let believed = guide.believed(&asked, observer)?;
@@ -305,17 +342,21 @@ impl LmWriter {
         self.writing.stop.iter().filter_map(|stop| text.find(stop.as_str())).min()
     }
 
-    /// The text of tokens, up to where it stops.
-    fn text(&self, tokens: &[u32]) -> Result<String> {
-        let mut text = self.model.tokenizer.decode(tokens)?;
+    /// A text up to where it stops.
+    fn cut(&self, mut text: String) -> String {
         if let Some(end) = self.stop(&text) {
             text.truncate(end);
         }
-        Ok(text.trim().to_owned())
+        text.trim().to_owned()
     }
 
-    fn finished(&self, draft: Draft) -> Result<Written> {
-        let text = self.text(&draft.tokens)?;
-        Ok(Written { text, tokens: draft.tokens, log_probability: draft.log_probability, ended: draft.ended })
+    fn finished(&self, draft: Draft) -> Written {
+        let text = self.cut(draft.decoded.text());
+        Written {
+            text,
+            tokens: draft.decoded.into_tokens(),
+            log_probability: draft.log_probability,
+            ended: draft.ended,
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Generators from outside.
 #![allow(clippy::unwrap_used)]
 
+mod commission;
 mod draft_log;
 mod guided;
 mod keywords;

@@ -128,6 +128,30 @@ fn degenerate_drafts_stop_with_the_figures() {
 }
 
 #[test]
+fn texts_that_are_nearly_the_same_stop_with_the_figures() {
+    /// Says the same in ever other words at one place of eight.
+    struct Drone;
+    impl ClassSource for Drone {
+        fn describe(&self) -> String {
+            "a drone".to_owned()
+        }
+        fn classes(&self) -> usize {
+            2
+        }
+        fn write_for(&self, class: usize, numbers: Range<u64>, _: &dyn Observer) -> Result<Vec<String>> {
+            Ok(numbers.map(|number| format!("{class} please pay the old bill of the {number} today")).collect())
+        }
+    }
+    let near = Quota { near: 0.5, ..QUOTA };
+    let error = near.fill(&Drone, &First, &Silent).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Check);
+    assert!(error.to_string().contains("199 were too similar to one of 1 texts"), "{error}");
+    // A class that has all its texts is none of these.
+    let (kept, reports) = Quota { per_class: 1, ..near }.fill(&Drone, &First, &Silent).unwrap();
+    assert_eq!((kept.len(), reports[0].kept), (2, 1));
+}
+
+#[test]
 fn a_source_that_says_always_the_same_stops_with_the_figures() {
     struct Parrot;
     impl ClassSource for Parrot {

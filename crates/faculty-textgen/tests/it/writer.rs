@@ -114,3 +114,51 @@ fn what_does_not_fit_is_refused_by_key() {
     let begun = write(plain(), &[String::new()], &[3]);
     assert!(!begun[0].tokens.is_empty());
 }
+
+/// The tiny Llama, of which somebody says that a text begins with a token.
+fn beginning(file: &str, change: impl Fn(&str) -> String) -> (tempfile::TempDir, CausalModel) {
+    let dir = tempfile::tempdir().unwrap();
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../faculty-testkit/golden/causal/llama");
+    for entry in golden.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        std::fs::copy(&path, dir.path().join(path.file_name().unwrap())).unwrap();
+    }
+    let path = dir.path().join(file);
+    let text = change(&std::fs::read_to_string(&path).unwrap());
+    std::fs::write(&path, text).unwrap();
+    let model = CausalModel::open(dir.path(), &Device::flex()).unwrap();
+    (dir, model)
+}
+
+#[test]
+fn a_model_that_wants_a_token_in_front_gets_it_once() {
+    let flag = |value: &'static str| move |text: &str| text.replacen('{', &format!("{{\"add_bos_token\": {value},"), 1);
+    let special =
+        r#""special_tokens": {"<|im_start|>": {"id": "<|im_start|>", "ids": [1], "tokens": ["<|im_start|>"]}}"#;
+    let adds = |text: &str| {
+        let with = text.replacen(
+            "\"single\": [",
+            "\"single\": [{\"SpecialToken\": {\"id\": \"<|im_start|>\", \"type_id\": 0}},",
+            1,
+        );
+        with.replacen("\"special_tokens\": {}", special, 1)
+    };
+    let (_kept, flagged) = beginning("tokenizer_config.json", flag("true"));
+    let (_kept2, added) = beginning("tokenizer.json", adds);
+    let (_kept3, plain) = beginning("tokenizer_config.json", flag("false"));
+    assert_eq!((flagged.tokenizer.wanted_begin(), added.tokenizer.wanted_begin()), (Some(1), Some(1)));
+    assert_eq!((plain.tokenizer.wanted_begin(), plain.tokenizer.begin()), (None, Some(1)), "as GPT-2's");
+    assert_eq!(model("llama").tokenizer.wanted_begin(), None, "nobody says so");
+    assert_eq!(model("llama.gguf").tokenizer.wanted_begin(), None);
+    let from = |model: &CausalModel, prompt: &str| {
+        let writer = LmWriter::new(model.clone(), self::plain(), 7).unwrap();
+        writer.continue_prompts(&[prompt.to_owned()], &[3], &Silent).unwrap()
+    };
+    // Names of special tokens in a prompt are those tokens.
+    let begun = from(&plain, "<|im_start|>play it");
+    assert_ne!(begun, from(&plain, "play it"));
+    for model in [&flagged, &added] {
+        assert_eq!(from(model, "play it"), begun);
+        assert_eq!(from(model, "<|im_start|>play it"), begun, "a conversation has it already");
+    }
+}

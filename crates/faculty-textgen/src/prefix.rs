@@ -1,0 +1,164 @@
+//! Soft prefixes: a few vectors in front of a frozen language model that make it write for a class of a teacher, trained by the
+//! teacher's word about what it writes.
+
+mod report;
+mod reward;
+mod sampler;
+mod score;
+mod source;
+#[cfg(test)]
+mod tests;
+mod train;
+
+pub use report::{PrefixPoint, PrefixReport};
+pub use reward::rewards;
+pub use source::PrefixedLm;
+pub use train::PrefixTrainer;
+
+use burn::module::{Module, Param};
+use burn::tensor::{Tensor, TensorData};
+use faculty_core::{Error, NamedTensor, NamedTensors, Result};
+use faculty_model::CausalModel;
+use faculty_nn::{host_values, restore_module};
+use serde::{Deserialize, Serialize};
+
+/// How soft prefixes are trained (the trained form of a STRATANET-style generator). The paper's values are not at hand: all of these
+/// are Faculty's own.
+///
+/// For a text x that was drawn for class y of a teacher, the reward is
+/// `log p(y|x) - balance Σ_c p(c|x) log p̄(c) - fluency [log G(x) - log p_LM(x)] + adversary KL(p ‖ p_S)`: the class is hit, all classes
+/// are hit alike (p̄ is the mean of p over the batch), the text stays near what the language model would write, and the student
+/// does not know it yet. The prefixes follow the score function, `(R - mean R) ∇ log G(x)`, of texts drawn from G as it is: no
+/// vocabulary is shared with anybody.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct PrefixSpec {
+    /// Vectors of a prefix: 10 (10 to 20).
+    pub length: usize,
+    /// Updates of all prefixes of a teacher: 60.
+    pub steps: usize,
+    /// Texts of an update: 16.
+    pub batch: usize,
+    /// Tokens of a text at most while training: 24.
+    pub max_tokens: usize,
+    /// Peak learning rate, over the mean norm of the model's word embeddings: 0.02. It falls to 0 in a line.
+    pub learning_rate: f64,
+    /// Weight of the balance of classes: 1.
+    pub balance: f64,
+    /// Weight of the divergence from the language model: 0.1.
+    pub fluency: f64,
+    /// Weight of the divergence between teacher and student: 0. It needs a student.
+    pub adversary: f64,
+}
+
+impl Default for PrefixSpec {
+    fn default() -> Self {
+        Self {
+            length: 10,
+            steps: 60,
+            batch: 16,
+            max_tokens: 24,
+            learning_rate: 0.02,
+            balance: 1.0,
+            fluency: 0.1,
+            adversary: 0.0,
+        }
+    }
+}
+
+impl PrefixSpec {
+    /// # Errors
+    /// Fails if a value makes no sense; the error names the key.
+    pub fn check(&self) -> Result<()> {
+        let counts = [
+            ("length", self.length, 1),
+            ("steps", self.steps, 0),
+            ("batch", self.batch, 2),
+            ("max_tokens", self.max_tokens, 1),
+        ];
+        for (key, value, least) in counts {
+            if value < least {
+                return Err(Error::input(format!("is {value}")).key(key).expected(format!("at least {least}")));
+            }
+        }
+        if !(self.learning_rate.is_finite() && self.learning_rate > 0.0) {
+            let error = Error::input(format!("is {}", self.learning_rate)).key("learning_rate");
+            return Err(error.expected("a positive number"));
+        }
+        for (key, value) in [("balance", self.balance), ("fluency", self.fluency), ("adversary", self.adversary)] {
+            if !(value.is_finite() && value >= 0.0) {
+                return Err(Error::input(format!("is {value}")).key(key).expected("0 or a positive number"));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The prefixes of a teacher's classes.
+#[derive(Module, Debug)]
+pub struct SoftPrefixes {
+    /// `[classes, length, hidden]`, in the space of the language model's word embeddings.
+    pub rows: Param<Tensor<3>>,
+}
+
+impl SoftPrefixes {
+    /// Prefixes that say the names of the labels, over and over: the word embeddings of their tokens.
+    ///
+    /// # Errors
+    /// Fails if a label has no token, or the device fails.
+    pub fn saying<S: AsRef<str>>(model: &CausalModel, labels: &[S], length: usize) -> Result<Self> {
+        let mut ids = Vec::with_capacity(labels.len() * length);
+        for label in labels {
+            let name = crate::label_in_words(label.as_ref());
+            let tokens = model.tokenizer.encode(&format!(" {name}"))?;
+            if tokens.is_empty() {
+                return Err(Error::input(format!("the label `{}` has no token", label.as_ref())));
+            }
+            ids.extend(tokens.iter().cycle().take(length).map(|&id| id as i32));
+        }
+        let count = ids.len();
+        let ids = Tensor::from_data(TensorData::new(ids, [1, count]), &model.device);
+        let rows = model.network.embed(ids).reshape([labels.len() as i64, length as i64, -1]);
+        Ok(Self { rows: Param::from_tensor(rows) })
+    }
+
+    /// Number of classes.
+    pub fn classes(&self) -> usize {
+        self.rows.dims()[0]
+    }
+
+    /// Vectors of a prefix.
+    pub fn length(&self) -> usize {
+        self.rows.dims()[1]
+    }
+
+    /// The prefixes as a named tensor, for a file.
+    ///
+    /// # Errors
+    /// Fails if the device cannot deliver.
+    pub fn export(&self) -> Result<NamedTensor> {
+        let rows = self.rows.val();
+        let shape = rows.dims().to_vec();
+        Ok(NamedTensor { name: ROWS.to_owned(), shape, values: host_values(rows.inner())? })
+    }
+
+    /// Prefixes of the same shape from a file that holds what [`SoftPrefixes::export`] gave.
+    ///
+    /// # Errors
+    /// Fails if the tensor is missing, of another shape or unreadable.
+    pub fn restored(self, tensors: &dyn NamedTensors) -> Result<Self> {
+        restore_module(self, tensors, "")
+    }
+}
+
+/// The name of the tensor in a file: the path of the parameter.
+const ROWS: &str = "rows";
+
+/// The token that stands in front of everything: the one that begins texts, or the first that ends one.
+pub(crate) fn first_token(model: &CausalModel) -> Result<u32> {
+    let tokenizer = &model.tokenizer;
+    tokenizer
+        .begin()
+        .or_else(|| tokenizer.end().first().copied())
+        .ok_or_else(|| Error::input("the language model has no token that begins or ends a text").file(&model.origin))
+}

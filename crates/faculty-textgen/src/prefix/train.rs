@@ -1,0 +1,134 @@
+//! Training of soft prefixes by the score function.
+
+use super::report::{PrefixPoint, PrefixReport};
+use super::reward::rewards;
+use super::sampler::Sampler;
+use super::score::log_probabilities;
+use super::{PrefixSpec, SoftPrefixes};
+use crate::{Judge, Sampling, Writing};
+use burn::module::Module;
+use burn::optim::GradientsParams;
+use burn::tensor::{Int, Tensor, TensorData};
+use faculty_core::metrics::argmax;
+use faculty_core::{Error, Event, Observer, Result, Stream, Unseen};
+use faculty_model::CausalModel;
+use faculty_nn::fused::{AdamWConfig, ModuleAdamW};
+use faculty_nn::host_values;
+use std::time::Instant;
+
+/// Who trains prefixes.
+pub struct PrefixTrainer<'a> {
+    /// The frozen language model.
+    pub model: &'a CausalModel,
+    /// The teacher.
+    pub teacher: &'a dyn Judge,
+    /// The student, its probabilities over the teacher's classes alone: read where the adversary has a weight.
+    pub student: Option<&'a dyn Judge>,
+    /// Where a text ends: a line break.
+    pub stop: Vec<String>,
+    /// The seed of every draw.
+    pub seed: u64,
+}
+
+impl PrefixTrainer<'_> {
+    /// Trains the prefixes, which change alone: neither the language model nor the teacher does. Classes take turns, so that every
+    /// update has as many texts of each as its size allows. Texts are drawn from the model as it is, without cuts, because the
+    /// score function is of what is drawn.
+    ///
+    /// # Errors
+    /// Fails if a setting makes no sense, the adversary has a weight and there is no student, a reward stops being finite, the
+    /// device fails, or the user interrupted.
+    pub fn train(
+        &self,
+        spec: &PrefixSpec,
+        prefixes: SoftPrefixes,
+        observer: &dyn Observer,
+    ) -> Result<(SoftPrefixes, PrefixReport)> {
+        spec.check()?;
+        let student = self.student.filter(|_| spec.adversary > 0.0);
+        if spec.adversary > 0.0 && student.is_none() {
+            return Err(Error::input("there is no student to disagree with")
+                .key("adversary")
+                .expected("0, until a student has been trained"));
+        }
+        let begun = Instant::now();
+        let exact = Sampling { temperature: 1.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0 };
+        let writing = Writing {
+            sampling: exact,
+            max_tokens: spec.max_tokens,
+            min_tokens: 1,
+            stop: self.stop.clone(),
+            batch: spec.batch,
+        };
+        // Weights are constants, through which a gradient passes to the prefix.
+        let network = self.model.network.clone().train().no_grad();
+        let rate = spec.learning_rate * mean_norm(self.model)?;
+        let config = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() };
+        let (mut prefixes, mut optimizer) = (prefixes.train(), ModuleAdamW::new(config));
+        let (classes, stream) = (prefixes.classes(), Stream::new(self.seed, "soft prefix"));
+        let mut report = PrefixReport::default();
+        let total = (spec.steps * spec.batch) as u64;
+        observer.on(Event::Start { stage: "train prefixes", total, unit: "texts" });
+        for step in 0..spec.steps {
+            observer.check()?;
+            let first = (step * spec.batch) as u64;
+            let numbers: Vec<u64> = (first..first + spec.batch as u64).collect();
+            let intended: Vec<usize> = numbers.iter().map(|&number| (number % classes as u64) as usize).collect();
+            let plain = prefixes.rows.val().inner();
+            let sampler = Sampler { model: self.model, prefixes: plain, writing: &writing, stream };
+            let drawn = sampler.draw(&intended, &numbers, observer)?;
+            let tokens: Vec<&[u32]> = drawn.iter().map(|drawn| drawn.tokens.as_slice()).collect();
+            let texts: Vec<String> = drawn.iter().map(|drawn| drawn.text.clone()).collect();
+            let believed = self.teacher.probabilities(&texts, &Unseen(observer))?;
+            let known = student.map(|student| student.probabilities(&texts, &Unseen(observer))).transpose()?;
+            let written = log_probabilities(self.model, &network, Some(select(&prefixes, &intended)), &tokens)?;
+            let own = log_probabilities(self.model, &self.model.network, None, &tokens)?;
+            let (likely, usual) = (host_values(written.clone().inner())?, host_values(own)?);
+            let drift: Vec<f64> = likely.iter().zip(&usual).map(|(&g, &p)| f64::from(g) - f64::from(p)).collect();
+            let rewards = rewards(spec, &intended, &believed, known.as_deref(), &drift);
+            let mean = rewards.iter().sum::<f64>() / rewards.len() as f64;
+            if !mean.is_finite() {
+                return Err(Error::check(format!("the reward became {mean} at update {}", step + 1))
+                    .help("lower the learning rate of the prefixes"));
+            }
+            let advantage: Vec<f32> = rewards.iter().map(|reward| (reward - mean) as f32).collect();
+            let advantage = Tensor::<1>::from_data(TensorData::new(advantage, [rewards.len()]), &written.device());
+            let mut gradients = (advantage * written).mean().neg().backward();
+            let own = GradientsParams::from_module(&mut gradients, &prefixes);
+            let left = 1.0 - step as f64 / spec.steps as f64;
+            prefixes = optimizer.step(rate * left, prefixes, own);
+            let width = believed.len() / intended.len();
+            let hits = intended.iter().zip(believed.chunks_exact(width)).filter(|(class, row)| argmax(row) == **class);
+            let count = intended.len() as f64;
+            let point = PrefixPoint {
+                reward: mean,
+                hit: hits.count() as f64 / count,
+                drift: drift.iter().sum::<f64>() / count,
+            };
+            let note = format!("reward {:.2}, hit {:.0} %", point.reward, 100.0 * point.hit);
+            report.points.push(point);
+            observer.on(Event::Advance { units: spec.batch as u64, note: &note });
+        }
+        report.seconds = begun.elapsed().as_secs_f64();
+        let summary = report.ends().map_or_else(String::new, |(first, last)| {
+            format!("hit {:.0} % to {:.0} %, drift {:.1} nats a text", 100.0 * first.hit, 100.0 * last.hit, last.drift)
+        });
+        observer.on(Event::End { summary: &summary });
+        Ok((prefixes.valid(), report))
+    }
+}
+
+/// The prefix of every row's class, `[rows, length, hidden]`.
+fn select(prefixes: &SoftPrefixes, classes: &[usize]) -> Tensor<3> {
+    let rows = prefixes.rows.val();
+    let ids: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
+    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [classes.len()]), &rows.device());
+    rows.select(0, ids)
+}
+
+/// The mean norm of the model's word embeddings.
+fn mean_norm(model: &CausalModel) -> Result<f64> {
+    let words = model.network.words.val();
+    let norms = host_values((words.clone() * words).sum_dim(1).sqrt().mean())?;
+    Ok(f64::from(norms.first().copied().unwrap_or(1.0)))
+}

@@ -4,12 +4,12 @@ mod map;
 
 pub use map::EmbeddingMap;
 
+use crate::live::{constant, constant_student, keep, kept_logits, logits_of, require_shared_vocabulary, special_ids};
 use burn::module::Module;
 use burn::tensor::{Device, Int, Tensor, TensorData};
 use faculty_core::{Error, LabelJoin, Result};
 use faculty_losses::{JoinTensors, check_temperature, log_softmax};
 use faculty_model::{Classifier, Tokens};
-use faculty_nn::fused::WeightCache;
 use faculty_nn::{DropoutPlan, Embeddings, EncoderConfig, SequenceClassifier, TokenInput, host_values};
 use serde::{Deserialize, Serialize};
 
@@ -133,25 +133,18 @@ impl EmbeddingAdversary {
             )));
         }
         let mut sides = Vec::with_capacity(teachers.len());
-        for ((name, teacher), part) in teachers.iter().zip(join.teachers()) {
-            if let Some(difference) = student.vocabulary_difference(teacher) {
-                return Err(Error::input(format!("`{name}` has another vocabulary than the student: {difference}"))
-                    .help("embeddings can be moved together only where token ids mean the same"));
-            }
-            let kept: Vec<i32> = part.kept().iter().map(|&class| class as i32).collect();
-            let all = kept.len() == teacher.labels.len();
-            let count = kept.len();
+        let help = "embeddings can be moved together only where token ids mean the same";
+        require_shared_vocabulary(student, teachers, help)?;
+        for ((_, teacher), part) in teachers.iter().zip(join.teachers()) {
             sides.push(Side {
                 network: constant(&teacher.network),
                 embeddings: teacher.network.encoder.embeddings.clone(),
                 config: teacher.config.clone(),
                 map: EmbeddingMap::fit(student, teacher)?,
-                kept: (!all).then(|| Tensor::from_data(TensorData::new(kept, [count]), &teacher.device)),
+                kept: kept_logits(teacher, part.kept()),
             });
         }
-        let mut special = student.tokenizer.special_ids().all.clone();
-        special.push(student.tokenizer.pad_id());
-        special.sort_unstable();
+        let special = special_ids(student);
         let join = JoinTensors::new(join, &student.device);
         let reach = spec.step_length * map::mean_norm(student)?;
         let (config, device) = (student.config.clone(), student.device.clone());
@@ -302,10 +295,7 @@ impl EmbeddingAdversary {
         let teachers = sides.map(|((side, input), own)| {
             let logits =
                 logits_of(&side.network, side.map.apply(moved.clone()) + own.clone(), input, &DropoutPlan::Off);
-            match &side.kept {
-                Some(kept) => logits.select(1, kept.clone()),
-                None => logits,
-            }
+            keep(logits, side.kept.as_ref())
         });
         Answers { teachers: teachers.collect(), student: logits_of(student, words, &batch.student, &DropoutPlan::Off) }
     }
@@ -320,26 +310,4 @@ impl EmbeddingAdversary {
         });
         (Tensor::cat(rows.collect(), 1) * weights.clone()).sum_dim(1).squeeze_dim(1)
     }
-}
-
-/// The network on an autodiff device, its weights constants: a gradient passes through it and stops at none of them.
-fn constant(network: &SequenceClassifier) -> SequenceClassifier {
-    network.valid().train().no_grad()
-}
-
-/// The same of a student whose weights are about to change: it takes no part in caches of packed weights, which would keep
-/// these alive.
-fn constant_student(network: &SequenceClassifier) -> SequenceClassifier {
-    let mut network = constant(network);
-    for layer in &mut network.encoder.layers {
-        layer.packed = WeightCache::default();
-    }
-    network
-}
-
-/// Logits `[batch, classes]` from word embeddings in place of ids.
-fn logits_of(network: &SequenceClassifier, words: Tensor<3>, input: &TokenInput, dropout: &DropoutPlan) -> Tensor<2> {
-    let (encoder, spans) = (&network.encoder, input.spans());
-    let hidden = encoder.embeddings.enter(encoder.embeddings.embed_soft(words, input), spans, dropout);
-    network.head.from_first(encoder.forward_first(0, hidden, spans, dropout), dropout)
 }

@@ -1,18 +1,19 @@
 //! A loss between hidden states inside an amalgamation.
 
+use crate::amalgamate::step_loss;
+use crate::companion::{Companion, CompanionStep};
 use crate::{Recipe, TransferSet};
-use burn::tensor::{Device, Tensor};
-use faculty_core::{Error, Result, Stream};
-use faculty_losses::LossTerms;
+use burn::tensor::{Device, Gradients};
+use faculty_core::{Error, NamedTensors, Result, Stream};
 use faculty_losses::features::{AlignFeatures, AlignSpec, FeatureBatch, FeatureWidths, PseudoClasses};
 use faculty_model::Classifier;
-use faculty_nn::{Gate, Pooling, TeacherView};
-use faculty_student::StepContext;
+use faculty_nn::Pooling;
+use faculty_student::{ObjectiveState, StepLoss};
 
 /// The loss, its factor, and how the student is pooled.
 pub(crate) struct Aligned {
-    pub(crate) loss: Box<dyn AlignFeatures>,
-    pub(crate) pooling: Pooling,
+    loss: Box<dyn AlignFeatures>,
+    pooling: Pooling,
     weight: f64,
 }
 
@@ -39,25 +40,44 @@ impl Aligned {
         let loss = spec.build(&widths, Stream::new(seed, "alignment maps"), &device.clone().autodiff())?;
         Ok(Self { loss, pooling: recipe.features.pooling, weight: recipe.align_weight })
     }
+}
 
-    /// The terms of a step and their factor.
-    ///
-    /// # Errors
-    /// Fails if the student or a teacher has no features.
-    pub(crate) fn loss(
-        &mut self,
-        step: &StepContext<'_>,
-        teachers: &[TeacherView],
-        gate: &Gate,
-        target: &Tensor<2>,
-    ) -> Result<(LossTerms, f64)> {
+impl Companion for Aligned {
+    fn name(&self) -> &'static str {
+        "align"
+    }
+
+    fn features(&self) -> Option<Pooling> {
+        Some(self.pooling)
+    }
+
+    fn loss(&mut self, step: &CompanionStep<'_>) -> Result<Option<StepLoss>> {
         let missing = || Error::internal("features were not computed");
-        let student = step.student.features.as_ref().ok_or_else(missing)?;
+        let student = step.step.student().features.as_ref().ok_or_else(missing)?;
         let features =
-            teachers.iter().map(|view| view.features.clone().ok_or_else(missing)).collect::<Result<Vec<_>>>()?;
-        let ids: Vec<u64> = step.rows.iter().map(|&row| row as u64).collect();
-        let pseudo = PseudoClasses::from_target(target)?;
-        let batch = FeatureBatch { student, teachers: &features, gate, pseudo: &pseudo, ids: &ids, step: step.step };
-        Ok((self.loss.loss(&batch)?, self.weight))
+            step.teachers.iter().map(|view| view.features.clone().ok_or_else(missing)).collect::<Result<Vec<_>>>()?;
+        let ids: Vec<u64> = step.step.rows.iter().map(|&row| row as u64).collect();
+        let pseudo = PseudoClasses::from_target(&step.union.target(step.teachers, step.gate)?)?;
+        let batch = FeatureBatch {
+            student,
+            teachers: &features,
+            gate: step.gate,
+            pseudo: &pseudo,
+            ids: &ids,
+            step: step.step.step,
+        };
+        Ok(Some(step_loss(&self.loss.loss(&batch)?.scaled(self.weight))))
+    }
+
+    fn after_backward(&mut self, gradients: &mut Gradients, rate_factor: f64) -> Result<()> {
+        self.loss.step(gradients, rate_factor)
+    }
+
+    fn save(&self) -> Result<ObjectiveState> {
+        self.loss.save()
+    }
+
+    fn load(&mut self, values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
+        self.loss.load(values, tensors)
     }
 }

@@ -2,12 +2,20 @@
 
 mod chosen;
 mod objective;
+mod union;
 
 use self::objective::Amalgamation;
+pub(crate) use self::union::{UnionLosses, step_loss};
 use crate::aligned::Aligned;
+use crate::anchors::AnchorLearner;
 use crate::backward::Backward;
+use crate::blocks::Blocks;
+use crate::companion::Companion;
 use crate::curriculum::Active;
+use crate::guessing::GuessLearner;
+use crate::rewriting::RewritingLearner;
 use crate::self_training::reweigh;
+use crate::tails::Tails;
 use crate::{Curriculum, DataAccess, GateTable, MethodSpec, Rounds, TransferSet, gate_table};
 use burn::tensor::{Tensor, TensorData};
 use faculty_core::{Error, Observer, Result, Unseen};
@@ -117,6 +125,10 @@ pub fn amalgamate<'a>(
     } else {
         transfer
     };
+    let mut blocks = match &recipe.blocks {
+        Some(spec) => Some(Blocks::prepare(spec, student, teachers, &transfer, tokens, run.seed, run.observer)?),
+        None => None,
+    };
     let mut gate = match (gate, recipe.gate()) {
         (Some(given), _) => {
             given.check(transfer.len())?;
@@ -129,7 +141,10 @@ pub fn amalgamate<'a>(
             )));
         }
         (None, Some(_)) => gate_table(&recipe, &transfer, owners, &device)?,
-        (None, None) => GateTable::equal(transfer.len(), transfer.outputs.len()),
+        (None, None) => match &blocks {
+            Some(blocks) => blocks.gate.clone(),
+            None => GateTable::equal(transfer.len(), transfer.outputs.len()),
+        },
     };
     if gate.teachers != transfer.outputs.len() {
         return Err(Error::internal(format!("a gate over {} teachers for {}", gate.teachers, transfer.outputs.len())));
@@ -163,31 +178,50 @@ pub fn amalgamate<'a>(
         run.noise = Some(curriculum.student_noise);
     }
     let losses = recipe.losses.iter().map(|part| Ok((part.loss.build()?, part.weight))).collect::<Result<_>>()?;
-    let align = match &recipe.align {
-        Some(spec) => Some(Aligned::new(spec, &recipe, student, &transfer, run.seed, &device)?),
-        None => None,
-    };
-    let backward = match recipe.backward {
-        Some(spec) => Some(Backward::new(spec, student, teachers, &transfer, tokens, run.observer)?),
-        None => None,
-    };
+    let mut companions: Vec<Box<dyn Companion + '_>> = Vec::new();
+    if let Some(spec) = &recipe.align {
+        companions.push(Box::new(Aligned::new(spec, &recipe, student, &transfer, run.seed, &device)?));
+    }
+    if let Some(spec) = recipe.backward {
+        companions.push(Box::new(Backward::new(spec, student, teachers, &transfer, tokens, run.observer)?));
+    }
+    if let Some(spec) = recipe.guessing {
+        let (gate, join) = (recipe.gate(), transfer.join);
+        companions.push(Box::new(GuessLearner::new(spec, gate, student, teachers, join, run.seed, run.observer)?));
+    }
+    if let Some(spec) = recipe.anchors {
+        let (seed, observer) = (run.seed, run.observer);
+        companions.push(Box::new(AnchorLearner::new(spec, student, teachers, &transfer, tokens, seed, observer)?));
+    }
+    if let Some(spec) = recipe.rewriting.clone() {
+        let (seed, observer) = (run.seed, run.observer);
+        companions.push(Box::new(RewritingLearner::new(spec, student, teachers, &transfer, tokens, seed, observer)?));
+    }
+    if let Some(blocks) = blocks.as_mut().and_then(|prepared| prepared.blocks.take()) {
+        companions.push(Box::new(blocks));
+    }
+    if let Some(spec) = recipe.tails {
+        let (seed, observer) = (run.seed, run.observer);
+        companions.push(Box::new(Tails::new(spec, student, teachers, &transfer, tokens, seed, observer)?));
+    }
     let names = transfer.join.union().names();
     let active =
         (!curriculum.takes_batches_as_they_are()).then(|| Active::new(curriculum, transfer.len(), names, run.seed));
-    if align.is_some() && active.is_some() {
+    if !companions.is_empty() && active.is_some() {
         return Err(Error::input("chooses among the texts of a batch")
             .key("curriculum")
-            .expected("no filter beside a loss between hidden states, which compares whole batches"));
+            .expected("no filter beside a method that works on whole batches"));
     }
     let mut objective = Amalgamation {
-        losses,
-        align,
-        backward,
-        temperature: recipe.temperature(),
+        union: UnionLosses {
+            losses,
+            temperature: recipe.temperature(),
+            join: JoinTensors::new(transfer.join, &device),
+        },
+        companions,
         transfer,
         gate,
-        gated: recipe.gate().is_some(),
-        join: JoinTensors::new(transfer.join, &device),
+        gated: recipe.gate().is_some() || recipe.blocks.is_some(),
         device,
         active,
         rounds,

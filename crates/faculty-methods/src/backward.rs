@@ -1,13 +1,16 @@
 //! Backward-pass distillation in a training: now and then the student also learns from texts that were moved to where it and
 //! its teachers differ most.
 
+use crate::companion::{Companion, CompanionStep, TeacherWork};
+use crate::live::{named, require_room};
 use crate::{AdversarySpec, EmbeddingAdversary, TransferSet};
 use burn::tensor::{Device, Tensor, TensorData};
-use faculty_core::{Error, Event, Observer, Result};
+use faculty_core::{Error, Event, NamedTensors, Observer, Result};
 use faculty_model::{Classifier, Tokens};
-use faculty_nn::{Gate, StudentView, TeacherView};
-use faculty_student::StepContext;
+use faculty_nn::{StudentView, TeacherView};
+use faculty_student::{ObjectiveState, StepLoss};
 use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 
 /// Auxiliary texts by gradient ascent on the input, learnt from beside the real ones (Jafari et al., "Improved Knowledge
 /// Distillation by Utilizing Backward Pass Knowledge in Neural Networks", arXiv 2301.12006). There is no figure of that paper
@@ -69,14 +72,6 @@ impl BackwardPass {
     }
 }
 
-/// Passes of teachers over single texts in a training, beside those of the scan.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct TeacherWork {
-    pub(crate) forward: u64,
-    pub(crate) backward: u64,
-}
-
 /// A map between word tables that leaves more than this share of the teacher's unexplained is worth a warning.
 const POOR_MAP: f64 = 0.5;
 
@@ -86,16 +81,7 @@ pub(crate) struct Backward<'a> {
     adversary: EmbeddingAdversary,
     tokens: &'a Tokens,
     device: Device,
-    pub(crate) work: TeacherWork,
-}
-
-/// What a step learns from beside its texts.
-pub(crate) struct Moved {
-    /// With a gradient.
-    pub(crate) student: StudentView,
-    pub(crate) teachers: Vec<TeacherView>,
-    /// For logs: the mean divergence before and behind the move, `[1]` each.
-    pub(crate) divergences: [(&'static str, Tensor<1>); 2],
+    work: TeacherWork,
 }
 
 impl<'a> Backward<'a> {
@@ -112,18 +98,8 @@ impl<'a> Backward<'a> {
         tokens: &'a Tokens,
         observer: &dyn Observer,
     ) -> Result<Self> {
-        let teachers = teachers.ok_or_else(|| {
-            Error::internal("moved texts are asked of the teachers themselves, and they were not handed over")
-        })?;
-        let names = transfer.join.teachers().iter().map(|part| part.name());
-        let named: Vec<(&str, &Classifier)> = names.zip(teachers.iter().copied()).collect();
-        let longest = tokens.lengths().into_iter().max().unwrap_or(0);
-        if let Some((name, teacher)) = named.iter().find(|(_, teacher)| teacher.config.max_tokens() < longest) {
-            let limit = teacher.config.max_tokens();
-            return Err(Error::input(format!("a text of {longest} tokens, and teacher {name} reads {limit}"))
-                .key("max_length")
-                .expected(format!("at most {limit} for a method that moves texts")));
-        }
+        let named = named(teachers, transfer.join)?;
+        require_room(named.iter().map(|(name, teacher)| (*name, &teacher.config)), tokens)?;
         let adversary = EmbeddingAdversary::new(student, &named, transfer.join, spec.adversary)?;
         for ((name, _), residual) in named.iter().zip(adversary.unexplained()) {
             if residual > POOR_MAP {
@@ -136,32 +112,50 @@ impl<'a> Backward<'a> {
         }
         Ok(Self { spec, adversary, tokens, device: student.device.clone(), work: TeacherWork::default() })
     }
+}
 
-    /// True if this step moves texts.
-    pub(crate) fn is_due(&self, step: &StepContext<'_>) -> bool {
-        self.spec.is_due(step.step, step.steps)
+impl Companion for Backward<'_> {
+    fn name(&self) -> &'static str {
+        "backward"
     }
 
-    /// The factor of the loss on moved texts.
-    pub(crate) fn weight(&self) -> f64 {
-        self.spec.weight
-    }
-
-    /// The texts of a step, moved: what the student says of them under the dropout of the step, and what the teachers say.
-    pub(crate) fn moved(&mut self, step: &StepContext<'_>, gate: &Gate) -> Result<Moved> {
+    fn loss(&mut self, step: &CompanionStep<'_>) -> Result<Option<StepLoss>> {
+        let CompanionStep { step, gate, union, .. } = *step;
+        if !self.spec.is_due(step.step, step.steps) {
+            return Ok(None);
+        }
         let found = self.adversary.run(step.network, self.tokens, step.rows, &gate.weights)?;
         let (forward, backward) = self.adversary.passes_a_text();
-        self.work.forward += (forward * step.rows.len()) as u64;
-        self.work.backward += (backward * step.rows.len()) as u64;
+        let texts = step.rows.len() as u64;
+        self.work = self.work.plus(TeacherWork { forward: forward as u64 * texts, backward: backward as u64 * texts });
         let logits = self.adversary.student_logits(step.network, self.tokens, step.rows, found.words, step.dropout)?;
+        let teachers: Vec<TeacherView> = found.teacher_logits.into_iter().map(TeacherView::from_logits).collect();
+        let learnt = union.terms(&StudentView::new(logits), &teachers, gate)?.total();
         let mean = |values: &[f32]| {
             let mean = values.iter().sum::<f32>() / values.len().max(1) as f32;
             Tensor::from_data(TensorData::new(vec![mean], [1]), &self.device)
         };
-        Ok(Moved {
-            student: StudentView::new(logits),
-            teachers: found.teacher_logits.into_iter().map(TeacherView::from_logits).collect(),
-            divergences: [("divergence", mean(&found.before)), ("moved_divergence", mean(&found.after))],
-        })
+        let parts = vec![
+            (Cow::Borrowed("moved_loss"), learnt.clone()),
+            (Cow::Borrowed("divergence"), mean(&found.before)),
+            (Cow::Borrowed("moved_divergence"), mean(&found.after)),
+        ];
+        Ok(Some(StepLoss { total: learnt.mul_scalar(self.spec.weight), parts }))
+    }
+
+    fn work(&self) -> Option<TeacherWork> {
+        Some(self.work)
+    }
+
+    fn save(&self) -> Result<ObjectiveState> {
+        let values = serde_json::to_value(self.work)
+            .map_err(|error| Error::internal("counted passes cannot be written").source(error))?;
+        Ok(ObjectiveState { values, tensors: Vec::new() })
+    }
+
+    fn load(&mut self, values: serde_json::Value, _: &dyn NamedTensors) -> Result<()> {
+        self.work = serde_json::from_value(values)
+            .map_err(|error| Error::input("the counted passes of a training are broken").source(error))?;
+        Ok(())
     }
 }

@@ -89,7 +89,7 @@ impl Curriculum {
         if !method.trains() || matches!(method, MethodSpec::Supervised {}) {
             return Err(Error::input(format!("method `{}` learns from no teacher", method.kind())).key("curriculum"));
         }
-        if method.recipe().is_some_and(|recipe| recipe.backward.is_some())
+        if method.recipe().is_some_and(|recipe| recipe.backward.is_some() || recipe.rewriting.is_some())
             && !(self.takes_batches_as_they_are() && self.student_noise.is_off())
         {
             return Err(Error::input(format!("method `{}` moves the words of whole, clean batches", method.kind()))

@@ -16,7 +16,7 @@ impl Objective for CrossEntropy<'_> {
         let rows = step.rows;
         let targets: Vec<i32> = rows.iter().map(|&row| self.labels[row] as i32).collect();
         let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [rows.len()]), &self.device);
-        let total = cross_entropy(step.student.logits.clone(), targets);
+        let total = cross_entropy(step.student().logits.clone(), targets);
         Ok(StepLoss { total, parts: Vec::new() })
     }
 }

@@ -5,7 +5,9 @@ use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Result};
 use faculty_losses::{JoinTensors, amalgamated_target};
 use faculty_nn::{Gate, host_values};
-use faculty_uncertainty::{ClaimSpec, GateRecipe, GateSpec, OwnerStatistics, cap_mean_weights, server_selector};
+use faculty_uncertainty::{
+    ClaimSpec, ConfidenceSpec, Energy, GateRecipe, GateSpec, OwnerStatistics, cap_mean_weights, server_selector,
+};
 
 /// Gate weights of every text, on the host.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,4 +128,14 @@ fn table(
         }
     }
     Ok(table)
+}
+
+/// Faculty's gate where passes are dear: energy of one pass, z-normalised, soft at 0.5 deviations.
+pub(crate) fn energy_gate() -> GateRecipe {
+    GateRecipe {
+        score: ConfidenceSpec::Energy(Energy {}),
+        z_normalise: true,
+        gate: GateSpec::Soft { temperature: 0.5 },
+        ..GateRecipe::default()
+    }
 }

@@ -269,6 +269,11 @@ impl MethodSpec {
                 backward: Some(*backward),
                 ..Recipe::gated(*gate, LossSpec::GatedKl(GatedKl { temperature: *temperature }))
             },
+            Self::AsDfd(method) => method.recipe(),
+            Self::AugKd(method) => method.recipe(),
+            Self::ZeroShot(method) => method.recipe(),
+            Self::Stratanet(method) => method.recipe(),
+            Self::TailJudge(method) => method.recipe(),
             Self::Oracle { temperature } => {
                 let gate = GateRecipe { gate: GateSpec::Uniform {}, ..GateRecipe::default() };
                 Recipe::gated(gate, LossSpec::GatedKl(GatedKl { temperature: *temperature }))
@@ -280,6 +285,7 @@ impl MethodSpec {
             },
             Self::Recipe(recipe) => (**recipe).clone(),
             Self::Faculty(faculty) => faculty.recipe(),
+            Self::FacultyDataFree(method) => method.recipe(),
         })
     }
 }

@@ -47,7 +47,7 @@ struct Nasty<'a> {
 
 impl Objective for Nasty<'_> {
     fn loss(&mut self, step: &StepContext<'_>) -> Result<StepLoss> {
-        let (logits, rows) = (step.student.logits.clone(), step.rows);
+        let (logits, rows) = (step.student().logits.clone(), step.rows);
         let NastySpec { omega, temperature } = self.spec;
         let targets: Vec<i32> = rows.iter().map(|&row| self.labels[row] as i32).collect();
         let targets = Tensor::<1, Int>::from_data(TensorData::new(targets, [rows.len()]), &self.device);

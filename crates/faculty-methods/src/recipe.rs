@@ -1,7 +1,7 @@
 //! A label-free method as its parts: who is trusted, what is minimised, what is trained beside the student, and whether
 //! the student has a say later on. Every named method is such a recipe; `kind = "recipe"` composes one by hand.
 
-use crate::BackwardPass;
+use crate::{AnchorSpec, BackwardPass, BlockAmalgamation, GuessingSpec, Rewriting, TailJudge};
 use faculty_core::{Error, Result};
 use faculty_losses::features::AlignSpec;
 use faculty_losses::{GatedKl, LossSpec};
@@ -34,6 +34,23 @@ pub struct Recipe {
     /// student's vocabulary.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub backward: Option<BackwardPass>,
+    /// Learns from guessed embeddings in place of the texts, of which only the number counts: off. All teachers must share the
+    /// student's vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guessing: Option<GuessingSpec>,
+    /// Learns from texts that are mixed with their anchors, less and less: off. All teachers must share the student's vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub anchors: Option<AnchorSpec>,
+    /// Learns from texts that a masked language model rewrites, beside the texts: off. The student must share the generator's
+    /// vocabulary.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rewriting: Option<Rewriting>,
+    /// Block-wise amalgamation of hidden states, which brings a gate of its own: off. It goes with `gate = "none"`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub blocks: Option<BlockAmalgamation>,
+    /// Teachers' tails as judges of the student's blocks: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tails: Option<TailJudge>,
 }
 
 /// A gate, or none.
@@ -102,6 +119,11 @@ impl Default for Recipe {
             features: FeatureSite::default(),
             rounds: SelfTraining::default(),
             backward: None,
+            guessing: None,
+            anchors: None,
+            rewriting: None,
+            blocks: None,
+            tails: None,
         }
     }
 }
@@ -157,12 +179,19 @@ impl Recipe {
 
     /// True if teachers are asked for Monte-Carlo passes.
     pub fn needs_passes(&self) -> bool {
-        self.gate().is_some_and(|gate| gate.needs_passes())
+        self.gate().is_some_and(|gate| gate.needs_passes()) || self.blocks.is_some_and(|blocks| blocks.needs_passes())
     }
 
     /// True if teachers are asked for pooled features.
     pub fn needs_features(&self) -> bool {
         self.align.is_some() || self.gate().is_some_and(|gate| gate.needs_features())
+    }
+
+    /// True if the teachers themselves are asked in the training, beside the scan.
+    pub fn needs_teachers(&self) -> bool {
+        let blocks = self.blocks.is_some_and(|blocks| blocks.needs_teachers());
+        let reads_moved = self.backward.is_some() || self.anchors.is_some() || self.rewriting.is_some();
+        reads_moved || self.guessing.is_some() || self.tails.is_some() || blocks
     }
 
     /// True if the gate reads what owners ship.
@@ -202,6 +231,11 @@ impl Recipe {
             parts.push(format!("{} rounds, student's share {}", self.rounds.count, self.rounds.student_share));
         }
         parts.extend(self.backward.map(|backward| backward.describe()));
+        parts.extend(self.guessing.map(|guessing| guessing.describe()));
+        parts.extend(self.anchors.map(|anchors| anchors.describe()));
+        parts.extend(self.rewriting.as_ref().map(Rewriting::describe));
+        parts.extend(self.blocks.map(|blocks| blocks.describe()));
+        parts.extend(self.tails.map(|tails| tails.describe()));
         parts.join("; ")
     }
 
@@ -232,7 +266,7 @@ impl Recipe {
         for weighted in &self.losses {
             weighted.loss.build()?;
             check_factor("losses.weight", weighted.weight)?;
-            if self.gate().is_none() && weighted.loss.reads_gate() {
+            if self.gate().is_none() && self.blocks.is_none() && weighted.loss.reads_gate() {
                 return Err(Error::input(format!("the loss `{}` reads a gate", weighted.loss.name()))
                     .key("gate")
                     .expected("a gate, not \"none\""));
@@ -240,6 +274,10 @@ impl Recipe {
         }
         check_factor("align_weight", self.align_weight)?;
         self.backward.map_or(Ok(()), |backward| backward.check())?;
+        self.anchors.map_or(Ok(()), |anchors| anchors.check())?;
+        self.rewriting.as_ref().map_or(Ok(()), Rewriting::check)?;
+        self.check_guessing()?;
+        self.check_blocks()?;
         let rounds = &self.rounds;
         if rounds.count == 0 {
             return Err(Error::input("is 0").key("rounds.count").expected("at least 1"));
@@ -255,6 +293,53 @@ impl Recipe {
             return Err(Error::input("a student that re-weighs the teachers knows of no cap")
                 .key("cap")
                 .expected("no cap, or rounds.count = 1"));
+        }
+        Ok(())
+    }
+}
+
+impl Recipe {
+    /// Guessed embeddings stand in place of all texts.
+    fn check_guessing(&self) -> Result<()> {
+        let Some(guessing) = self.guessing else { return Ok(()) };
+        guessing.check()?;
+        guessing.check_gate(self.gate())?;
+        if self.rounds.count > 1 {
+            let error = Error::input("a student of guessed embeddings has no texts to weigh teachers on");
+            return Err(error.key("rounds.count").expected("1"));
+        }
+        for (key, is_there) in [
+            ("align", self.align.is_some()),
+            ("backward", self.backward.is_some()),
+            ("anchors", self.anchors.is_some()),
+            ("rewriting", self.rewriting.is_some()),
+        ] {
+            if is_there {
+                let error = Error::input("reads texts, and guessed embeddings stand in their place").key(key);
+                return Err(error.expected(format!("one of `{key}` and `guessing`")));
+            }
+        }
+        Ok(())
+    }
+
+    /// Block-wise amalgamation brings a gate of its own; it and tails ask the student themselves.
+    fn check_blocks(&self) -> Result<()> {
+        if let Some(tails) = self.tails {
+            tails.check()?;
+            if self.blocks.is_some() || self.guessing.is_some() {
+                let error = Error::input("another part asks the student itself about the batch").key("tails");
+                return Err(error.expected("no `blocks` and no `guessing` beside `tails`"));
+            }
+        }
+        let Some(blocks) = self.blocks else { return Ok(()) };
+        blocks.check()?;
+        if self.gate().is_some() {
+            let error = Error::input("blocks weigh the teachers themselves").key("gate");
+            return Err(error.expected("\"none\" beside `blocks`"));
+        }
+        if self.guessing.is_some() {
+            let error = Error::input("guessed embeddings have no texts whose hidden states could meet");
+            return Err(error.key("blocks").expected("one of `blocks` and `guessing`"));
         }
         Ok(())
     }

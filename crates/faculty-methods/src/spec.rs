@@ -1,8 +1,9 @@
 //! The methods, as configuration. Every default names its source.
 
 use crate::{
-    BackwardMethod, ClaimMethod, ContrastiveMethod, FacultySpec, GatedEnsemble, MergeSpec, Recipe, SelfWeightingMethod,
-    VotingMethod,
+    AsDfdMethod, AugKdMethod, BackwardMethod, ClaimMethod, ContrastiveMethod, FacultyDataFreeSpec, FacultySpec,
+    GatedEnsemble, MergeSpec, Recipe, SelfWeightingMethod, StratanetMethod, TailJudgeMethod, VotingMethod,
+    ZeroShotMethod,
 };
 use faculty_core::{Error, Result};
 use faculty_losses::features::{AlignTraining, CflSettings, DfaSettings};
@@ -153,6 +154,16 @@ pub enum MethodSpec {
     Contrastive(ContrastiveMethod),
     /// Backward-pass distillation: an adversary in embedding space.
     BackwardKd(BackwardMethod),
+    /// AS-DFD-style: guessed embeddings in place of texts.
+    AsDfd(AsDfdMethod),
+    /// AuG-KD on text: anchors and staged mixup of texts of another domain.
+    AugKd(AugKdMethod),
+    /// Zero-shot distillation: texts of another domain, and an adversary.
+    ZeroShot(Box<ZeroShotMethod>),
+    /// STRATANET-style: block-wise amalgamation weighted by relative Mahalanobis distances.
+    Stratanet(StratanetMethod),
+    /// Gated KD with teachers' tails as judges of the student's blocks.
+    TailJudge(TailJudgeMethod),
     /// The gated KL divergence under a gate that knows the true owner of every text: an analysis, which reads labels.
     Oracle {
         /// Temperature of teachers and student.
@@ -165,6 +176,8 @@ pub enum MethodSpec {
     Recipe(Box<Recipe>),
     /// Faculty's own recipe.
     Faculty(FacultySpec),
+    /// Faculty's own recipe for texts that were written for the teachers.
+    FacultyDataFree(FacultyDataFreeSpec),
 }
 
 impl MethodSpec {
@@ -188,10 +201,16 @@ impl MethodSpec {
             Self::Cfl(_) => "cfl",
             Self::Contrastive(_) => "contrastive",
             Self::BackwardKd(_) => "backward-kd",
+            Self::AsDfd(_) => "as-dfd",
+            Self::AugKd(_) => "aug-kd",
+            Self::ZeroShot(_) => "zero-shot",
+            Self::Stratanet(_) => "stratanet",
+            Self::TailJudge(_) => "tail-judge",
             Self::Oracle { .. } => "oracle",
             Self::GatedEnsemble(_) => "gated-ensemble",
             Self::Recipe(_) => "recipe",
             Self::Faculty(_) => "faculty",
+            Self::FacultyDataFree(_) => "faculty-data-free",
         }
     }
 
@@ -227,6 +246,11 @@ impl MethodSpec {
             Self::Cfl(settings) => format!("vanilla KD + CFL on pooled features{}", as_released(settings.training)),
             Self::Contrastive(_) => "contrastive KA-style".to_owned(),
             Self::BackwardKd(method) => format!("backward-pass KD ({})", method.backward.describe()),
+            Self::AsDfd(method) => method.describe(),
+            Self::AugKd(method) => method.describe(),
+            Self::ZeroShot(method) => method.describe(),
+            Self::Stratanet(method) => method.describe(),
+            Self::TailJudge(method) => method.describe(),
             Self::Oracle { .. } => "oracle gate: true owners, read from labels (analysis)".to_owned(),
             Self::GatedEnsemble(_) => {
                 let gate = self.recipe().and_then(|recipe| recipe.describe_gate()).unwrap_or_default();
@@ -234,13 +258,14 @@ impl MethodSpec {
             }
             Self::Recipe(recipe) => recipe.describe(),
             Self::Faculty(_) => "Faculty's recipe".to_owned(),
+            Self::FacultyDataFree(_) => "Faculty's recipe for written texts".to_owned(),
         }
     }
 
     /// What data the method reads.
     pub const fn access(&self) -> DataAccess {
         match self {
-            Self::Teacher { .. } | Self::Concat {} => DataAccess::None,
+            Self::Teacher { .. } | Self::Concat {} | Self::AsDfd(_) => DataAccess::None,
             Self::Supervised {} | Self::Oracle { .. } => DataAccess::Labelled,
             Self::Merge(merge) => merge.access(),
             _ => DataAccess::Unlabelled,
@@ -294,6 +319,14 @@ impl MethodSpec {
                     return Err(Error::input(format!("is {}", muki.dropout)).key("dropout").expected("0 <= rate < 1"));
                 }
                 Ok(())
+            }
+            Self::ZeroShot(method) => {
+                method.check()?;
+                method.recipe().check(teachers)
+            }
+            Self::FacultyDataFree(method) => {
+                method.check()?;
+                method.recipe().check(teachers)
             }
             other => other.recipe().map_or(Ok(()), |recipe| recipe.check(teachers)),
         }

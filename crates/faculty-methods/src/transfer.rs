@@ -19,7 +19,15 @@ pub struct TransferSet<'a> {
     /// Logits over the union, `[texts, classes]` row-major, of the mean of the teachers' weights
     /// ([`MergeSpec::Average`](crate::MergeSpec)), for gates that hear it; such a gate goes without where there are none.
     pub(crate) merged: Option<&'a [f32]>,
+    /// Whom each text was written for: a teacher and a class among its kept labels; for methods that ask.
+    pub(crate) intended: Option<&'a [Intended]>,
+    /// The texts themselves, for methods that let teachers of another vocabulary read them.
+    pub(crate) texts: Option<&'a [String]>,
 }
+
+/// Whom a text was written for: a teacher, by its number in the join, and a class among its kept labels; nobody for text of
+/// other origin.
+pub type Intended = Option<(usize, usize)>;
 
 impl<'a> TransferSet<'a> {
     /// # Errors
@@ -44,7 +52,7 @@ impl<'a> TransferSet<'a> {
                 )));
             }
         }
-        Ok(Self { outputs, join, space: None, merged: None })
+        Ok(Self { outputs, join, space: None, merged: None, intended: None, texts: None })
     }
 
     /// The same set with vectors of its texts, or without.
@@ -62,6 +70,36 @@ impl<'a> TransferSet<'a> {
         match merged.map(<[f32]>::len).filter(|found| *found != expected) {
             Some(found) => Err(Error::internal(format!("{found} merged logits instead of {expected}"))),
             None => Ok(Self { merged, ..self }),
+        }
+    }
+
+    /// The same set with whom its texts were written for, or without.
+    ///
+    /// # Errors
+    /// Fails if it is not one a text, or a teacher or class does not exist.
+    pub fn with_intended(self, intended: impl Into<Option<&'a [Intended]>>) -> Result<Self> {
+        let intended = intended.into();
+        if let Some(found) = intended {
+            let exists = |&(teacher, class): &(usize, usize)| {
+                self.join.teachers().get(teacher).is_some_and(|part| class < part.len())
+            };
+            if found.len() != self.len() || !found.iter().flatten().all(exists) {
+                let what = format!("what {} texts were written for, of {}", found.len(), self.len());
+                return Err(Error::internal(what).expected("one teacher and class of the join a text, or none"));
+            }
+        }
+        Ok(Self { intended, ..self })
+    }
+
+    /// The same set with its texts, or without.
+    ///
+    /// # Errors
+    /// Fails if there are more or fewer of them.
+    pub fn with_texts(self, texts: impl Into<Option<&'a [String]>>) -> Result<Self> {
+        let texts = texts.into();
+        match texts.map(<[String]>::len).filter(|found| *found != self.len()) {
+            Some(found) => Err(Error::internal(format!("{found} texts for {} rows of outputs", self.len()))),
+            None => Ok(Self { texts, ..self }),
         }
     }
 

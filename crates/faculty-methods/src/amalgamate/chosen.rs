@@ -1,6 +1,7 @@
 //! The loss under a curriculum, which chooses, weighs and mixes the texts of a batch.
 
-use super::objective::{Amalgamation, step_loss};
+use super::objective::Amalgamation;
+use super::union::step_loss;
 use crate::Curriculum;
 use crate::curriculum::{Active, Selection, Sight, normalised_entropy, pass_agreement};
 use burn::tensor::{Device, Int, Tensor, TensorData};
@@ -18,7 +19,7 @@ impl Amalgamation<'_> {
         let selection = active.select(&sight, step.step, step.steps);
         let mut loss = if selection.kept.is_empty() {
             // Nothing to learn: a gradient of zeros.
-            let total = step.student.logits.clone().sum().mul_scalar(0.0);
+            let total = step.student().logits.clone().sum().mul_scalar(0.0);
             StepLoss { total, parts: Vec::new() }
         } else if selection.mixes.is_empty() {
             step_loss(&self.selected(step, &selection)?)
@@ -38,14 +39,14 @@ impl Amalgamation<'_> {
         let probabilities = |logits: Tensor<2>| log_softmax(logits.inner(), 1.0).log_probabilities.exp();
         let views = self.transfer.views(rows, &self.device);
         let target = match self.gated {
-            true => amalgamated_target(&views, &self.gate.batch(rows, &self.device), &self.join, 1.0)?,
-            false => probabilities(concat_logits(&views, &self.join)?),
+            true => amalgamated_target(&views, &self.gate.batch(rows, &self.device), self.union.join(), 1.0)?,
+            false => probabilities(concat_logits(&views, self.union.join())?),
         };
         let of_row = |row: usize| &self.gate.weights[row * self.gate.teachers..(row + 1) * self.gate.teachers];
         let mut sight = Sight {
             rows: rows.to_vec(),
             target: host_values(target)?,
-            student: host_values(probabilities(step.student.logits.clone()))?,
+            student: host_values(probabilities(step.student().logits.clone()))?,
             claimed: rows.iter().map(|&row| of_row(row).iter().any(|weight| *weight > 0.0)).collect(),
             ..Sight::default()
         };
@@ -68,17 +69,17 @@ impl Amalgamation<'_> {
     fn selected(&self, step: &StepContext<'_>, selection: &Selection) -> Result<LossTerms> {
         let rows: Vec<usize> = selection.kept.iter().map(|&at| step.rows[at]).collect();
         let student = if rows.len() == step.rows.len() {
-            step.student.clone()
+            step.student().clone()
         } else {
             let kept = positions(&selection.kept, &self.device);
             let pick = |rows: &Tensor<2>| rows.clone().select(0, kept.clone());
             StudentView {
-                features: step.student.features.as_ref().map(pick),
-                ..StudentView::new(pick(&step.student.logits))
+                features: step.student().features.as_ref().map(pick),
+                ..StudentView::new(pick(&step.student().logits))
             }
         };
         let teachers = self.transfer.views(&rows, &self.device);
-        self.over_union(&student, &teachers, &self.weighted_gate(&rows, selection))
+        self.union.terms(&student, &teachers, &self.weighted_gate(&rows, selection))
     }
 
     /// KL of the mixed targets to the student's prediction from mixed features. The output layer is affine, so that its
@@ -96,9 +97,8 @@ impl Amalgamation<'_> {
             own.clone() + (other - own) * shares.clone()
         };
         let views: Vec<TeacherView> = self.transfer.views(step.rows, &self.device);
-        let target =
-            amalgamated_target(&views, &self.gate.batch(step.rows, &self.device), &self.join, self.temperature)?;
-        let prediction = log_softmax(mix(step.student.logits.clone()), self.temperature).log_probabilities;
+        let target = self.union.target(&views, &self.gate.batch(step.rows, &self.device))?;
+        let prediction = log_softmax(mix(step.student().logits.clone()), self.union.temperature()).log_probabilities;
         let weights = self.weighted_gate(&rows, selection).sample_weights;
         Ok(LossTerms::new("mixed_kl", 1.0, batch_mean(kl_rows(mix(target), prediction), weights.as_ref())))
     }

@@ -1,28 +1,23 @@
 //! The training objective of an amalgamation, with what it keeps in checkpoints.
 
+use super::union::{UnionLosses, step_loss};
 use super::{BACKWARD_PASSES, FORWARD_PASSES};
-use crate::aligned::Aligned;
-use crate::backward::{Backward, TeacherWork};
+use crate::companion::{Companion, CompanionStep, TeacherWork, load_all, save_all};
 use crate::curriculum::{Active, Ledger};
 use crate::{GateTable, Rounds, TransferSet};
 use burn::tensor::{Device, Gradients};
 use faculty_core::{Error, Event, NamedTensors, Result};
-use faculty_losses::{Amalgamate, JoinTensors, LossTerms, amalgamated_target};
-use faculty_nn::{Gate, Pooling, StudentView, TeacherView};
+use faculty_nn::Pooling;
 use faculty_student::{EpochEnd, EpochLog, Objective, ObjectiveState, StepContext, StepLoss};
-use std::borrow::Cow;
 
 /// What a student minimises while it learns from teachers.
 pub(super) struct Amalgamation<'a> {
-    /// The losses over the union and their factors.
-    pub(super) losses: Vec<(Box<dyn Amalgamate>, f64)>,
-    pub(super) align: Option<Aligned>,
-    pub(super) backward: Option<Backward<'a>>,
-    pub(super) temperature: f64,
+    pub(super) union: UnionLosses,
+    /// What works beside the losses, in the order of the recipe.
+    pub(super) companions: Vec<Box<dyn Companion + 'a>>,
     pub(super) transfer: TransferSet<'a>,
     pub(super) gate: GateTable,
     pub(super) gated: bool,
-    pub(super) join: JoinTensors,
     pub(super) device: Device,
     pub(super) active: Option<Active>,
     pub(super) rounds: Option<Rounds<'a>>,
@@ -37,36 +32,42 @@ impl Objective for Amalgamation<'_> {
         }
         let teachers = self.transfer.views(step.rows, &self.device);
         let gate = self.gate.batch(step.rows, &self.device);
-        let mut terms = self.over_union(step.student, &teachers, &gate)?;
-        if let Some(align) = &mut self.align {
-            let target = amalgamated_target(&teachers, &gate, &self.join, self.temperature)?;
-            let (found, weight) = align.loss(step, &teachers, &gate, &target)?;
-            terms.extend(found, weight);
+        let mut loss = match self.companions.iter().all(|companion| companion.keeps_texts()) {
+            true => Some(step_loss(&self.union.terms(step.student(), &teachers, &gate)?)),
+            false => None,
+        };
+        let Self { union, companions, .. } = self;
+        for companion in companions {
+            let seen = CompanionStep { step, teachers: &teachers, gate: &gate, union };
+            let Some(found) = companion.loss(&seen)? else { continue };
+            loss = Some(match loss {
+                None => found,
+                Some(mut loss) => {
+                    loss.total = loss.total + found.total;
+                    loss.parts.extend(found.parts);
+                    loss
+                }
+            });
         }
-        let mut loss = step_loss(&terms);
-        if let Some(backward) = self.backward.as_mut().filter(|backward| backward.is_due(step)) {
-            let moved = backward.moved(step, &gate)?;
-            let weight = backward.weight();
-            let learnt = self.over_union(&moved.student, &moved.teachers, &gate)?.total();
-            loss.total = loss.total + learnt.clone().mul_scalar(weight);
-            loss.parts.push((Cow::Borrowed("moved_loss"), learnt));
-            loss.parts.extend(moved.divergences.map(|(name, value)| (Cow::Borrowed(name), value)));
-        }
-        Ok(loss)
+        loss.ok_or_else(|| Error::internal("a step without a loss"))
     }
 
     fn counts(&self) -> Vec<(String, u64)> {
-        let work = self.backward.as_ref().map(|backward| backward.work);
-        let named = |TeacherWork { forward, backward }| [(FORWARD_PASSES, forward), (BACKWARD_PASSES, backward)];
+        let work = self.companions.iter().filter_map(|companion| companion.work()).reduce(TeacherWork::plus);
+        let named = |work: TeacherWork| [(FORWARD_PASSES, work.forward), (BACKWARD_PASSES, work.backward)];
         work.into_iter().flat_map(named).map(|(name, count)| (name.to_owned(), count)).collect()
     }
 
     fn features(&self) -> Option<Pooling> {
-        self.align.as_ref().map(|align| align.pooling)
+        self.companions.iter().find_map(|companion| companion.features())
+    }
+
+    fn reads_all_words(&self) -> bool {
+        self.companions.iter().any(|companion| companion.reads_all_words())
     }
 
     fn after_backward(&mut self, gradients: &mut Gradients, rate_factor: f64) -> Result<()> {
-        self.align.as_mut().map_or(Ok(()), |align| align.loss.step(gradients, rate_factor))
+        self.companions.iter_mut().try_for_each(|companion| companion.after_backward(gradients, rate_factor))
     }
 
     fn wants_predictions(&self, epoch: usize, epochs: usize) -> bool {
@@ -93,19 +94,12 @@ impl Objective for Amalgamation<'_> {
     fn save_state(&self) -> Result<ObjectiveState> {
         let ledger = serde_json::to_value(self.active.as_ref().map(|active| &active.ledger))
             .map_err(|error| Error::internal("a curriculum's counters cannot be written").source(error))?;
-        let mut tensors = if self.rounds.is_some() { self.gate.state() } else { Vec::new() };
-        let mut values = serde_json::Map::from_iter([(LEDGER.to_owned(), ledger)]);
-        if let Some(align) = &self.align {
-            let state = align.loss.save()?;
-            tensors.extend(state.tensors);
-            values.insert(ALIGN.to_owned(), state.values);
+        let (companions, mut tensors) = save_all(&self.companions)?;
+        if self.rounds.is_some() {
+            tensors.extend(self.gate.state());
         }
-        if let Some(backward) = &self.backward {
-            let work = serde_json::to_value(backward.work)
-                .map_err(|error| Error::internal("counted passes cannot be written").source(error))?;
-            values.insert(BACKWARD.to_owned(), work);
-        }
-        Ok(ObjectiveState { values: values.into(), tensors })
+        let values = [(LEDGER.to_owned(), ledger), (COMPANIONS.to_owned(), companions)];
+        Ok(ObjectiveState { values: serde_json::Map::from_iter(values).into(), tensors })
     }
 
     fn load_state(&mut self, mut values: serde_json::Value, tensors: &dyn NamedTensors) -> Result<()> {
@@ -115,38 +109,11 @@ impl Objective for Amalgamation<'_> {
         if let (Some(active), Some(ledger)) = (&mut self.active, ledger) {
             active.ledger = ledger;
         }
-        if let Some(align) = &mut self.align {
-            align.loss.load(part(ALIGN), tensors)?;
-        }
-        if let Some(backward) = &mut self.backward {
-            backward.work = serde_json::from_value(part(BACKWARD))
-                .map_err(|error| Error::input("the counted passes of a training are broken").source(error))?;
-        }
+        load_all(&mut self.companions, part(COMPANIONS), tensors)?;
         if self.rounds.is_some() { self.gate.restore(tensors) } else { Ok(()) }
     }
 }
 
 /// Keys of a checkpoint's values.
 const LEDGER: &str = "curriculum";
-const ALIGN: &str = "align";
-const BACKWARD: &str = "backward";
-
-impl Amalgamation<'_> {
-    /// The losses over the union, weighted.
-    pub(super) fn over_union(&self, student: &StudentView, teachers: &[TeacherView], gate: &Gate) -> Result<LossTerms> {
-        let mut all: Option<LossTerms> = None;
-        for (loss, weight) in &self.losses {
-            let terms = loss.loss(student, teachers, gate, &self.join)?;
-            match &mut all {
-                Some(all) => all.extend(terms, *weight),
-                None => all = Some(if *weight == 1.0 { terms } else { terms.scaled(*weight) }),
-            }
-        }
-        all.ok_or_else(|| Error::internal("an amalgamation without a loss"))
-    }
-}
-
-pub(super) fn step_loss(terms: &LossTerms) -> StepLoss {
-    let parts = terms.iter().map(|term| (term.name.clone(), term.value.clone())).collect();
-    StepLoss { total: terms.total(), parts }
-}
+const COMPANIONS: &str = "companions";

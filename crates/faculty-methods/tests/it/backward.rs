@@ -265,7 +265,7 @@ fn teachers_of_another_tokenizer_and_absent_ones_are_refused_with_a_sentence() {
     let short = Classifier::open(tiny_classifier_dir(world.dir.path().join("short"), &short), &Device::flex()).unwrap();
     let teachers = [&world.teachers[0], &short];
     let error = go(run.with_teachers(&teachers));
-    assert!(error.contains("teacher two reads 6") && error.contains("max_length"), "{error}");
+    assert!(error.contains("and two reads 6") && error.contains("max_length"), "{error}");
     assert!(go(run.with_teachers(&teachers[..1])).contains("a join of 2 for 1 teachers"));
 }
 

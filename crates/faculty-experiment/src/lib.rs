@@ -28,6 +28,7 @@ mod run;
 mod rundir;
 pub mod schema;
 mod seeds;
+mod shipped;
 pub mod table;
 mod unknown;
 
@@ -50,8 +51,9 @@ pub use raw::{
     TableRecord, TeacherPasses, TeacherRecord, TextClassRecord, TextRecord, append_raw, exact, read_raw,
 };
 pub use run::{
-    Corpora, ExperimentOptions, ExperimentSummary, Prepared, check_run, missing_data, prepare_experiment, render_run,
-    run_experiment,
+    Corpora, ExperimentOptions, ExperimentSummary, Generators, Prepared, check_run, missing_data, prepare_experiment,
+    render_run, run_experiment,
 };
 pub use rundir::{Resolved, RunDir, StagedCell};
 pub use seeds::parse_seeds;
+pub use shipped::{EXPERIMENTS, experiment_files};

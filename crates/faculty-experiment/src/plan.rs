@@ -1,11 +1,13 @@
 //! From a configuration and its data to the work: teachers, scans, cells, each with the hash of what determines it.
 
 use crate::data::{Amounts, ExperimentData};
+use crate::run::Generators;
 use crate::schema::{CurveSection, ExperimentFile, SelectionOn, TextSection};
 use faculty_core::{Error, Result, hash_bytes};
 use faculty_methods::{DataAccess, MethodSpec, NastySpec, Recipe};
 use faculty_nn::FeatureSite;
 use faculty_teacher::Ask;
+use faculty_textgen::SourceSpec;
 use serde::Serialize;
 use std::fmt::Write;
 
@@ -62,6 +64,8 @@ pub struct Cell {
     pub keeps_student: bool,
     /// SHA-256 of everything that determines the cell.
     pub hash: String,
+    /// True if its student cannot be trained here, because nobody is there who writes its texts.
+    pub is_absent: bool,
 }
 
 impl Cell {
@@ -100,6 +104,8 @@ pub struct Plan {
     pub amounts: Amounts,
     /// Texts that are written, by name, and how many at most.
     pub texts: Vec<(String, usize)>,
+    /// Texts that rows ask for and nobody can write here, by name, and why.
+    pub absent: Vec<(String, String)>,
     /// The cells in the order of the work.
     pub cells: Vec<Cell>,
     /// Forward passes of teachers over single texts: transfer, measuring and out-of-scope texts, all
@@ -117,6 +123,7 @@ impl Plan {
         experiment: &ExperimentFile,
         run: &RunSettings,
         data: &ExperimentData,
+        generators: &Generators,
         only: Option<&str>,
     ) -> Result<Self> {
         let only = only.map(|row| experiment.find_row(row).map_err(|error| error.key("--only"))).transpose()?;
@@ -126,6 +133,7 @@ impl Plan {
                 .map_err(|error| error.help(format!("in row[{index}].method of `{}`", row.name)))?;
             check_asked_of_measuring_texts(experiment, index)?;
         }
+        check_named_labels(experiment, data)?;
         let teachers: Vec<PlannedTeacher> = data
             .teachers
             .iter()
@@ -143,10 +151,10 @@ impl Plan {
             .collect();
         let chosen = |row: usize| only.is_none_or(|only| only == row);
         let asks = asks(experiment, &chosen)?;
-        let cells = cells(experiment, run, data, &chosen)?;
+        let cells = cells(experiment, run, data, generators, &chosen)?;
         let transfer_texts = data.transfer.len() + data.noise.len();
         let passes_of = |ask: &Ask| 1 + ask.passes.as_ref().map_or(0, |passes| passes.count as usize);
-        let texts = planned_texts(experiment, data, &chosen)?;
+        let texts = planned_texts(experiment, data, generators, &chosen)?;
         let written: usize = texts.iter().map(|(_, count)| count).sum();
         let transfer: usize = asks.iter().map(|ask| (transfer_texts + written) * passes_of(ask)).sum();
         let test: usize = match experiment.scan.selection_on {
@@ -174,6 +182,7 @@ impl Plan {
             classes: data.union.len(),
             curve: CurveSection { texts: experiment.table.curve.texts.min(data.test.len()), ..experiment.table.curve },
             texts: texts.into_iter().filter(|(_, count)| *count > 0).collect(),
+            absent: absent_texts(experiment, generators, &cells),
             cells,
         })
     }
@@ -209,11 +218,14 @@ impl Plan {
                 ),
             };
         }
-        if !self.texts.is_empty() {
+        if !self.texts.is_empty() || !self.absent.is_empty() {
             let _ = writeln!(text, "\ntexts that are written for the teachers");
         }
         for (name, count) in &self.texts {
             let _ = writeln!(text, "  {name}: {count}");
+        }
+        for (name, reason) in &self.absent {
+            let _ = writeln!(text, "  {name}: nobody writes it here: {reason}");
         }
         let _ =
             writeln!(text, "\nscans (shared by all rows), {} teacher passes over single texts", self.teacher_passes);
@@ -238,7 +250,11 @@ impl Plan {
                 writeln!(text, "  curves: accuracy on {texts} measuring texts at {points} points of every training");
         }
         for cell in &self.cells {
-            let work = if cell.updates == 0 { "no training".to_owned() } else { format!("{} updates", cell.updates) };
+            let work = match cell.updates {
+                _ if cell.is_absent => "not run".to_owned(),
+                0 => "no training".to_owned(),
+                updates => format!("{updates} updates"),
+            };
             let _ = writeln!(
                 text,
                 "  {}: {work}, {}{}",
@@ -312,10 +328,11 @@ fn cells(
     experiment: &ExperimentFile,
     run: &RunSettings,
     data: &ExperimentData,
+    generators: &Generators,
     chosen: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<Cell>> {
     use crate::schema::KeepStudents;
-    let written = planned_texts(experiment, data, chosen)?;
+    let written = planned_texts(experiment, data, generators, chosen)?;
     let headline = experiment.headline();
     let last_seed = experiment.table.seeds.last().copied();
     let mut cells = Vec::new();
@@ -326,7 +343,9 @@ fn cells(
             0 => data.training_texts(section.reads_labels()),
             text => written[text - 1].1,
         };
+        let is_absent = experiment.text_of(section)?.is_some_and(|text| generators.absence(text).is_some());
         let keeps_student = section.trains_student()
+            && !is_absent
             && match experiment.table.keep_students {
                 KeepStudents::All => true,
                 KeepStudents::None => false,
@@ -340,7 +359,8 @@ fn cells(
             access: experiment.access(section)?,
             updates: if section.trains_student() { experiment.student.train.steps(texts) } else { 0 },
             keeps_student,
-            hash: cell_hash(experiment, run, row, seed)?,
+            hash: cell_hash(experiment, run, generators, row, seed)?,
+            is_absent,
         });
         Ok(())
     };
@@ -359,10 +379,11 @@ fn cells(
     Ok(cells)
 }
 
-/// The `[[text]]` tables, and how many texts each gives at most; 0 of one that no chosen row learns from.
+/// The `[[text]]` tables, and how many texts each gives at most; 0 of one that no chosen row learns from, or nobody can write.
 fn planned_texts(
     experiment: &ExperimentFile,
     data: &ExperimentData,
+    generators: &Generators,
     chosen: &dyn Fn(usize) -> bool,
 ) -> Result<Vec<(String, usize)>> {
     let classes: usize = data.teachers.iter().map(|teacher| teacher.labels.len()).sum();
@@ -370,14 +391,39 @@ fn planned_texts(
         experiment.rows.iter().enumerate().any(|(index, row)| chosen(index) && row.text.as_deref() == Some(name))
     };
     let of = |text: &TextSection| {
-        let each = if is_read(&text.name) { text.commission(&experiment.data)?.per_class } else { 0 };
+        let is_written = is_read(&text.name) && generators.absence(text).is_none();
+        let each = if is_written { text.commission(&experiment.data)?.per_class } else { 0 };
         Ok((text.name.clone(), each * classes))
     };
     experiment.texts.iter().map(of).collect()
 }
 
+/// What a language model is to call a label is said of labels alone.
+fn check_named_labels(experiment: &ExperimentFile, data: &ExperimentData) -> Result<()> {
+    for (index, text) in experiment.texts.iter().enumerate() {
+        if let SourceSpec::LanguageModel(spec) = &text.source {
+            let named = spec.prompting.check_names(data.union.names());
+            named.map_err(|error| error.key(format!("text[{index}].source.prompting.names")))?;
+        }
+    }
+    Ok(())
+}
+
+/// The texts that cells ask for and nobody can write here.
+fn absent_texts(experiment: &ExperimentFile, generators: &Generators, cells: &[Cell]) -> Vec<(String, String)> {
+    let is_asked_for = |index: usize| cells.iter().any(|cell| cell.text == index + 1);
+    let texts = experiment.texts.iter().enumerate().filter(|(index, _)| is_asked_for(*index));
+    texts.filter_map(|(_, text)| Some((text.name.clone(), generators.absence(text)?.to_owned()))).collect()
+}
+
 /// Titles, notes, references and the other rows do not determine a cell; whatever else stands in the file does.
-fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: Option<u64>) -> Result<String> {
+fn cell_hash(
+    experiment: &ExperimentFile,
+    run: &RunSettings,
+    generators: &Generators,
+    row: usize,
+    seed: Option<u64>,
+) -> Result<String> {
     #[derive(Serialize)]
     struct Determines<'a> {
         schema: u32,
@@ -388,11 +434,15 @@ fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: O
         method: &'a faculty_methods::MethodSpec,
         #[serde(skip_serializing_if = "Option::is_none")]
         text: Option<&'a TextSection>,
+        /// The hash of the model that writes it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        generator: Option<&'a str>,
         #[serde(skip_serializing_if = "faculty_methods::Curriculum::is_off")]
         curriculum: &'a faculty_methods::Curriculum,
         run: &'a RunSettings,
         seed: Option<u64>,
     }
+    let text = experiment.text_of(&experiment.rows[row])?;
     let determines = Determines {
         schema: experiment.schema,
         data: &experiment.data,
@@ -400,7 +450,8 @@ fn cell_hash(experiment: &ExperimentFile, run: &RunSettings, row: usize, seed: O
         scan: &experiment.scan,
         student: &experiment.student,
         method: &experiment.rows[row].method,
-        text: experiment.text_of(&experiment.rows[row])?,
+        text,
+        generator: text.and_then(|text| generators.hash(text)),
         curriculum: &experiment.rows[row].curriculum,
         run,
         seed,

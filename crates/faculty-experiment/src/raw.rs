@@ -137,6 +137,8 @@ pub enum CellStatus {
     Failed,
     /// The row cannot be had from these teachers, and never will be; see the reason.
     Refused,
+    /// What the row reads is not on this machine; see the reason. A run that finds it computes the row.
+    NotRun,
 }
 
 /// Seconds of a cell's own work.

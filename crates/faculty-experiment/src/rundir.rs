@@ -24,7 +24,7 @@ use crate::raw::CellRecord;
 use crate::schema::ExperimentFile;
 use faculty_core::{Error, Result, StagedDir, write_atomically};
 use serde::{Deserialize, Serialize};
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -154,12 +154,13 @@ impl RunDir {
     }
 
     /// The result of a cell that is finished: committed under the same hash, with its student if one is wanted. Failed
-    /// cells are not finished, refused ones are.
+    /// cells are not finished, refused ones are. Of a cell whose texts nobody writes here, what an earlier run made of it counts:
+    /// that the model is gone is no reason to throw it away.
     pub fn finished(&self, cell: &Cell) -> Option<CellRecord> {
         let dir = self.cell_path(cell);
         let commit: Commit = serde_json::from_slice(&std::fs::read(dir.join("commit.json")).ok()?).ok()?;
         let result = std::fs::read(dir.join("result.json")).ok()?;
-        let whole = commit.config_hash == cell.hash
+        let whole = (commit.config_hash == cell.hash || cell.is_absent)
             && commit.result_sha256 == faculty_core::hash_bytes(&result)
             && (commit.has_student || !cell.keeps_student);
         let record: CellRecord = serde_json::from_slice(&result).ok()?;
@@ -298,14 +299,11 @@ fn hold(root: &Path) -> Result<File> {
     let path = root.join(LOCK);
     let file = OpenOptions::new().write(true).create(true).truncate(false).open(&path);
     let file = file.map_err(|error| Error::io("open", &path, error))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::input("another process works in this run directory")
+    match faculty_core::try_lock(&file, &path)? {
+        true => Ok(file),
+        false => Err(Error::input("another process works in this run directory")
             .file(root)
             .help("wait for it, or choose another --runs-dir")),
-        // Some network file systems have no locks.
-        Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => Ok(file),
-        Err(TryLockError::Error(error)) => Err(Error::io("lock", &path, error)),
     }
 }
 

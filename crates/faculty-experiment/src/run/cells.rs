@@ -64,7 +64,7 @@ impl<'a> Runner<'a> {
     }
 
     pub(super) fn starts_from_teacher(&self) -> bool {
-        matches!(self.work.prepared.experiment.student.init, StudentStart::Teacher(_))
+        self.work.prepared.experiment.student.init.is_from_teachers()
     }
 
     /// The checkpoint students started from, for the manifest.
@@ -84,9 +84,9 @@ impl<'a> Runner<'a> {
             .ok_or_else(|| Error::internal(format!("row `{}` was not scanned for", row.name)))?;
         let mut staged = self.work.dir.stage(cell)?;
         let mut record = empty_record(cell);
-        if let Some(reason) = self.texts.absence(cell) {
+        if let Some((status, reason)) = self.texts.absence(cell) {
             self.work.observer.on(Event::Warning { text: &format!("{}: {reason}", cell.title()) });
-            record.status = CellStatus::Failed;
+            record.status = status;
             record.reason = Some(reason);
             let record = exact(&record)?;
             staged.commit(&record)?;
@@ -147,7 +147,7 @@ impl<'a> Runner<'a> {
 
     fn measure_student(&self, cell: &Cell, student: &Classifier, record: &mut CellRecord) -> Result<()> {
         let data = &self.work.prepared.data;
-        let StudentTokens { transfer, test, out_of_scope } = self.tokens()?;
+        let StudentTokens { transfer, test, out_of_scope, .. } = self.tokens()?;
         let stage = format!("{}: measure", cell.title());
         self.work.observer.on(Event::Start { stage: &stage, total: test.len() as u64, unit: "texts" });
         let start = Instant::now();

@@ -2,6 +2,7 @@
 
 mod cells;
 mod curve;
+mod generators;
 mod measure;
 mod merging;
 mod notes;
@@ -23,6 +24,7 @@ use crate::precision::{Precisions, settle};
 use crate::raw::{CellRecord, CellStatus, RawRecord, RunRecord, append_raw, exact, read_raw};
 use crate::rundir::{Resolved, RunDir};
 use crate::schema::ExperimentFile;
+use crate::shipped::experiment_name;
 use crate::table::{Table, TableFormat, VerdictLine};
 use faculty_core::{Error, LabelJoin, Observer, Result, hash_bytes, write_atomically};
 use faculty_nn::DeviceName;
@@ -30,6 +32,8 @@ use faculty_student::{CheckpointPolicy, resolve_model};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+pub use generators::Generators;
 
 /// What a user asks of an experiment.
 #[derive(Debug, Clone, Default)]
@@ -63,16 +67,16 @@ impl ExperimentOptions {
         Self { file: file.into(), overrides, ..Self::default() }
     }
 
-    /// The experiment's name: the file's without its extension.
+    /// The experiment's name: the file's place below the folder `experiments`, without its extension.
     pub fn name(&self) -> String {
-        self.file.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned())
+        experiment_name(&self.file)
     }
 
     /// Where the run directory lies.
     pub fn run_path(&self) -> PathBuf {
         self.out.clone().unwrap_or_else(|| {
             let tier = self.overrides.tier.as_ref().map(|tier| format!("-{tier}")).unwrap_or_default();
-            Path::new("runs").join(format!("{}{tier}", self.name()))
+            Path::new("runs").join(format!("{}{tier}", self.name().replace('/', "-")))
         })
     }
 }
@@ -120,6 +124,8 @@ pub struct Prepared {
     pub data: ExperimentData,
     /// The corpora that `[[text]]` tables name.
     pub corpora: Corpora,
+    /// The language models that they name.
+    pub generators: Generators,
     /// What beside the file determines the results.
     pub run: RunSettings,
     /// The work.
@@ -160,9 +166,10 @@ fn prepare(
         data_sha256: hash_bytes(hashes.join("\n").as_bytes()),
         models_sha256: models(&experiment)?,
     };
-    let plan = Plan::new(&options.name(), &experiment, &run, &data, options.only.as_deref())
+    let generators = Generators::find(&experiment, observer)?;
+    let plan = Plan::new(&options.name(), &experiment, &run, &data, &generators, options.only.as_deref())
         .map_err(|error| error.file(&options.file))?;
-    Ok(Prepared { experiment, data, corpora, run, plan })
+    Ok(Prepared { experiment, data, corpora, generators, run, plan })
 }
 
 /// The texts of every corpus that a `[[text]]` names, and the files that were read. None of the task's own sets is one.
@@ -278,7 +285,7 @@ pub fn run_experiment(options: &ExperimentOptions, observer: &dyn Observer) -> R
             precision: Precisions::of(&prepared.experiment),
             cpu_features: cpu_features(),
             threads: threads(),
-            models: models(&teachers, &runner),
+            models: models(&prepared, &teachers, &runner),
             nasty_teachers,
             files_opened: prepared.data.files.clone(),
             label_join: join.clone(),
@@ -337,7 +344,7 @@ struct Work<'a> {
     checkpoints: CheckpointPolicy,
 }
 
-fn models(teachers: &[teachers::ReadyTeacher], runner: &cells::Runner<'_>) -> Vec<ModelRecord> {
+fn models(prepared: &Prepared, teachers: &[teachers::ReadyTeacher], runner: &cells::Runner<'_>) -> Vec<ModelRecord> {
     let mut models: Vec<ModelRecord> = teachers
         .iter()
         .map(|teacher| ModelRecord {
@@ -347,6 +354,11 @@ fn models(teachers: &[teachers::ReadyTeacher], runner: &cells::Runner<'_>) -> Ve
         })
         .collect();
     models.extend(runner.start_model());
+    models.extend(prepared.generators.all().map(|(name, found)| ModelRecord {
+        role: "writer of texts".to_owned(),
+        reference: faculty_hub::public_name(name),
+        sha256: found.hash.clone(),
+    }));
     models
 }
 

@@ -54,7 +54,7 @@ fn notes(prepared: &Prepared) -> Vec<String> {
         student.train.steps(texts),
     )];
     for row in experiment.rows.iter().filter(|row| row.text.is_some()) {
-        let planned = prepared.plan.cells.iter().find(|cell| cell.name == row.name);
+        let planned = prepared.plan.cells.iter().find(|cell| cell.name == row.name && !cell.is_absent);
         if let (Some(text), Some(cell)) = (&row.text, planned) {
             let classes = match row.method.reads_labels() {
                 true => ", whose intended classes it reads",
@@ -78,8 +78,30 @@ fn notes(prepared: &Prepared) -> Vec<String> {
             teacher.name
         ));
     }
-    if matches!(student.init, StudentStart::Teacher(_)) {
-        notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
+    match student.init {
+        StudentStart::Teacher(_) => {
+            notes.push("the student starts from a teacher's layers: a stronger assumption about access".to_owned());
+        }
+        StudentStart::Merged => {
+            notes.push(
+                "students start from the mean of the teachers' weights: a stronger assumption about access".to_owned(),
+            );
+        }
+        StudentStart::Pretrained(_) | StudentStart::Fresh { .. } => {}
+    }
+    let merged = experiment.rows.iter().filter(|row| row.start == Some(StudentStart::Merged));
+    let merged: Vec<&str> = merged.map(|row| row.name.as_str()).collect();
+    if !merged.is_empty() {
+        notes.push(format!(
+            "{}: the student starts from the mean of the teachers' weights (teachers of one base alone, and as large as they are)",
+            merged.join("; ")
+        ));
+    }
+    for row in &experiment.rows {
+        let others = experiment.student.train.learning_rate;
+        if let Some(rate) = row.learning_rate.filter(|rate| *rate != others) {
+            notes.push(format!("{}: peak learning rate {rate:e}, of the others {others:e}", row.name));
+        }
     }
     for row in experiment.rows.iter().filter(|row| !row.curriculum.is_off()) {
         notes.push(format!("{}: curriculum: {}", row.name, row.curriculum.describe()));

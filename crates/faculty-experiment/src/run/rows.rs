@@ -19,6 +19,11 @@ pub(super) fn labels<'a>(all: &'a [usize], rows: Option<&[usize]>) -> Cow<'a, [u
     rows.map_or(Cow::Borrowed(all), |rows| Cow::Owned(rows.iter().map(|&row| all[row]).collect()))
 }
 
+/// What there is of every text, for the given rows; `None` = all.
+pub(super) fn picked<'a, T: Clone>(all: &'a [T], rows: Option<&[usize]>) -> Cow<'a, [T]> {
+    rows.map_or(Cow::Borrowed(all), |rows| Cow::Owned(rows.iter().map(|&row| all[row].clone()).collect()))
+}
+
 /// The vectors, each of so many numbers, of the given rows; `None` = all.
 pub(super) fn vectors<'a>(all: &'a [f32], width: usize, rows: Option<&[usize]>) -> Cow<'a, [f32]> {
     let vector = |row: &usize| &all[row * width..(row + 1) * width];

@@ -3,11 +3,12 @@
 use crate::schema::ExperimentFile;
 use faculty_core::{Observer, Result, hash_bytes};
 use faculty_hub::ModelDir;
-use faculty_student::{StudentStart, resolve_model};
+use faculty_student::{StudentStart, resolve_masked_lm, resolve_model};
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-/// SHA-256 over the models that an experiment names: teachers that exist, and what teachers and students start from.
+/// SHA-256 over the models that an experiment names: teachers that exist, what teachers and students start from, and who rewrites
+/// texts.
 ///
 /// # Errors
 /// Fails if one cannot be found or read.
@@ -26,6 +27,13 @@ pub(super) fn fingerprint(experiment: &ExperimentFile, observer: &dyn Observer) 
     for reference in of_teachers.chain(of_all).flatten() {
         if let Entry::Vacant(unknown) = hashes.entry(reference) {
             let dir = resolve_model(unknown.key(), observer)?;
+            unknown.insert(ModelDir::open(dir)?.model_hash()?);
+        }
+    }
+    let rewriting = experiment.rows.iter().filter_map(|row| Some(row.method.recipe()?.rewriting?.generator));
+    for reference in rewriting {
+        if let Entry::Vacant(unknown) = hashes.entry(format!("generator {reference}")) {
+            let dir = resolve_masked_lm(&reference, observer)?;
             unknown.insert(ModelDir::open(dir)?.model_hash()?);
         }
     }

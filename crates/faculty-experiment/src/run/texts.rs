@@ -4,7 +4,9 @@ use super::writing::Written;
 use crate::access::GuardedTexts;
 use crate::data::ExperimentData;
 use crate::plan::Cell;
+use crate::raw::CellStatus;
 use faculty_core::{Error, LabelJoin, Result};
+use faculty_methods::Intended;
 use faculty_textgen::Commissioned;
 use std::borrow::Cow;
 
@@ -19,6 +21,10 @@ pub(super) struct TextList {
     /// Classes of the union: the task's true ones, which are for ceilings and analyses, or those that texts were written
     /// for. Texts without a class stand behind the others.
     labels: Vec<usize>,
+    /// Whom each text was written for; nothing of the task's own.
+    intended: Option<Vec<Intended>>,
+    /// Why nothing was written, if what writes is not on this machine.
+    absence: Option<String>,
 }
 
 impl TextList {
@@ -27,6 +33,9 @@ impl TextList {
         self.name.as_ref().map_or_else(|| "transfer".to_owned(), |name| format!("`{name}`"))
     }
 }
+
+/// Texts, and whom they were written for.
+pub(super) type Given<'a> = (Cow<'a, [String]>, Option<Cow<'a, [Intended]>>);
 
 /// All lists; the first is the task's.
 pub(super) struct StudentTexts {
@@ -39,9 +48,9 @@ impl StudentTexts {
     /// # Errors
     /// Fails if a text was written for a class that the join lacks.
     pub(super) fn new(data: &ExperimentData, join: &LabelJoin, written: Vec<Written>) -> Result<Self> {
-        let mut lists =
-            vec![TextList { name: None, texts: data.transfer_texts(), labels: data.transfer.labels.clone() }];
-        for Written { record, texts, .. } in written {
+        let (texts, labels) = (data.transfer_texts(), data.transfer.labels.clone());
+        let mut lists = vec![TextList { name: None, texts, labels, intended: None, absence: None }];
+        for Written { record, texts, absence, .. } in written {
             let class = |text: &Commissioned| {
                 let (teacher, class) = text.class?;
                 join.teachers().get(teacher)?.to_union().get(class).copied()
@@ -50,14 +59,21 @@ impl StudentTexts {
             if labels.len() < texts.len() && texts.iter().any(|text| text.class.is_some()) {
                 return Err(Error::internal("a text was written for no class of the join"));
             }
+            let intended = Some(texts.iter().map(|text| text.class).collect());
             let texts = texts.into_iter().map(|text| text.text).collect();
-            lists.push(TextList { name: Some(record.name), texts, labels });
+            lists.push(TextList { name: Some(record.name), texts, labels, intended, absence });
         }
         Ok(Self { lists })
     }
 
     pub(super) fn lists(&self) -> &[TextList] {
         &self.lists
+    }
+
+    /// The texts that the student of a cell learns from, and whom they were written for, where somebody wrote them.
+    pub(super) fn given(&self, cell: &Cell, rows: Option<&[usize]>) -> Given<'_> {
+        let TextList { texts, intended, .. } = &self.lists[cell.text];
+        (super::rows::picked(texts, rows), intended.as_deref().map(|all| super::rows::picked(all, rows)))
     }
 
     /// Which texts of its list the student of a cell learns from, in their order; `None` = all of them. With `labelled`,
@@ -90,10 +106,18 @@ impl StudentTexts {
         super::rows::labels(&self.lists[cell.text].labels, rows)
     }
 
-    /// Why the student of a cell has nothing to learn from, if it has not: teachers believed none of the texts written for them.
-    pub(super) fn absence(&self, cell: &Cell) -> Option<String> {
+    /// How the cell of a student ends that has nothing to learn from, and why: what writes its texts is not on this machine, or
+    /// teachers believed none of those written for them.
+    pub(super) fn absence(&self, cell: &Cell) -> Option<(CellStatus, String)> {
         let list = &self.lists[cell.text];
-        list.texts.is_empty().then(|| format!("no text was kept of {}: its teachers believe none", list.title()))
+        let title = list.title();
+        match &list.absence {
+            Some(reason) => Some((CellStatus::NotRun, format!("nobody writes the texts {title} here: {reason}"))),
+            None if list.texts.is_empty() => {
+                Some((CellStatus::Failed, format!("no text was kept of {title}: its teachers believe none")))
+            }
+            None => None,
+        }
     }
 
     /// # Errors

@@ -1,57 +1,78 @@
 //! Texts that are written for the teachers, once, and kept under a content key.
 
 use super::Work;
+use super::scan::recorded_seconds;
 use super::teachers::ReadyTeacher;
 use crate::manifest::write_json;
 use crate::precision::Precisions;
 use crate::raw::{TextClassRecord, TextRecord};
 use crate::schema::TextSection;
 use faculty_core::{Error, Event, Result, StagedDir, hash_bytes, hash_text};
-use faculty_model::Classifier;
-use faculty_textgen::{Client, Commission, Commissioned, self_bleu, share_of_repeats, word_lengths};
+use faculty_model::{CausalModel, Classifier};
+use faculty_textgen::{Client, Commission, Commissioned, Supplies, self_bleu, share_of_repeats, word_lengths};
 use serde::Serialize;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 /// A `[[text]]` that was written.
 pub(super) struct Written {
     pub(super) record: TextRecord,
     pub(super) texts: Vec<Commissioned>,
-    /// False of one that no planned row learns from.
+    /// False of one that no planned row learns from, or that nobody can write here.
     pub(super) is_asked_for: bool,
+    /// Why nobody can, if so.
+    pub(super) absence: Option<String>,
 }
 
 const TEXTS: &str = "texts.jsonl";
 const RECORD: &str = "text.json";
 
 /// Writes the texts that planned rows learn from, or reads those that an earlier run wrote; one entry a `[[text]]`, empty for one
-/// that no row asks for.
+/// that no row asks for or whose language model is not on this machine. What is dear to write is kept draft by draft beside its
+/// place while it is on its way, so that an interrupted run goes on.
 ///
 /// # Errors
-/// Fails if a source has nothing to write from, no text is worth keeping, a file cannot be written, or the user interrupted.
+/// Fails if a source has nothing to write from or says always the same, no text is worth keeping, a class stays short where that
+/// is to stop the run, a language model is damaged, a file cannot be written, or the user interrupted.
 pub(super) fn write_texts(work: &Work<'_>, teachers: &[ReadyTeacher]) -> Result<Vec<Written>> {
     let plan = &work.prepared.plan;
     let data = &work.prepared.experiment.data;
     let section = |section: &TextSection| {
         let commission = section.commission(data)?;
-        if !plan.texts.iter().any(|(name, _)| name == &section.name) {
-            return Ok(Written { record: record_of(section, &commission), texts: Vec::new(), is_asked_for: false });
+        let absence = work.prepared.generators.absence(section).map(str::to_owned);
+        if absence.is_some() || !plan.texts.iter().any(|(name, _)| name == &section.name) {
+            let record = record_of(section, &commission);
+            return Ok(Written { record, texts: Vec::new(), is_asked_for: false, absence });
         }
-        let dir = work.dir.text_path(&section.name, &content_key(&commission, teachers, work)?);
+        let key = content_key(section, &commission, teachers, work)?;
+        let dir = work.dir.text_path(&section.name, &key);
         if let Some(found) = find(&dir) {
             let text = format!("texts `{}`: reused from {}", section.name, dir.display());
             work.observer.on(Event::Note { text: &text });
             return Ok(found);
         }
+        let drafts = drafts_of(&dir)?;
         let start = Instant::now();
-        let mut written = write(section, &commission, teachers, work)?;
-        written.record.seconds = start.elapsed().as_secs_f64();
+        let written = write(section, &commission, teachers, &drafts, work);
+        // The parts of an interrupted writing are added up.
+        let time = start.elapsed().as_secs_f64();
+        let seconds = recorded_seconds(&drafts, key.into_bytes(), [], time, written.is_ok())?;
+        let mut written = written?;
+        written.record.seconds = seconds;
         describe(&mut written);
         keep(&dir, &written)?;
+        std::fs::remove_dir_all(&drafts).map_err(|error| Error::io("remove", &drafts, error))?;
         Ok(written)
     };
     work.prepared.experiment.texts.iter().map(section).collect()
+}
+
+/// Where drafts of the texts at `dir` are kept until they are there.
+fn drafts_of(dir: &Path) -> Result<PathBuf> {
+    let drafts = dir.with_added_extension("drafts");
+    std::fs::create_dir_all(&drafts).map_err(|error| Error::io("create", &drafts, error))?;
+    Ok(drafts)
 }
 
 fn record_of(section: &TextSection, commission: &Commission) -> TextRecord {
@@ -73,10 +94,15 @@ fn write(
     section: &TextSection,
     commission: &Commission,
     teachers: &[ReadyTeacher],
+    drafts: &Path,
     work: &Work<'_>,
 ) -> Result<Written> {
     let none = Vec::new();
     let corpus = section.source.corpus().and_then(|name| work.prepared.corpora.get(name)).unwrap_or(&none);
+    let open_model = |name: &str| match work.prepared.generators.of(section) {
+        Some(Ok(found)) => CausalModel::open(&found.path, work.device),
+        _ => Err(Error::internal(format!("nobody looked for the language model {name}"))),
+    };
     let precision = Precisions::of(&work.prepared.experiment).scan;
     let open = |ready: &ReadyTeacher| -> Result<Classifier> {
         let mut teacher = Classifier::open(&ready.dir, work.device)?;
@@ -86,13 +112,14 @@ fn write(
     let openers: Vec<_> = teachers.iter().map(|ready| move || open(ready)).collect();
     let clients = teachers.iter().zip(&openers).map(|(ready, open)| Client {
         name: &ready.name,
-        classes: ready.labels.len(),
+        labels: ready.labels.names(),
         open,
     });
     let clients: Vec<Client<'_>> = clients.collect();
     let max_length = work.prepared.experiment.scan.max_length;
+    let supplies = Supplies { corpus, open_model: &open_model, max_length, drafts: Some(drafts) };
     let (texts, reports) = commission
-        .write(corpus, &clients, max_length, work.observer)
+        .write(&clients, &supplies, work.observer)
         .map_err(|error| error.help(format!("in the texts `{}`", section.name)))?;
     let samples = |class: Option<(usize, usize)>| -> Vec<String> {
         let own = texts.iter().filter(|text| text.class == class);
@@ -110,7 +137,7 @@ fn write(
         }
     }
     record.samples = samples(None);
-    Ok(Written { record, texts, is_asked_for: true })
+    Ok(Written { record, texts, is_asked_for: true, absence: None })
 }
 
 /// What the texts are worth.
@@ -128,7 +155,7 @@ fn find(dir: &Path) -> Option<Written> {
     let lines = std::fs::read_to_string(dir.join(TEXTS)).ok()?;
     let texts: Vec<Commissioned> =
         lines.lines().map(serde_json::from_str).collect::<std::result::Result<_, _>>().ok()?;
-    (texts.len() == record.texts).then_some(Written { record, texts, is_asked_for: true })
+    (texts.len() == record.texts).then_some(Written { record, texts, is_asked_for: true, absence: None })
 }
 
 /// Writes the texts, whole or not at all.
@@ -148,7 +175,12 @@ fn keep(dir: &Path, written: &Written) -> Result<()> {
 }
 
 /// Everything that determines what is written.
-fn content_key(commission: &Commission, teachers: &[ReadyTeacher], work: &Work<'_>) -> Result<String> {
+fn content_key(
+    section: &TextSection,
+    commission: &Commission,
+    teachers: &[ReadyTeacher],
+    work: &Work<'_>,
+) -> Result<String> {
     #[derive(Serialize)]
     struct Determines<'a> {
         commission: &'a Commission,
@@ -157,6 +189,9 @@ fn content_key(commission: &Commission, teachers: &[ReadyTeacher], work: &Work<'
         max_length: Option<usize>,
         precision: Precisions,
         device: &'a str,
+        /// The language model that writes, by content.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        model: Option<&'a str>,
     }
     let corpus = commission.source.corpus().and_then(|name| work.prepared.corpora.get(name));
     let digests: Vec<u8> = corpus.into_iter().flatten().flat_map(|text| hash_text(text)).collect();
@@ -167,6 +202,7 @@ fn content_key(commission: &Commission, teachers: &[ReadyTeacher], work: &Work<'
         max_length: work.prepared.experiment.scan.max_length,
         precision: Precisions::of(&work.prepared.experiment),
         device: &work.prepared.run.device,
+        model: work.prepared.generators.hash(section),
     };
     let json =
         serde_json::to_vec(&determines).map_err(|error| Error::internal("a key cannot be written").source(error))?;

@@ -110,9 +110,15 @@ impl ExperimentFile {
             }
         }
         for (index, row) in self.rows.iter().enumerate() {
-            if let Some(text) = self.text_of(row)? {
-                text.check_method(&row.method)
-                    .map_err(|error| error.help(format!("in row[{index}], `{}`", row.name)))?;
+            let in_row = |error: Error| error.help(format!("in row[{index}], `{}`", row.name));
+            match self.text_of(row)? {
+                Some(text) => text.check_method(&row.method).map_err(in_row)?,
+                // Nor would the task's own texts be read, and nobody could say so of a row that names none.
+                None if row.method.trains() && row.method.access() == DataAccess::None => {
+                    let error = Error::input("the row learns from no text, and nothing says how many updates it makes");
+                    return Err(in_row(error.key("text").expected("a [[text]], of which the number of texts counts")));
+                }
+                None => {}
             }
         }
         Ok(())

@@ -89,8 +89,8 @@ impl ScanSection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StudentSection {
-    /// `minilm-l3` (embedded), a directory, `owner/name`, `teacher:0` (a teacher's layers: a stronger assumption, named
-    /// in the table), or `fresh:4x256`.
+    /// `minilm-l3` (embedded), a directory, `owner/name`, `teacher:0` (a teacher's layers) or `merged` (the mean of the teachers'
+    /// weights: both a stronger assumption, named in the table), or `fresh:4x256`.
     pub init: StudentStart,
     /// Cut to so many layers, evenly spread over the depth; all of them by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,6 +107,9 @@ impl StudentSection {
     }
 
     pub(super) fn validate(&self) -> Result<()> {
+        if self.init == StudentStart::Merged && self.layers.is_some() {
+            return Err(Error::input("the mean of the teachers' weights is taken whole").key("student.layers"));
+        }
         self.train.check().map_err(|error| error.help("in [student.train]"))
     }
 }

@@ -2,6 +2,7 @@
 
 use faculty_core::{Error, Result};
 use faculty_methods::{Curriculum, MethodSpec};
+use faculty_student::{StudentStart, TrainSettings};
 use serde::{Deserialize, Serialize};
 
 /// What a row is for, which decides how the verdict treats it.
@@ -31,6 +32,14 @@ pub struct RowSection {
     /// of the task then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// What the student starts from, in place of `[student] init`: `merged`, the mean of the teachers' weights. A row that needs
+    /// it says so here, and the table below; it reads what the other students read, by the same vocabulary.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start: Option<StudentStart>,
+    /// The peak learning rate of this row's student, in place of `[student.train] learning_rate`: what starts elsewhere may want
+    /// another. Updates stay equal, and the table says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning_rate: Option<f64>,
     /// Which texts the student learns from, and how much; by default all alike.
     #[serde(default, skip_serializing_if = "Curriculum::is_off")]
     pub curriculum: Curriculum,
@@ -61,6 +70,13 @@ impl RowSection {
         self.text.is_none() && self.method.reads_labels()
     }
 
+    /// How its student is trained.
+    pub fn training(&self, student: &TrainSettings) -> TrainSettings {
+        let mut own = student.clone();
+        own.learning_rate = self.learning_rate.unwrap_or(own.learning_rate);
+        own
+    }
+
     /// True if the row trains a student, and so has one cell a seed.
     pub fn trains_student(&self) -> bool {
         self.method.trains()
@@ -72,6 +88,26 @@ impl RowSection {
         }
         if self.role() != Role::Ceiling && self.reads_labels() {
             return Err(Error::input(format!("row `{}` uses labels", self.name)).expected("role = \"ceiling\""));
+        }
+        match &self.start {
+            Some(start) if !self.trains_student() => {
+                return Err(Error::input(format!("is `{start}`, and the row trains no student")).key("start"));
+            }
+            Some(start) if *start != StudentStart::Merged => {
+                return Err(Error::input(format!("is `{start}`"))
+                    .key("start")
+                    .expected("`merged`; other starts are for all rows alike, in [student] init"));
+            }
+            _ => {}
+        }
+        match self.learning_rate {
+            Some(_) if !self.trains_student() => {
+                return Err(Error::input("is given, and the row trains no student").key("learning_rate"));
+            }
+            Some(rate) if !(rate.is_finite() && rate > 0.0) => {
+                return Err(Error::input(format!("is {rate}")).key("learning_rate").expected("a positive number"));
+            }
+            _ => {}
         }
         // Whole, since the caller names the row as the key.
         self.curriculum.check(&self.method).map_err(|error| Error::input(error.to_string()))

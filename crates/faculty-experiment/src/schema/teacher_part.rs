@@ -174,11 +174,13 @@ impl TeacherPart {
 pub(super) fn check_teacher_init(init: &StudentStart, key: &str) -> Result<()> {
     match init {
         StudentStart::Pretrained(_) => Ok(()),
-        StudentStart::Teacher(_) | StudentStart::Fresh { .. } => Err(Error::input(format!("is `{init}`"))
-            .key(key)
-            .expected("a pretrained encoder")
-            .help(
-                "a teacher of another family is named by its directory, or starts from nothing: fresh = { family = ... }",
-            )),
+        StudentStart::Teacher(_) | StudentStart::Merged | StudentStart::Fresh { .. } => Err(Error::input(format!(
+            "is `{init}`"
+        ))
+        .key(key)
+        .expected("a pretrained encoder")
+        .help(
+            "a teacher of another family is named by its directory, or starts from nothing: fresh = { family = ... }",
+        )),
     }
 }

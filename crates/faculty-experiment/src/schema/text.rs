@@ -3,7 +3,7 @@
 use super::{DataSection, Limit};
 use faculty_core::{Error, Result};
 use faculty_methods::{DataAccess, MethodSpec};
-use faculty_textgen::{Commission, SourceSpec, Steering};
+use faculty_textgen::{Augment, Commission, SourceSpec, Steering, WhenShort};
 use serde::{Deserialize, Serialize};
 
 /// `[[text]]`.
@@ -12,17 +12,24 @@ use serde::{Deserialize, Serialize};
 pub struct TextSection {
     /// What rows call it.
     pub name: String,
-    /// Where its texts come from; a corpus is a data set by name, read without labels.
+    /// Where its texts come from; a corpus is a data set by name, read without labels. A language model is a path, a hub id or
+    /// `smollm2-135m`; rows whose model is not on the machine are not run.
     pub source: SourceSpec,
     /// What teachers have to say in it.
     #[serde(default)]
     pub steering: Steering,
+    /// Altered copies beside the texts: words left out, spans masked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub augment: Option<Augment>,
     /// Texts of each class of each teacher; by default as many as `data.transfer_texts_per_class`, where that is a number.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub per_class: Option<usize>,
     /// The seed of every draw.
     #[serde(default = "one")]
     pub seed: u64,
+    /// What follows if teachers believe fewer texts of a class: by default a warning.
+    #[serde(default, skip_serializing_if = "WhenShort::is_go_on")]
+    pub when_short: WhenShort,
 }
 
 const fn one() -> u64 {
@@ -30,7 +37,7 @@ const fn one() -> u64 {
 }
 
 impl TextSection {
-    /// What a student that learns from these texts reads beside its teachers.
+    /// What a student that learns from these texts reads beside its teachers. A language model reads the names of their labels.
     pub fn access(&self) -> DataAccess {
         match self.source.corpus() {
             Some(_) => DataAccess::OutOfDomain,
@@ -51,8 +58,9 @@ impl TextSection {
                     .expected("a number of texts"));
             }
         };
-        let Self { source, steering, seed, .. } = self;
-        Ok(Commission { source: source.clone(), steering: *steering, per_class, seed: *seed })
+        let Self { source, steering, augment, seed, when_short, .. } = self;
+        let (source, augment) = (source.clone(), augment.clone());
+        Ok(Commission { source, steering: *steering, per_class, augment, seed: *seed, when_short: *when_short })
     }
 
     pub(super) fn validate(&self, data: &DataSection) -> Result<()> {
@@ -68,7 +76,7 @@ impl TextSection {
         if !method.trains() {
             return refused("names texts, and the row trains no student".to_owned());
         }
-        if method.reads_labels() && !self.steering.has_classes() {
+        if method.reads_labels() && !self.steering.has_classes(&self.source) {
             return refused(format!(
                 "the texts of `{}` were written for no class, and the row reads classes",
                 self.name

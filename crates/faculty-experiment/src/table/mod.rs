@@ -280,6 +280,10 @@ fn is_refused(cell: &CellRecord) -> bool {
     cell.status == CellStatus::Refused
 }
 
+fn is_not_run(cell: &CellRecord) -> bool {
+    cell.status == CellStatus::NotRun
+}
+
 fn summarise(
     record: &TableRecord,
     row: &RowRecord,
@@ -300,7 +304,7 @@ fn summarise(
             .collect();
         Summary::of(&shares)
     });
-    let failures = cells.values().filter(|cell| !good(cell) && !is_refused(cell)).count();
+    let failures = cells.values().filter(|cell| !good(cell) && !is_refused(cell) && !is_not_run(cell)).count();
     let value = over(&|cell| cell.value(record.metric));
     TableRow {
         accuracy: over(&accuracy),
@@ -326,7 +330,7 @@ fn status(
     match (value, reference.published()) {
         _ if failures > 0 => Status::Failed,
         _ if cells.values().any(is_refused) => Status::Refused,
-        (None, _) if cells.is_empty() => Status::NotRun,
+        (None, _) if cells.values().all(is_not_run) => Status::NotRun,
         (None, _) => Status::Failed,
         (Some(_), None) => Status::NoReference,
         (Some(ours), Some(published)) => {

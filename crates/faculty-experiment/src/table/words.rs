@@ -106,6 +106,7 @@ pub(crate) const fn outcome(status: CellStatus) -> &'static str {
         CellStatus::Ok => "done",
         CellStatus::Failed => "failed",
         CellStatus::Refused => "refused",
+        CellStatus::NotRun => "not run",
     }
 }
 

@@ -279,3 +279,15 @@ fn a_row_may_have_a_curriculum_and_one_that_does_not_fit_is_refused() {
     let error = error_of(&with("curriculum = { margin_weight = \"raw\" }"));
     assert!(error.contains("a margin weight of its own"), "{error}");
 }
+
+#[test]
+fn a_method_without_text_says_how_many_updates_it_makes_by_a_list() {
+    let row = "\n[[row]]\nname = \"guessed\"\nmethod = { kind = \"as-dfd\" }\n";
+    let error = error_of(&format!("{SMALL}{row}"));
+    assert!(error.contains("`text`") && error.contains("how many updates") && error.contains("`guessed`"), "{error}");
+    let list = "[[text]]\nname = \"random\"\nsource = { kind = \"random-tokens\" }\n";
+    let named = row.replace("name =", "text = \"random\"\nname =");
+    let experiment = parse(&format!("{SMALL}{named}{list}")).unwrap();
+    let row = experiment.rows.last().unwrap();
+    assert_eq!(experiment.access(row).unwrap(), faculty_methods::DataAccess::None);
+}

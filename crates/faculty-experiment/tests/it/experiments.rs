@@ -5,23 +5,16 @@ use faculty_core::{ErrorKind, Event, Observer, Silent};
 use faculty_experiment::logs::{MetricLine, read_metrics};
 use faculty_experiment::schema::CurveSection;
 use faculty_experiment::{
-    ExperimentOptions, Overrides, Prepared, RawRecord, check_run, load_experiment, missing_data, prepare_experiment,
-    read_raw, run_experiment,
+    ExperimentOptions, Overrides, Prepared, RawRecord, check_run, experiment_files, load_experiment, missing_data,
+    prepare_experiment, read_raw, run_experiment,
 };
 use faculty_nn::{DeviceName, PrecisionChoice};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-fn shipped() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = experiments()
-        .read_dir()
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .collect();
-    files.sort();
-    files
+fn shipped() -> Vec<(String, PathBuf)> {
+    experiment_files(&experiments()).unwrap()
 }
 
 /// The tiers of an experiment file and of what it extends.
@@ -35,8 +28,8 @@ fn tiers(file: &Path) -> BTreeSet<String> {
 #[test]
 fn every_shipped_experiment_parses_and_plans_in_every_tier() {
     let files = shipped();
-    assert!(files.iter().any(|file| file.ends_with("quickstart.toml")));
-    for file in files {
+    assert!(files.iter().any(|(name, _)| name == "quickstart"));
+    for (_, file) in files {
         load_experiment(&file, &Overrides::default()).unwrap();
         let tiers = tiers(&file);
         assert!(tiers.contains("smoke") && tiers.contains("paper"), "{}: {tiers:?}", file.display());
@@ -58,8 +51,7 @@ fn every_shipped_experiment_parses_and_plans_in_every_tier() {
 #[test]
 fn every_shipped_experiment_is_listed_with_its_command() {
     let page = std::fs::read_to_string(experiments().join("../docs/experiments.md")).unwrap();
-    for file in shipped() {
-        let name = file.file_stem().unwrap().to_string_lossy().into_owned();
+    for (name, file) in shipped() {
         assert!(page.contains(&format!("| `{name}` |")), "docs/experiments.md does not list {name}");
         let text = std::fs::read_to_string(&file).unwrap();
         let says_how = text.contains(&format!("cargo xtask experiment {name}")) || name.starts_with("recipe-ablation");
@@ -141,12 +133,12 @@ fn a_curve_determines_no_cell_and_is_drawn_in_the_paper_tier() {
     let words = format!("curves: accuracy on {} measuring texts at 8 points of every training", plain.test_texts);
     assert!(drawn.describe().contains(&words), "{}", drawn.describe());
 
-    for file in shipped().iter().filter(|file| file.to_string_lossy().contains("two-teachers")) {
+    for (name, file) in shipped().iter().filter(|(name, _)| name.contains("two-teachers")) {
         let of = |tier: &str| {
             let overrides = Overrides { tier: Some(tier.to_owned()), ..Overrides::default() };
             load_experiment(file, &overrides).unwrap().table.curve
         };
-        assert_eq!((of("paper").points, of("smoke").points), (8, 0), "{}", file.display());
+        assert_eq!((of("paper").points, of("smoke").points), (8, 0), "{}", name);
     }
 }
 

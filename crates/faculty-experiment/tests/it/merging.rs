@@ -99,6 +99,71 @@ fn merged_rows_are_planned_without_training_and_measured_over_the_union() {
     assert_eq!(run_experiment(&options, &Silent).unwrap().computed, 0, "nothing is left to do");
 }
 
+const STARTS: &str = r#"
+[[row]]
+name = "average"
+method = { kind = "merge", rule = "average" }
+[[row]]
+name = "from their mean"
+method = { kind = "vanilla-kd" }
+start = "merged"
+[[row]]
+name = "from the encoder"
+method = { kind = "vanilla-kd" }
+"#;
+
+/// The accuracy of a row, and why it has none.
+fn outcome(raw: &Path, row: &str) -> (Option<f64>, Option<String>) {
+    let cell = read_raw(raw).unwrap().into_iter().find_map(|record| match record {
+        RawRecord::Cell(cell) if cell.row == row => Some(cell),
+        _ => None,
+    });
+    let cell = cell.unwrap();
+    (cell.metrics.map(|metrics| metrics.accuracy), cell.reason)
+}
+
+#[test]
+fn a_row_may_start_from_the_mean_of_the_teachers() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut options = experiment(dir.path(), &TinySpec::new(["book_flight", "book_hotel", "timezone"]));
+    let text = std::fs::read_to_string(&options.file).unwrap().replace(ROWS, STARTS);
+    std::fs::write(&options.file, &text).unwrap();
+    // Students that hardly move are what they started from.
+    options.overrides.set = vec!["student.train.learning_rate=1e-12".to_owned()];
+    let summary = run_experiment(&options, &Silent).unwrap();
+    assert_eq!(summary.failed, 0, "{}", summary.table);
+    assert!(summary.table.contains("from their mean: the student starts from the mean of the teachers' weights"));
+    let accuracy = |row: &str| outcome(&summary.raw_path, row).0.unwrap();
+    assert_eq!(accuracy("from their mean"), accuracy("average"));
+    assert_ne!(accuracy("from the encoder"), accuracy("average"));
+
+    let unlike = tempfile::tempdir().unwrap();
+    let second = TinySpec { intermediate: 48, ..TinySpec::new(["book_flight", "book_hotel", "timezone"]) };
+    let options = experiment(unlike.path(), &second);
+    std::fs::write(&options.file, std::fs::read_to_string(&options.file).unwrap().replace(ROWS, STARTS)).unwrap();
+    let summary = run_experiment(&options, &Silent).unwrap();
+    let (accuracy, reason) = outcome(&summary.raw_path, "from their mean");
+    assert!(accuracy.is_none() && reason.unwrap().contains("trips"), "{}", summary.table);
+    assert!(outcome(&summary.raw_path, "from the encoder").0.is_some());
+
+    // A row may have a rate of its own, and the table says so.
+    let slow = text.replace("start = \"merged\"", "start = \"merged\"\nlearning_rate = 1e-12");
+    let file = unlike.path().join("slow.toml");
+    std::fs::write(&file, slow).unwrap();
+    let out = Some(unlike.path().join("slow"));
+    let summary = run_experiment(&ExperimentOptions { file, out, ..ExperimentOptions::default() }, &Silent).unwrap();
+    assert!(summary.table.contains("from their mean: peak learning rate 1e-12, of the others"), "{}", summary.table);
+    let accuracy = |row: &str| outcome(&summary.raw_path, row).0.unwrap();
+    assert_eq!(accuracy("from their mean"), accuracy("average"));
+
+    let wrong = text.replace("start = \"merged\"", "start = \"minilm-l3\"");
+    let file = unlike.path().join("wrong.toml");
+    std::fs::write(&file, wrong).unwrap();
+    let options = ExperimentOptions { file, ..ExperimentOptions::default() };
+    let error = prepare_experiment(&options, &Silent).unwrap_err().to_string();
+    assert!(error.contains("start") && error.contains("merged"), "{error}");
+}
+
 #[test]
 fn teachers_that_cannot_be_merged_stay_in_the_table_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();

@@ -25,6 +25,7 @@ fn cell(hash: &str) -> Cell {
         updates: 3,
         keeps_student: false,
         hash: hash.to_owned(),
+        is_absent: false,
     }
 }
 

@@ -2,12 +2,14 @@
 
 use crate::small_world::{Heard, cell, experiment};
 use crate::support::{declare, parse};
-use faculty_core::Silent;
+use faculty_core::{Event, Observer, Silent};
 use faculty_experiment::schema::Role;
 use faculty_experiment::{
-    DataAccess, ExperimentOptions, RawRecord, TextRecord, missing_data, prepare_experiment, read_raw, run_experiment,
+    CellStatus, DataAccess, ExperimentOptions, RawRecord, TextRecord, missing_data, prepare_experiment, read_raw,
+    run_experiment,
 };
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 const TEAMS: &str = "[data]\nsource = \"words\"\nsplit = \"contiguous\"\nteacher_count = 2\nteacher_texts_per_class = 20\n\
                      transfer_texts_per_class = 16\n[scan]\nselection_on = \"transfer\"\n";
@@ -178,6 +180,122 @@ fn a_row_whose_teachers_believe_no_text_fails_with_the_reason_and_the_others_go_
     assert!(judged > 0, "and the figures say how many were looked at");
 }
 
+/// A table with a row whose texts the language model at `model` writes.
+fn by_model(root: &Path, model: &Path) -> ExperimentOptions {
+    let text = format!(
+        "[[text]]\nname = \"model\"\nper_class = 4\nsource = {{ kind = \"language-model\", model = {:?}, floor = 0.0, near = 1.0, \
+         prompting = {{ template = \"{{label}}\", opening = \"\" }}, guidance = {{ top = 64 }}, \
+         writing = {{ max_tokens = 8, stop = [\"e\", \"a\", \"s\"], sampling = {{ temperature = 3.0 }} }} }}\n",
+        model.display().to_string()
+    );
+    let rows = "[[row]]\nname = \"written\"\ntext = \"model\"\nmethod = { kind = \"vanilla-kd\" }\n\
+                [[row]]\nname = \"intended\"\ntext = \"model\"\nmethod = { kind = \"supervised\" }\n\
+                [[row]]\nname = \"task\"\nmethod = { kind = \"vanilla-kd\" }\n";
+    experiment(root, "model", 8, &format!("{TEAMS}{text}{rows}"))
+}
+
+#[test]
+fn a_language_model_that_is_not_there_leaves_its_rows_for_later() {
+    let root = tempfile::tempdir().unwrap();
+    let model = root.path().join("tiny.gguf");
+    let options = by_model(root.path(), &model);
+    let plan = prepare_experiment(&options, &Silent).unwrap().plan.describe();
+    assert!(plan.contains("model: nobody writes it here: ") && plan.contains("written, seed 1: not run"), "{plan}");
+    let file = std::fs::read_to_string(&options.file).unwrap();
+    std::fs::write(&options.file, file.replace("opening =", "names = { plai = \"x\" }, opening =")).unwrap();
+    let error = prepare_experiment(&options, &Silent).unwrap_err().to_string();
+    assert!(error.contains("text[0].source.prompting.names") && error.contains("plai"), "{error}");
+    std::fs::write(&options.file, file).unwrap();
+    let summary = run_experiment(&options, &Silent).unwrap();
+    assert_eq!((summary.computed, summary.failed), (3, 0), "{}", summary.table);
+    for row in ["written", "intended"] {
+        let record = cell(&options, row);
+        assert_eq!((record.status, record.metrics.is_none()), (CellStatus::NotRun, true));
+        let reason = record.reason.unwrap();
+        assert!(reason.contains("nobody writes the texts `model` here") && reason.contains("tiny.gguf"), "{reason}");
+    }
+    assert!(summary.table.contains("not run: nobody writes the texts"), "{}", summary.table);
+    assert!(summary.student_dir.is_none());
+    assert!(written(&options).is_empty());
+    let again = run_experiment(&options, &Silent).unwrap();
+    assert_eq!((again.computed, again.reused), (0, 3), "nothing has changed");
+
+    std::fs::copy(faculty_testkit::golden_dir().join("causal/llama.gguf"), &model).unwrap();
+    let prepared = prepare_experiment(&options, &Silent).unwrap();
+    assert!(prepared.plan.describe().contains("model: 32\n"), "{}", prepared.plan.describe());
+    assert!(prepared.plan.cells.iter().filter(|cell| cell.text == 1).all(|cell| cell.access == DataAccess::None));
+    let found = run_experiment(&options, &Silent).unwrap();
+    assert_eq!((found.computed, found.reused, found.failed), (2, 1, 0), "{}", found.table);
+    let record = &written(&options)[0];
+    assert_eq!((record.access, record.classes.len()), (DataAccess::None, 8));
+    assert!(record.texts > 20 && record.description.contains("tiny.gguf told class names"), "{record:?}");
+    let manifest = std::fs::read_to_string(options.run_path().join("manifest.json")).unwrap();
+    assert!(manifest.contains("writer of texts"), "{manifest}");
+    let left = options.run_path().join("texts").read_dir().unwrap().count();
+    assert_eq!(left, 1, "no drafts are left lying about");
+
+    // Gone again: what is known stays. Another model in its place: its texts are others.
+    let before = cell(&options, "written");
+    std::fs::remove_file(&model).unwrap();
+    assert_eq!(run_experiment(&options, &Silent).unwrap().computed, 0);
+    assert_eq!(cell(&options, "written"), before);
+    let mut other = std::fs::read(faculty_testkit::golden_dir().join("causal/llama.gguf")).unwrap();
+    *other.last_mut().unwrap() ^= 1;
+    std::fs::write(&model, other).unwrap();
+    assert_eq!(run_experiment(&options, &Silent).unwrap().computed, 2);
+}
+
+/// Stops after so many looks at whether to stop, and only while texts are written.
+struct Impatient {
+    writes: AtomicBool,
+    looks: AtomicU64,
+    stops_at: u64,
+}
+
+impl Observer for Impatient {
+    fn on(&self, event: Event<'_>) {
+        if let Event::Start { stage, .. } = event {
+            self.writes.store(stage.starts_with("write texts"), Ordering::Relaxed);
+        }
+    }
+
+    fn interrupted(&self) -> bool {
+        self.writes.load(Ordering::Relaxed) && self.looks.fetch_add(1, Ordering::Relaxed) + 1 >= self.stops_at
+    }
+}
+
+#[test]
+fn interrupted_writing_goes_on_where_it_stopped() {
+    let root = tempfile::tempdir().unwrap();
+    let options = by_model(root.path(), &faculty_testkit::golden_dir().join("causal/llama.gguf"));
+    let run = |out: &str, stops_at: u64| {
+        let observer = Impatient { writes: false.into(), looks: 0.into(), stops_at };
+        let options = ExperimentOptions { out: Some(root.path().join(out)), ..options.clone() };
+        let summary = run_experiment(&options, &observer);
+        (summary.map(|_| cell(&options, "written").metrics), observer.looks.into_inner())
+    };
+    let (whole, looks) = run("whole", u64::MAX);
+    let (stopped, first) = run("parts", looks / 2);
+    assert_eq!(stopped.unwrap_err().exit_code(), 130);
+    let (parts, then) = run("parts", u64::MAX);
+    assert_eq!(parts.unwrap(), whole.unwrap());
+    assert!(first + then < looks * 5 / 4, "{first} and {then} of {looks}");
+}
+
+#[test]
+fn a_class_that_stays_short_stops_the_run_that_asks_for_it() {
+    let root = tempfile::tempdir().unwrap();
+    let text = "[[text]]\nname = \"high\"\nsource = { kind = \"n-gram\", corpus = \"general\" }\nwhen_short = \"stop\"\n\
+                steering = { kind = \"keywords\", floor = 0.9999999, most_drafts = 1 }\nper_class = 3\n";
+    let rows = "[[row]]\nname = \"a\"\ntext = \"high\"\nmethod = { kind = \"vanilla-kd\" }\n";
+    let options = experiment(root.path(), "high", 8, &format!("{TEAMS}{text}{rows}"));
+    general(root.path());
+    let error = run_experiment(&options, &Silent).unwrap_err();
+    assert_eq!(error.exit_code(), 1);
+    let error = error.to_string();
+    assert!(error.contains("4 of 4 classes stayed short") && error.contains("in the texts `high`"), "{error}");
+}
+
 #[test]
 fn what_does_not_fit_is_refused_in_words() {
     let head = "schema = 1\n[table]\ntitle = \"x\"\nseeds = [1]\n[teacher]\ninit = \"minilm-l3\"\n[student]\n\
@@ -202,6 +320,12 @@ fn what_does_not_fit_is_refused_in_words() {
                 "{random}steering = {{ kind = \"keywords\", refine = {{}} }}\n[[row]]\nname = \"a\"\nmethod = {{ kind = \"uhc\" }}\n"
             ),
             "n-gram",
+        ),
+        (
+            "[[text]]\nname = \"lm\"\nsource = { kind = \"language-model\", model = \"x\" }\nsteering = { kind = \"believed\" }\n\
+             [[row]]\nname = \"a\"\nmethod = { kind = \"uhc\" }\n"
+                .to_owned(),
+            "steering",
         ),
         (format!("{random}per_class = 0\n[[row]]\nname = \"a\"\nmethod = {{ kind = \"uhc\" }}\n"), "per_class"),
         (format!("{random}{random}[[row]]\nname = \"a\"\nmethod = {{ kind = \"uhc\" }}\n"), "share a folder"),

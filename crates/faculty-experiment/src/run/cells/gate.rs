@@ -34,6 +34,10 @@ impl<'a> Runner<'a> {
                 (rows::outputs(&answers.transfer[cell.text], chosen.as_deref()), labels)
             }
         };
+        // Texts that were written for no class have no owner that a gate could find.
+        if labels.is_empty() {
+            return Ok(());
+        }
         let reads_labels = matches!(row.method, MethodSpec::Oracle { .. });
         let seen = (recipe.needs_space() && !reads_labels).then(|| self.seen_of_scored(cell)).transpose()?;
         let space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });

@@ -6,8 +6,10 @@ use faculty_core::{Error, Event, Result, Unseen};
 use faculty_methods::text_space;
 use faculty_model::{Classifier, Tokens};
 use faculty_student::StudentStart;
+use faculty_text::TextTokenizer;
 use std::borrow::Cow;
 use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 /// The texts as the student's tokenizer reads them: the same for every row and seed.
@@ -16,6 +18,8 @@ pub(super) struct StudentTokens {
     pub(super) transfer: Vec<Tokens>,
     pub(super) test: Tokens,
     pub(super) out_of_scope: Option<Tokens>,
+    /// Whose tokens these are.
+    tokenizer: Arc<TextTokenizer>,
 }
 
 /// A set of texts of an experiment.
@@ -63,7 +67,7 @@ impl Runner<'_> {
         if let Some(seen) = self.seen.iter().find(|seen| seen.set == set) {
             return Ok(Rc::clone(seen));
         }
-        let student = self.start_student(seed.unwrap_or_default())?;
+        let student = self.start_student(&experiment.student.init, seed.unwrap_or_default())?;
         self.read_texts(&student)?;
         let start = Instant::now();
         let tokens = self.tokens()?;
@@ -82,8 +86,14 @@ impl Runner<'_> {
 
     /// Reads all texts once, by the student's tokenizer.
     pub(super) fn read_texts(&mut self, student: &Classifier) -> Result<()> {
-        if self.tokens.is_some() {
-            return Ok(());
+        if let Some(tokens) = &self.tokens {
+            return match tokens.tokenizer.vocabulary_difference(&student.tokenizer) {
+                None => Ok(()),
+                Some(difference) => {
+                    let text = format!("a student with another vocabulary than the others': {difference}");
+                    Err(Error::input(text).help("students of one table read the same tokens"))
+                }
+            };
         }
         let prepared = self.work.prepared;
         let data = &prepared.data;
@@ -96,7 +106,7 @@ impl Runner<'_> {
             let text = format!("{truncated} texts were truncated to the student's maximum length");
             self.work.observer.on(Event::Warning { text: &text });
         }
-        self.tokens = Some(StudentTokens { transfer, test, out_of_scope });
+        self.tokens = Some(StudentTokens { transfer, test, out_of_scope, tokenizer: student.tokenizer.clone() });
         Ok(())
     }
 }

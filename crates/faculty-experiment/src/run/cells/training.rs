@@ -7,16 +7,19 @@ use crate::plan::Cell;
 use crate::precision::Precisions;
 use crate::raw::{CellRecord, TeacherPasses};
 use crate::run::curve::CurveTexts;
+use crate::run::merging::merge_ready;
 use crate::run::rows;
 use crate::run::scan::Answers;
 use crate::schema::RowSection;
 use faculty_core::{Error, ErrorKind, Event, Result, Stream};
 use faculty_methods::{
-    AmalgamateRun, BACKWARD_PASSES, FORWARD_PASSES, MethodSpec, TransferSet, amalgamate, fine_tune, oracle_gate,
+    AmalgamateRun, BACKWARD_PASSES, FORWARD_PASSES, MergeSpec, MethodSpec, TransferSet, amalgamate, fine_tune,
+    oracle_gate,
 };
 use faculty_model::Classifier;
 use faculty_student::{
-    Checkpoints, Glance, ModelCard, Probe, StudentStart, TeacherEntry, TrainReport, TrainRun, build_student,
+    Checkpoints, Glance, ModelCard, Probe, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun,
+    build_student,
 };
 use faculty_uncertainty::TextSpace;
 
@@ -25,7 +28,12 @@ impl Runner<'_> {
         let prepared = self.work.prepared;
         let section = &prepared.experiment.student;
         let data = &prepared.data;
-        let mut student = self.start_student(seed)?;
+        let start = row.start.as_ref().unwrap_or(&section.init);
+        let mut student = match self.start_student(start, seed) {
+            // Teachers that have no mean are a result of the row.
+            Err(error) if row.start.is_some() && error.kind() == ErrorKind::Input => return Ok(Err(error.to_string())),
+            started => started?,
+        };
         self.texts.check_access(cell)?;
         self.read_texts(&student)?;
         let labelled = row.method.reads_labels();
@@ -37,21 +45,24 @@ impl Runner<'_> {
         let probe = Probe::new(prepared.experiment.table.curve.points, &look);
         let chosen = self.texts.rows(cell, data, labelled);
         let tokens = rows::tokens(&tokens.transfer[cell.text], chosen.as_deref());
-        let total = (section.train.epochs * tokens.len()) as u64;
+        let training = row.training(&section.train);
+        let total = (training.epochs * tokens.len()) as u64;
         self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
         let checkpoints = self.checkpoints(cell);
         let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints).with_probe(probe);
         let labels = labelled.then(|| self.texts.labels_for(cell, chosen.as_deref())).transpose()?;
-        let asks_in_training = row.method.recipe().is_some_and(|recipe| recipe.backward.is_some());
+        let asks_in_training = row.method.recipe().is_some_and(|recipe| recipe.needs_teachers());
         let trained = match (&row.method, &labels) {
-            (MethodSpec::Supervised {}, Some(labels)) => fine_tune(&mut student, &tokens, labels, &section.train, run),
+            (MethodSpec::Supervised {}, Some(labels)) => fine_tune(&mut student, &tokens, labels, &training, run),
             (_, labels) => {
                 let outputs = rows::outputs(&answers.transfer[cell.text], chosen.as_deref());
                 let heard = row.method.recipe().and_then(|recipe| self.scan.heard(&recipe, cell.text));
                 let heard = heard.map(|merged| merged.transfer(cell.text, chosen.as_deref()));
                 let around = seen.as_ref().map(|seen| (seen.rows(chosen.as_deref()), seen.width));
                 let space = around.as_ref().map(|(values, width)| TextSpace { values, width: *width });
+                let (texts, intended) = self.texts.given(cell, chosen.as_deref());
                 let set = TransferSet::new(&outputs, self.join)?.with_space(space).with_merged(heard.as_deref())?;
+                let set = set.with_texts(&*texts)?.with_intended(intended.as_deref())?;
                 let gate = labels.as_ref().map(|labels| oracle_gate(self.join, labels)).transpose()?;
                 let mut opened = self.open_teachers(if asks_in_training { self.teachers.len() } else { 0 })?;
                 opened.iter_mut().for_each(|teacher| teacher.set_precision(Precisions::of(&prepared.experiment).scan));
@@ -59,7 +70,7 @@ impl Runner<'_> {
                 let owners = self.scan.owners.statistics();
                 let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum).with_owners(owners);
                 let run = AmalgamateRun { gate: gate.as_ref(), ..run.with_teachers(&opened) };
-                amalgamate(&row.method, &mut student, &tokens, set, &section.train, run)
+                amalgamate(&row.method, &mut student, &tokens, set, &training, run)
             }
         };
         match trained {
@@ -90,11 +101,17 @@ impl Runner<'_> {
         Checkpoints::new(self.work.dir.checkpoint_path(cell), key, self.work.checkpoints)
     }
 
-    pub(super) fn start_student(&mut self, seed: u64) -> Result<Classifier> {
+    /// The student of a seed before its training, from `[student]` or from the start of its row.
+    pub(super) fn start_student(&mut self, start: &StudentStart, seed: u64) -> Result<Classifier> {
         let section = &self.work.prepared.experiment.student;
+        if *start == StudentStart::Merged {
+            let merged = merge_ready(self.work, self.teachers, self.join, &MergeSpec::Average {}, &[])?;
+            self.origin = Some(StudentOrigin::merged());
+            return merged.into_classifier();
+        }
         // Teachers are opened only where the student takes something from them.
-        let wanted = match section.init {
-            StudentStart::Pretrained(_) => 0,
+        let wanted = match start {
+            StudentStart::Pretrained(_) | StudentStart::Merged => 0,
             StudentStart::Fresh { .. } => 1,
             StudentStart::Teacher(_) => self.teachers.len(),
         };

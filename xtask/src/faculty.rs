@@ -61,6 +61,24 @@ pub fn run(command: &str, arguments: Vec<String>) -> Result {
     become_program(&mut program)
 }
 
+/// What `assets/NAME` makes in place of a table: models that experiments need and nobody publishes.
+const ASSETS: [(&str, &str); 1] = [("assets/mlm-head", "mlm-head")];
+
+/// Builds `faculty` and runs an experiment, or makes an asset.
+pub fn run_experiment(arguments: Vec<String>) -> Result {
+    match asset(&arguments) {
+        Some(rest) => run_any(rest),
+        None => run("experiment", arguments),
+    }
+}
+
+/// The command that makes an asset, if one is named first.
+fn asset(arguments: &[String]) -> Option<Vec<String>> {
+    let (first, rest) = arguments.split_first()?;
+    let (_, command) = ASSETS.iter().find(|(name, _)| name == first)?;
+    Some([&[(*command).to_owned()], rest].concat())
+}
+
 /// Builds `faculty` and becomes `faculty <arguments>`.
 pub fn run_any(arguments: Vec<String>) -> Result {
     let (options, arguments) = BuildOptions::take_from(arguments)?;
@@ -111,7 +129,7 @@ pub fn build(options: &BuildOptions) -> Result<PathBuf> {
 
 #[cfg(test)]
 mod tests {
-    use super::BuildOptions;
+    use super::{BuildOptions, asset};
 
     fn take(arguments: &str) -> (bool, Vec<String>, String) {
         let (options, rest) =
@@ -124,6 +142,13 @@ mod tests {
         let found = take("quickstart --release --tier smoke --features hub,wgpu");
         assert_eq!(found, (true, vec!["hub".to_owned(), "wgpu".to_owned()], "quickstart --tier smoke".to_owned()));
         assert!(BuildOptions::take_from(vec!["--features".to_owned()]).is_err());
+    }
+
+    #[test]
+    fn an_asset_is_made_by_its_command() {
+        let arguments = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        assert_eq!(asset(&arguments("assets/mlm-head --seed 2")), Some(arguments("mlm-head --seed 2")));
+        assert_eq!(asset(&arguments("quickstart assets/mlm-head")), None);
     }
 
     #[test]

@@ -84,7 +84,7 @@ enum New {
 
 fn main() -> ExitCode {
     let done = match Cli::parse().task {
-        Task::Experiment { arguments } => faculty::run("experiment", arguments),
+        Task::Experiment { arguments } => faculty::run_experiment(arguments),
         Task::Table { arguments } => faculty::run("table", arguments),
         Task::Data { arguments } => faculty::run_any([vec!["data".to_owned()], arguments].concat()),
         Task::Faculty { arguments } => faculty::run_any(arguments),

@@ -132,19 +132,10 @@ impl Classifier {
         Ok(Tokens::new(encoded.rows, &texts, encoded.truncated, self.tokenizer.pad_id()))
     }
 
-    /// The first difference between the vocabularies of two models, as a phrase; `None` if token ids mean the same to both.
-    ///
-    /// Equal files are equal tokens; otherwise the vocabularies decide, because a file that was saved again may differ in
-    /// what does not matter (stored padding, order of keys).
+    /// The first difference between the vocabularies of two models, as a phrase; `None` if token ids mean the same to both
+    /// ([`TextTokenizer::vocabulary_difference`]).
     pub fn vocabulary_difference(&self, other: &Self) -> Option<String> {
-        let (ours, theirs) = (&self.tokenizer, &other.tokenizer);
-        if ours.hash() == theirs.hash() {
-            return None;
-        }
-        let size = ours.vocab_size().max(theirs.vocab_size()) as u32;
-        let id = (0..size).find(|&id| ours.token(id) != theirs.token(id))?;
-        let quoted = |token: Option<String>| token.map_or_else(|| "nothing".to_owned(), |token| format!("`{token}`"));
-        Some(format!("token {id} is {}, not {}", quoted(theirs.token(id)), quoted(ours.token(id))))
+        self.tokenizer.vocabulary_difference(&other.tokenizer)
     }
 
     /// Number of weights, head included.
@@ -154,14 +145,15 @@ impl Classifier {
     }
 }
 
-struct Source {
-    dir: ModelDir,
-    config: EncoderConfig,
-    tokenizer: Arc<TextTokenizer>,
+/// A model directory: what every kind of model has.
+pub(crate) struct Source {
+    pub(crate) dir: ModelDir,
+    pub(crate) config: EncoderConfig,
+    pub(crate) tokenizer: Arc<TextTokenizer>,
 }
 
 impl Source {
-    fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         let dir = ModelDir::open(path)?;
         let config = EncoderConfig::from_hf(&dir.config).map_err(|error| error.file(dir.config_path()))?;
         let tokenizer = Arc::new(TextTokenizer::from_dir(path)?);

@@ -1,7 +1,8 @@
 //! Deterministic logits of many texts: length-ordered batches, results in the order of the texts.
 
 use crate::{Classifier, Tokens};
-use faculty_core::{Event, Observer, Result};
+use burn::tensor::Tensor;
+use faculty_core::{Error, Event, Observer, Result};
 use faculty_nn::{DropoutPlan, Pooling, Taps, TokenInput, host_values};
 use faculty_text::plan_in_length_order;
 
@@ -41,6 +42,32 @@ impl Classifier {
         self.in_batches(tokens, self.config.hidden_size, observer, |input| {
             let last = self.network.encoder.forward(input, &DropoutPlan::Off, &Taps::None).last;
             host_values(pooling.apply(last, input.spans()))
+        })
+    }
+
+    /// One vector a text from each of the given hidden states (0 is the embedding output, l stands behind layer l), side by
+    /// side, `[texts, states x hidden]` row-major, in the order of `tokens`, without dropout.
+    ///
+    /// # Errors
+    /// As [`logits`](Self::logits), or if there is no such state.
+    pub fn pooled_states(
+        &self,
+        tokens: &Tokens,
+        states: &[usize],
+        pooling: Pooling,
+        observer: &dyn Observer,
+    ) -> Result<Vec<f32>> {
+        let (hidden, deepest) = (self.config.hidden_size, states.iter().max().copied().unwrap_or(0));
+        if deepest > self.network.encoder.layers.len() {
+            return Err(Error::internal(format!("hidden state {deepest}"))
+                .expected(format!("at most {}", self.network.encoder.layers.len())));
+        }
+        let taps = Taps::Only(states.to_vec());
+        self.in_batches(tokens, states.len() * hidden, observer, |input| {
+            let found = self.network.encoder.forward(input, &DropoutPlan::Off, &taps).taps;
+            let pooled = states.iter().filter_map(|state| found.iter().find(|(number, _)| number == state));
+            let pooled = pooled.map(|(_, states)| pooling.apply(states.clone(), input.spans()));
+            host_values(Tensor::cat(pooled.collect(), 1))
         })
     }
 

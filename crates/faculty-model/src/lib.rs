@@ -15,6 +15,7 @@
 mod causal;
 mod classifier;
 mod infer;
+mod masked_lm;
 pub mod merge;
 mod precision;
 mod save;
@@ -23,5 +24,6 @@ mod tokens;
 pub use causal::CausalModel;
 pub use classifier::{Classifier, Parts};
 pub use infer::BatchLimits;
+pub use masked_lm::{MaskPlan, MaskedFigures, MaskedModel, MaskedTexts};
 pub use precision::PrecisionCheck;
 pub use tokens::Tokens;

@@ -1,7 +1,7 @@
 //! Networks back to named tensors, as `transformers` names and lays them out.
 
 use crate::names::{LayerLinear, Names};
-use crate::{ClassificationHead, EncoderConfig, LayerNorm, Linear, SequenceClassifier};
+use crate::{ClassificationHead, Encoder, EncoderConfig, LayerNorm, Linear, SequenceClassifier};
 use burn::tensor::Tensor;
 use faculty_core::{Error, NamedTensor, Result};
 
@@ -22,9 +22,19 @@ impl SequenceClassifier {
     /// # Errors
     /// As [`SequenceClassifier::export`].
     pub fn export_encoder(&self, config: &EncoderConfig) -> Result<Vec<NamedTensor>> {
+        self.encoder.export(config)
+    }
+}
+
+impl Encoder {
+    /// Embeddings and layers, in a fixed order, named as in a classifier.
+    ///
+    /// # Errors
+    /// As [`SequenceClassifier::export`].
+    pub(crate) fn export(&self, config: &EncoderConfig) -> Result<Vec<NamedTensor>> {
         let names = Names::new(config.family, true);
         let mut out = Export { tensors: Vec::new() };
-        let embeddings = &self.encoder.embeddings;
+        let embeddings = &self.embeddings;
         out.table(names.words(), embeddings.words.val())?;
         out.table(names.positions(), embeddings.positions.val())?;
         if let Some(types) = &embeddings.types {
@@ -34,7 +44,7 @@ impl SequenceClassifier {
         if let Some(projection) = &embeddings.projection {
             out.linear(&[names.embedding_projection()], projection)?;
         }
-        for (index, layer) in self.encoder.layers.iter().enumerate() {
+        for (index, layer) in self.layers.iter().enumerate() {
             let name = |which| names.layer_linear(index, which);
             out.linear(&[name(LayerLinear::Query), name(LayerLinear::Key), name(LayerLinear::Value)], &layer.qkv)?;
             out.linear(&[name(LayerLinear::AttentionOutput)], &layer.attention_output)?;
@@ -69,12 +79,12 @@ impl ClassificationHead {
     }
 }
 
-struct Export {
-    tensors: Vec<NamedTensor>,
+pub(crate) struct Export {
+    pub(crate) tensors: Vec<NamedTensor>,
 }
 
 impl Export {
-    fn push<const D: usize>(&mut self, name: String, tensor: Tensor<D>) -> Result<()> {
+    pub(crate) fn push<const D: usize>(&mut self, name: String, tensor: Tensor<D>) -> Result<()> {
         let shape = tensor.dims().to_vec();
         let values = host_values(tensor)?;
         self.tensors.push(NamedTensor { name, shape, values });
@@ -85,12 +95,12 @@ impl Export {
         self.push(name, table)
     }
 
-    fn norm(&mut self, name: &str, norm: &LayerNorm) -> Result<()> {
+    pub(crate) fn norm(&mut self, name: &str, norm: &LayerNorm) -> Result<()> {
         self.push(format!("{name}.weight"), norm.gamma.val())?;
         self.push(format!("{name}.bias"), norm.beta.val())
     }
 
-    fn linear(&mut self, names: &[String], linear: &Linear) -> Result<()> {
+    pub(crate) fn linear(&mut self, names: &[String], linear: &Linear) -> Result<()> {
         let [input, total] = linear.weight.val().dims();
         let output = total / names.len();
         let weight = host_values(linear.weight.val())?;

@@ -102,6 +102,14 @@ impl TokenInput {
         self
     }
 
+    /// Sends the gradient of the word table where `other` sends it, if it does: for further texts that the same network reads
+    /// in one step.
+    #[must_use]
+    pub fn collecting_with(mut self, other: &Self) -> Self {
+        self.collector.clone_from(&other.collector);
+        self
+    }
+
     /// The rows of the word table that the texts (not the padding) read: ascending, without repeats.
     pub fn word_rows(&self) -> Vec<u32> {
         let width = self.spans.width();

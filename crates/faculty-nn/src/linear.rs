@@ -1,7 +1,8 @@
 //! A linear map that keeps its own layout, and LayerNorm with an explicit epsilon.
 
 use burn::module::{Module, Param};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
+use faculty_core::Stream;
 
 /// y = x W + b, with W stored as `[input, output]` (PyTorch stores `[output, input]`; loading transposes).
 #[derive(Module, Debug)]
@@ -13,6 +14,17 @@ pub struct Linear {
 }
 
 impl Linear {
+    /// Weights and biases uniform within 1 / sqrt(input), PyTorch's default, on the plain device.
+    pub fn fresh(stream: Stream, input: usize, output: usize, device: &Device) -> Self {
+        let (bound, device) = (1.0 / (input.max(1) as f64).sqrt(), device.clone().inner());
+        let weight = TensorData::new(stream.fork(0).uniform_within(bound, input * output), [input, output]);
+        let bias = TensorData::new(stream.fork(1).uniform_within(bound, output), [output]);
+        Self {
+            weight: Param::from_tensor(Tensor::from_data(weight, &device)),
+            bias: Param::from_tensor(Tensor::from_data(bias, &device)),
+        }
+    }
+
     /// Applies the map to the last dimension of `x: [batch, tokens, input]`.
     pub fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let [batch, tokens, input] = x.dims();

@@ -161,7 +161,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Linear maps side by side: each is stored as `[output, input]` under its own name.
-    fn linear(&mut self, names: &[String], input: usize, output: usize) -> Result<Linear> {
+    pub(crate) fn linear(&mut self, names: &[String], input: usize, output: usize) -> Result<Linear> {
         let total = output * names.len();
         let mut weight = vec![0.0; input * total];
         let mut bias = Vec::with_capacity(total);
@@ -177,7 +177,7 @@ impl<'a> Loader<'a> {
         Ok(Linear { weight: matrix(weight, input, total, self.device), bias: vector(bias, self.device) })
     }
 
-    fn norm(&mut self, name: &str, features: usize, epsilon: f64) -> Result<LayerNorm> {
+    pub(crate) fn norm(&mut self, name: &str, features: usize, epsilon: f64) -> Result<LayerNorm> {
         // Checkpoints converted from the first BERT releases spell weight and bias as gamma and beta.
         let old = self.source.shape(&format!("{name}.gamma")).is_some();
         let (gamma, beta) = if old { ("gamma", "beta") } else { ("weight", "bias") };
@@ -188,7 +188,7 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn encoder(&mut self, config: &EncoderConfig, names: &Names, layers: &[usize]) -> Result<Encoder> {
+    pub(crate) fn encoder(&mut self, config: &EncoderConfig, names: &Names, layers: &[usize]) -> Result<Encoder> {
         let (e, h, f) = (config.embedding_size, config.hidden_size, config.intermediate_size);
         let epsilon = config.layer_norm_epsilon;
         let embeddings = Embeddings {
@@ -310,9 +310,9 @@ fn not_fitting(problems: Vec<String>, origin: &str, what: &str) -> Result<()> {
 }
 
 /// Fresh weights from a stream.
-struct Fresh<'a> {
-    stream: Stream,
-    device: &'a Device,
+pub(crate) struct Fresh<'a> {
+    pub(crate) stream: Stream,
+    pub(crate) device: &'a Device,
 }
 
 impl Fresh<'_> {
@@ -325,11 +325,11 @@ impl Fresh<'_> {
         matrix(self.normal(number, rows * columns), rows, columns, self.device)
     }
 
-    fn linear(&self, number: u64, input: usize, output: usize) -> Linear {
+    pub(crate) fn linear(&self, number: u64, input: usize, output: usize) -> Linear {
         Linear { weight: self.table(number, input, output), bias: vector(vec![0.0; output], self.device) }
     }
 
-    fn norm(&self, features: usize, epsilon: f64) -> LayerNorm {
+    pub(crate) fn norm(&self, features: usize, epsilon: f64) -> LayerNorm {
         LayerNorm {
             gamma: vector(vec![1.0; features], self.device),
             beta: vector(vec![0.0; features], self.device),

@@ -33,6 +33,10 @@ impl Names {
         Self { family, prefix }
     }
 
+    pub(crate) fn family(&self) -> Family {
+        self.family
+    }
+
     pub(crate) fn prefix(&self) -> &'static str {
         self.prefix
     }

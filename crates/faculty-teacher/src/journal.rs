@@ -10,7 +10,7 @@
 
 use faculty_core::{ContentHash, Error, Event, Observer, Result, hash_bytes};
 use std::collections::HashMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -151,22 +151,13 @@ impl Journal {
 
 fn lock(file: &File, path: &Path, observer: &dyn Observer) -> Result<()> {
     let mut told = false;
-    loop {
-        match file.try_lock() {
-            Ok(()) => return Ok(()),
-            Err(TryLockError::WouldBlock) => {
-                if !told {
-                    observer.on(Event::Note {
-                        text: "another process asks this teacher the same: waiting for its answers",
-                    });
-                    told = true;
-                }
-                observer.check()?;
-                std::thread::sleep(PATIENCE);
-            }
-            // Some network file systems have no locks; a row that two processes garble is dropped by its check.
-            Err(TryLockError::Error(error)) if error.kind() == std::io::ErrorKind::Unsupported => return Ok(()),
-            Err(TryLockError::Error(error)) => return Err(Error::io("lock", path, error)),
+    while !faculty_core::try_lock(file, path)? {
+        if !told {
+            observer.on(Event::Note { text: "another process asks this teacher the same: waiting for its answers" });
+            told = true;
         }
+        observer.check()?;
+        std::thread::sleep(PATIENCE);
     }
+    Ok(())
 }

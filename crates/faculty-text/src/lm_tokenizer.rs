@@ -19,6 +19,7 @@ pub struct LmTokenizer {
     tokenizer: Tokenizer,
     vocab_size: usize,
     begin: Option<u32>,
+    begins: bool,
     end: Vec<u32>,
     chat: Option<ChatTemplate>,
 }
@@ -36,6 +37,8 @@ pub struct BytePairs<'a> {
     pub single_digits: bool,
     /// The token in front of a text, if the model has one.
     pub begin: Option<u32>,
+    /// The model learnt from texts that had this token in front.
+    pub begins: bool,
     /// Tokens that end a text.
     pub end: &'a [u32],
     /// The chat template in Jinja, if the model has one.
@@ -69,7 +72,9 @@ impl LmTokenizer {
             end.extend(named("eos_token"));
         }
         let template = config.chat_template(dir)?;
-        Self::new(tokenizer, begin, end, template.as_deref()).map_err(|error| error.file(dir))
+        // Older directories say it beside the tokenizer, newer ones in its post-processor.
+        let begins = config.flag("add_bos_token");
+        Self::new(tokenizer, begin, begins, end, template.as_deref()).map_err(|error| error.file(dir))
     }
 
     /// Builds a byte-level BPE tokenizer from its parts.
@@ -101,14 +106,25 @@ impl LmTokenizer {
         tokenizer
             .add_special_tokens(special.collect::<Result<Vec<_>>>()?)
             .map_err(|error| Error::internal(format!("special tokens cannot be added: {error}")))?;
-        Self::new(tokenizer, parts.begin, parts.end.to_vec(), parts.chat_template)
+        Self::new(tokenizer, parts.begin, Some(parts.begins), parts.end.to_vec(), parts.chat_template)
     }
 
-    fn new(tokenizer: Tokenizer, begin: Option<u32>, end: Vec<u32>, chat: Option<&str>) -> Result<Self> {
+    fn new(
+        tokenizer: Tokenizer,
+        begin: Option<u32>,
+        begins: Option<bool>,
+        end: Vec<u32>,
+        chat: Option<&str>,
+    ) -> Result<Self> {
+        let adds = || {
+            let first = tokenizer.encode_fast("", true).ok().and_then(|empty| empty.get_ids().first().copied());
+            first.is_some() && first == begin
+        };
+        let begins = begin.is_some() && begins.unwrap_or_else(adds);
         let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
         let name = |id: Option<u32>| id.and_then(|id| tokenizer.id_to_token(id)).unwrap_or_default();
         let chat = chat.map(|template| ChatTemplate::new(template, &name(begin), &name(end.first().copied())));
-        Ok(Self { chat: chat.transpose()?, tokenizer, vocab_size, begin, end })
+        Ok(Self { chat: chat.transpose()?, tokenizer, vocab_size, begin, begins, end })
     }
 
     /// The tokens of a text; names of special tokens in it are those tokens.
@@ -138,6 +154,13 @@ impl LmTokenizer {
     /// The token in front of a text, if the model has one.
     pub fn begin(&self) -> Option<u32> {
         self.begin
+    }
+
+    /// The token that the model wants in front of a text that is not a conversation, if it learnt from texts that had it there:
+    /// `add_bos_token` of `tokenizer_config.json` or of the GGUF file, and else what the tokenizer adds by itself. GPT-2 has such a
+    /// token and wants none.
+    pub fn wanted_begin(&self) -> Option<u32> {
+        self.begin.filter(|_| self.begins)
     }
 
     /// The tokens that end a text.

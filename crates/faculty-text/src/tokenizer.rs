@@ -136,9 +136,33 @@ impl TextTokenizer {
         &self.hash
     }
 
+    /// The first difference between two vocabularies, as a phrase; `None` if token ids mean the same to both.
+    ///
+    /// Equal files are equal tokens; otherwise the vocabularies decide, because a file that was saved again may differ in
+    /// what does not matter (stored padding, order of keys).
+    pub fn vocabulary_difference(&self, other: &Self) -> Option<String> {
+        if self.hash() == other.hash() {
+            return None;
+        }
+        let size = self.vocab_size().max(other.vocab_size()) as u32;
+        let id = (0..size).find(|&id| self.token(id) != other.token(id))?;
+        let quoted = |token: Option<String>| token.map_or_else(|| "nothing".to_owned(), |token| format!("`{token}`"));
+        Some(format!("token {id} is {}, not {}", quoted(other.token(id)), quoted(self.token(id))))
+    }
+
     /// The token of an id.
     pub fn token(&self, id: u32) -> Option<String> {
         self.tokenizer.id_to_token(id)
+    }
+
+    /// The text of token ids, special tokens left out.
+    ///
+    /// # Errors
+    /// Fails if the tokenizer's decoder cannot put them together.
+    pub fn decode(&self, ids: &[u32]) -> Result<String> {
+        self.tokenizer.decode(ids, true).map_err(|error| {
+            Error::input(format!("tokens cannot be put together: {error}")).file(self.dir.join("tokenizer.json"))
+        })
     }
 
     /// Tokens of every text, special tokens included, cut on the right to `max_length`; special tokens are never

@@ -50,6 +50,11 @@ impl TokenizerConfig {
         self.config.get("do_lower_case")?.as_bool()
     }
 
+    /// A switch, if given.
+    pub(crate) fn flag(&self, key: &str) -> Option<bool> {
+        self.config.get(key)?.as_bool()
+    }
+
     pub(crate) fn special_ids(&self, tokenizer: &Tokenizer, file: &Path) -> Result<SpecialIds> {
         let id = |key: &str, usual: &[&str]| {
             self.named(key)

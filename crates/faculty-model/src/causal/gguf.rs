@@ -108,6 +108,8 @@ pub(super) fn tokenizer(file: &GgufFile) -> Result<LmTokenizer> {
         special: &special,
         single_digits,
         begin: id("tokenizer.ggml.bos_token_id")?,
+        // As llama.cpp has it for byte-level BPE.
+        begins: file.optional("tokenizer.ggml.add_bos_token", GgufValue::boolean)?.unwrap_or(false),
         end: &end,
         chat_template: file.optional("tokenizer.chat_template", GgufValue::text)?,
     };

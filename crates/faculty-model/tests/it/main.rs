@@ -4,6 +4,7 @@
 mod batching;
 mod causal;
 mod continuation;
+mod masked_lm;
 mod merging;
 mod merging_golden;
 mod merging_rules;

@@ -10,6 +10,7 @@ mod fused_fuzz;
 mod gradcheck;
 mod layer_golden;
 mod linear_inputs;
+mod masked_lm;
 mod module_adamw;
 mod pooled;
 mod precision;

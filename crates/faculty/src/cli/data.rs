@@ -122,8 +122,8 @@ fn state(name: &str, set: &DeclaredSet, places: &DataPlaces) -> String {
         Presence::Absent => "no".to_owned(),
     };
     match (set.embedded, folder.as_str()) {
-        (true, "no") => "part of the program, in another form".to_owned(),
-        (true, _) => format!("{folder}; another form is part of the program"),
+        (true, "no") => "no; a form of it is part of the program".to_owned(),
+        (true, _) => format!("{folder}; a form of it is part of the program"),
         (false, _) => folder,
     }
 }

@@ -5,7 +5,8 @@ use super::output;
 use clap::Args;
 use faculty_core::{Error, ErrorKind, Result, nearest};
 use faculty_experiment::{
-    ExperimentOptions, ExperimentSummary, Overrides, missing_data, parse_seeds, prepare_experiment, run_experiment,
+    EXPERIMENTS, ExperimentOptions, ExperimentSummary, Overrides, experiment_files, missing_data, parse_seeds,
+    prepare_experiment, run_experiment,
 };
 use faculty_student::CheckpointPolicy;
 use serde_json::json;
@@ -23,9 +24,6 @@ Examples:
 The same command again continues: finished cells are not computed again, and a training that was killed goes
 on from its last checkpoint. Environment variables of the form
 FACULTY__STUDENT__TRAIN__EPOCHS=5 override keys too; --set wins.";
-
-/// The folder of experiment files, below the current directory.
-const FOLDER: &str = "experiments";
 
 /// Run an experiment file, or continue it, and print its table.
 #[derive(Args)]
@@ -137,15 +135,17 @@ pub fn find(name: &str) -> Result<PathBuf> {
         return Ok(given.to_path_buf());
     }
     let here = std::env::current_dir().map_err(|error| Error::io("find", ".", error))?;
-    let Some(folder) = here.ancestors().map(|dir| dir.join(FOLDER)).find(|folder| folder.is_dir()) else {
-        return Err(Error::input(format!("there is no experiment file `{name}`, and no folder {FOLDER}/ to look in"))
-            .help("name a TOML file, or run from the repository"));
+    let Some(folder) = here.ancestors().map(|dir| dir.join(EXPERIMENTS)).find(|folder| folder.is_dir()) else {
+        return Err(Error::input(format!(
+            "there is no experiment file `{name}`, and no folder {EXPERIMENTS}/ to look in"
+        ))
+        .help("name a TOML file, or run from the repository"));
     };
     let file = folder.join(format!("{name}.toml"));
     if file.is_file() {
         return Ok(file);
     }
-    let names = names_in(&folder)?;
+    let names: Vec<String> = experiment_files(&folder)?.into_iter().map(|(name, _)| name).collect();
     let error = Error::input(format!("there is no experiment `{name}`"))
         .file(&folder)
         .expected(format!("a TOML file, or one of {}", names.join(", ")));
@@ -153,17 +153,6 @@ pub fn find(name: &str) -> Result<PathBuf> {
         Some(near) => error.help(format!("did you mean `{near}`?")),
         None => error,
     })
-}
-
-fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let entries = folder.read_dir().map_err(|error| Error::io("list", folder, error))?;
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| Some(entry.ok()?.path()))
-        .filter(|path| path.extension().is_some_and(|extension| extension == "toml"))
-        .filter_map(|path| Some(path.file_stem()?.to_string_lossy().into_owned()))
-        .collect();
-    names.sort();
-    Ok(names)
 }
 
 fn describe(summary: &ExperimentSummary) -> String {

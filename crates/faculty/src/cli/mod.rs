@@ -16,6 +16,7 @@ mod labels;
 mod manifest;
 mod measure;
 mod merge;
+mod mlm_head;
 mod output;
 mod precision;
 mod predict;
@@ -66,6 +67,8 @@ enum Command {
     Audit(audit::Audit),
     /// Write text for a teacher's labels with a causal language model
     Generate(Box<generate::Generate>),
+    /// Train an encoder to find hidden tokens: the generator of methods that rewrite text
+    MlmHead(Box<mlm_head::MlmHead>),
     /// Measure a classifier on labelled text
     Evaluate(evaluate::Evaluate),
     /// Classify texts, in their order
@@ -105,6 +108,7 @@ fn dispatch(command: Command, session: &Session) -> Result<()> {
         Command::Merge(command) => command.run(session),
         Command::Audit(command) => command.run(session),
         Command::Generate(command) => command.run(session),
+        Command::MlmHead(command) => command.run(session),
         Command::Evaluate(command) => command.run(session),
         Command::Predict(command) => command.run(session),
         Command::Inspect(command) => command.run(session),

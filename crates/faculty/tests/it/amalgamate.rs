@@ -63,6 +63,22 @@ fn backward_pass_kd_asks_the_teachers_while_it_trains_and_says_how_often() {
 }
 
 #[test]
+fn stratanet_and_tail_judges_ask_the_teachers_while_they_train() {
+    let place = place_with_teachers();
+    let command = TRAINED.replace("--epochs 20", "--epochs 2").replace("--batch-size 8 --passes 4", "--batch-size 6");
+    place.faculty(&format!("{command} --method stratanet --temperature 3 --out blocks")).good();
+    // Two teachers, 60 texts: once to be weighed, and once in each of two epochs.
+    assert_eq!(place.json("blocks/faculty.json")["counts"]["teacher_forward_passes"], 2 * 60 * 3);
+    let card = std::fs::read_to_string(place.path("blocks/README.md")).unwrap();
+    assert!(card.contains("STRATANET-style: selective-transformer over blocks by rmd"), "{card}");
+    assert!(card.contains("temperature = 3.0"), "{card}");
+    place.faculty(&format!("{command} --method tail-judge --out judged")).good();
+    assert!(place.json("judged/faculty.json")["counts"]["teacher_backward_passes"].as_u64().unwrap() > 0);
+    let error = format!("{command} --method stratanet --gate-temperature 1 --out other");
+    place.faculty(&error).refused(2, &["has no meaning for method `stratanet`"]);
+}
+
+#[test]
 fn a_finished_student_is_resumed_and_another_configuration_is_refused() {
     let place = place_with_teachers();
     let command = format!("{TRAINED} --method muki --epochs 1 --out student").replacen("--epochs 20", "", 1);
@@ -180,6 +196,9 @@ fn every_method_trains_a_student() {
         ("uhc", "fresh:1x32"),
         ("uniform", "encoder"),
         ("max-confidence --z-normalise", "encoder"),
+        ("faculty-data-free --base encoder", "merged"),
+        ("aug-kd", "encoder"),
+        ("as-dfd", "encoder"),
     ] {
         let run =
             place.faculty(&format!("{common} --student {student} --method {method} --out out --overwrite --json"));
@@ -211,6 +230,34 @@ fn the_mean_of_the_teachers_is_asked_where_their_base_is_named_and_heard_where_i
     let card = std::fs::read_to_string(place.path("beside/README.md")).unwrap();
     assert!(!card.contains("the mean of the teachers' weights"), "{card}");
     place.faculty(&format!("{command} --base other --out wrong")).refused(2, &["bank", "it was fine-tuned from"]);
+}
+
+#[test]
+fn a_student_may_start_from_the_mean_of_its_teachers() {
+    let place = place_with_teachers();
+    let command = "amalgamate --teacher teachers/bank --teacher teachers/travel --text texts.txt --student merged \
+                   --method vanilla-kd --epochs 1 --seed 3";
+    place.faculty(&format!("{command} --out no")).refused(2, &["--base", "--student merged"]);
+    place.faculty(&format!("{command} --base encoder --student-layers 1 --out no")).refused(2, &["--student-layers"]);
+    let run = place.faculty(&format!("{command} --base encoder --learning-rate 1e-12 --out out")).good();
+    assert!(run.stderr.contains("starts from teachers' weights"), "{}", run.stderr);
+    let start = place.json("out/faculty.json")["student_start"].clone();
+    assert_eq!(
+        (start["description"].as_str().unwrap(), &start["from_teacher"]),
+        ("the mean of the teachers' weights", &true.into())
+    );
+    // A student that hardly moves answers as what it started from.
+    place
+        .faculty("merge --rule average --base encoder --teacher teachers/bank --teacher teachers/travel --out mean")
+        .good();
+    let answers = |model: &str| {
+        place.faculty(&format!("predict --model {model} --text texts.txt --out {model}.jsonl")).good();
+        let lines = std::fs::read_to_string(place.path(&format!("{model}.jsonl"))).unwrap();
+        let label = |line: &str| serde_json::from_str::<serde_json::Value>(line).unwrap()["label"].clone();
+        lines.lines().map(label).collect::<Vec<_>>()
+    };
+    assert!(answers("mean").iter().all(serde_json::Value::is_string));
+    assert_eq!(answers("mean"), answers("out"));
 }
 
 #[test]

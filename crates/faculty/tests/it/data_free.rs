@@ -53,10 +53,12 @@ fn a_corpus_random_tokens_and_a_language_model_write_too() {
     let place = place();
     place.write("general.txt", "the old man went to the river\na song for the table\nwe cook with music at home\n");
     let model = faculty_testkit::golden_dir().join("causal/llama.gguf");
+    let model = format!("{} --max-tokens 48 --template {{label}}", model.display());
     for (generator, words) in [
         ("n-gram:general.txt".to_owned(), "another corpus"),
         ("random-tokens".to_owned(), "random tokens"),
-        (model.display().to_string(), "told the names of the labels"),
+        (format!("{model} --guide 0 --plain"), "told the names of the labels"),
+        (format!("{model} --guide-top 4"), "told the names of the labels"),
     ] {
         let command = format!(
             "{} --per-class 4 --floor 0 --generator {generator} --out student --overwrite",
@@ -69,6 +71,40 @@ fn a_corpus_random_tokens_and_a_language_model_write_too() {
 }
 
 #[test]
+fn drafts_of_a_language_model_are_kept_and_used_again() {
+    let place = place();
+    let model = faculty_testkit::golden_dir().join("causal/llama.gguf");
+    let command = format!(
+        "{} --per-class 4 --floor 0.1 --generator {} --max-tokens 48 --template {{label}} --guide-top 4",
+        DATA_FREE.replace("--epochs 25", "--epochs 1"),
+        model.display()
+    );
+    let first = place.faculty(&format!("{command} --out student")).good();
+    assert!(!first.stderr.contains("of an earlier run"), "{}", first.stderr);
+    let drafts = place.path("cache/drafts").read_dir().unwrap().count();
+    assert_eq!(drafts, 2, "a file a teacher");
+    // Another method asks for the same texts, and a lower floor for the same drafts.
+    for change in ["--seed 1 --method uhc", "--floor 0"] {
+        let command = match change {
+            "--floor 0" => command.replace("--floor 0.1", change),
+            method => command.replace("--method vanilla-kd", method),
+        };
+        let again = place.faculty(&format!("{command} --out student --overwrite")).good();
+        assert!(again.stderr.contains("of an earlier run"), "{change}: {}", again.stderr);
+    }
+    assert_eq!(place.path("cache/drafts").read_dir().unwrap().count(), drafts);
+    let manifest = place.json("student/faculty.json");
+    let configuration = &manifest["configuration"]["data_free"];
+    assert_eq!(configuration["source"]["model"].as_str(), Some("llama.gguf"), "no path of this machine");
+    assert_eq!(configuration["source"]["sha256"].as_str().map(str::len), Some(64));
+    let stop = command.replace("--floor 0.1", "--floor 0.99999 --when-short stop");
+    let run = place.faculty(&format!("{stop} --out other"));
+    assert_eq!(run.code, 1, "{}", run.stderr);
+    assert!(run.stderr.contains("teacher bank: ") && run.stderr.contains("stayed short"), "{}", run.stderr);
+    assert!(!place.path("other").exists());
+}
+
+#[test]
 fn what_contradicts_itself_is_refused() {
     let place = place();
     place.write("texts.txt", "a text\n");
@@ -77,10 +113,14 @@ fn what_contradicts_itself_is_refused() {
         ("--out x --per-class 0", "per_class"),
         ("--out x --generator n-gram:absent.txt", "absent.txt"),
         ("--out x --generator no/such-model", "no/such-model"),
+        ("--out x --guide 2", "--generator MODEL"),
+        ("--out x --generator some/model --template words", "{label}"),
+        ("--out x --generator some/model --guide=-1", "gamma"),
     ] {
         place.faculty(&format!("{DATA_FREE} {flags}")).refused(2, &[words]);
     }
     let with_text = DATA_FREE.replace("--data-free", "--text texts.txt");
+    place.faculty(&format!("{with_text} --out x --plain")).refused(2, &["--plain", "--data-free"]);
     place.faculty(&format!("{with_text} --out x --per-class 3")).refused(2, &["--per-class", "--data-free"]);
     place.faculty(&format!("{} --out x", DATA_FREE.replace("--data-free", ""))).refused(2, &["--text", "--data-free"]);
 }

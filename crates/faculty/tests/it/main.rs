@@ -16,6 +16,7 @@ mod inspect;
 mod interrupt;
 mod kill;
 mod merge;
+mod mlm_head;
 mod precision;
 mod predict;
 mod settings;

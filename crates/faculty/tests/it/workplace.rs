@@ -52,7 +52,7 @@ impl Workplace {
         let mut command = Command::new(env!("CARGO_BIN_EXE_faculty"));
         command.current_dir(self.dir.path()).stdin(Stdio::null());
         command.env("FACULTY_CACHE", self.path("cache")).env("HF_HUB_OFFLINE", "1").env("HF_HOME", self.path("hf"));
-        for name in ["RUST_LOG", "RUST_BACKTRACE", "FACULTY_DEVICE", "FACULTY_DATA"] {
+        for name in ["RUST_LOG", "RUST_BACKTRACE", "FACULTY_DEVICE", "FACULTY_DATA", "FACULTY_SMOLLM2"] {
             command.env_remove(name);
         }
         command

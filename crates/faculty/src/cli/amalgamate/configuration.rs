@@ -71,7 +71,18 @@ impl Configuration {
         let student = StudentSpec { init: start.parse()?, layers: options.student_layers };
         let settings = options.train.settings(session)?;
         let precision = effective(options.precision.unwrap_or_default(), "--precision", session);
-        let method = options.method.spec()?;
+        let merged_start = student.init == StudentStart::Merged;
+        if merged_start && options.method.base.is_none() {
+            return Err(missing(
+                "--base",
+                "the checkpoint that all teachers were fine-tuned from, for --student merged",
+            ));
+        }
+        if merged_start && student.layers.is_some() {
+            let error = Error::input("the mean of the teachers' weights is taken whole").key("--student-layers");
+            return Err(error.help("leave it out"));
+        }
+        let method = options.method.spec(merged_start)?;
         let aliases = Aliased::read(options.aliases.as_deref())?;
         let mut teachers = Vec::with_capacity(options.teacher.len());
         for given in &options.teacher {

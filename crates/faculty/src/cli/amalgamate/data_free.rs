@@ -3,47 +3,37 @@
 use super::configuration::FoundTeacher;
 use super::options::AmalgamateOptions;
 use crate::cli::global::Session;
-use faculty_core::{Error, Result, hash_bytes, hash_file};
+use faculty_core::{Error, Result, hash_file};
 use faculty_experiment::{DataPlaces, read_texts};
-use faculty_hub::{ModelDir, cache_root, public_name};
+use faculty_hub::{cache_root, public_name};
+use faculty_methods::Intended;
 use faculty_model::{CausalModel, Classifier};
-use faculty_student::resolve_model;
 use faculty_teacher::{ClassifierTeacher, Teacher};
 use faculty_text::{OnBroken, read_corpus};
 use faculty_textgen::{
-    ClassReport, Client, Commission, Commissioned, DraftLog, KeywordSteering, LmWriter, NGramSpec, PromptedLm,
-    Prompting, Quota, Refining, SourceSpec, Steering, TeacherJudge, Unit, Writing,
+    Client, Commission, Commissioned, Guidance, KeywordSteering, LmSpec, NGramSpec, Refining, SourceSpec, Steering,
+    Supplies, Unit, Writing, find_language_model,
 };
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// The corpus that n-grams learn from, if none is named.
 const BROWN: &str = "brown";
 
-/// Who writes.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Generator {
-    /// N-grams of a corpus with words that the teachers take for their classes; none named = the embedded sentences.
-    NGram(Option<PathBuf>),
-    /// Words drawn with equal chance: the control.
-    RandomTokens,
-    /// A causal language model, prompted by class names.
-    Model(String),
-}
-
 /// What is written.
 pub struct DataFree {
-    generator: Generator,
-    per_class: usize,
-    floor: f32,
-    seed: u64,
+    commission: Commission,
+    /// Of n-grams, the file that they learn from; the embedded corpus without.
+    file: Option<PathBuf>,
 }
 
 /// Texts, and what may be said of them.
 pub struct Written {
     /// The texts.
     pub texts: Vec<String>,
-    /// For whom they were written, as JSON.
+    /// For whom each was written: a teacher, and a class among all of its labels.
+    pub intended: Vec<Intended>,
+    /// The same as JSON.
     pub file: Value,
     /// Figures for the manifest.
     pub report: Value,
@@ -51,104 +41,135 @@ pub struct Written {
 
 impl DataFree {
     /// # Errors
-    /// Fails if options of `--data-free` stand without it, it stands beside `--text`, or a value makes no sense.
+    /// Fails if options of `--data-free` stand without it or do not fit the generator, it stands beside `--text`, or a value makes
+    /// no sense.
     pub fn resolve(options: &AmalgamateOptions) -> Result<Option<Self>> {
+        let of_models = [
+            ("--guide", options.guide.is_some()),
+            ("--guide-top", options.guide_top.is_some()),
+            ("--plain", options.plain),
+            ("--template", options.template.is_some()),
+            ("--max-tokens", options.max_tokens.is_some()),
+        ];
         if !options.data_free {
-            for (flag, given) in [
+            let of_all = [
                 ("--generator", options.generator.is_some()),
                 ("--per-class", options.per_class.is_some()),
                 ("--floor", options.floor.is_some()),
-            ] {
-                if given {
-                    return Err(Error::input("is for texts that are written")
-                        .key(flag)
-                        .expected("--data-free beside it"));
+                ("--when-short", options.when_short.is_some()),
+            ];
+            return match of_all.into_iter().chain(of_models).find(|(_, given)| *given) {
+                Some((flag, _)) => {
+                    Err(Error::input("is for texts that are written").key(flag).expected("--data-free beside it"))
                 }
-            }
-            return Ok(None);
+                None => Ok(None),
+            };
         }
         if !options.text.is_empty() {
             return Err(Error::input("names texts, and --data-free reads none")
                 .key("--text")
                 .help("keep one of the two"));
         }
-        let generator = match options.generator.as_deref().unwrap_or("n-gram") {
-            "n-gram" => Generator::NGram(None),
-            "random-tokens" => Generator::RandomTokens,
-            given => match given.strip_prefix("n-gram:") {
-                Some(file) => Generator::NGram(Some(PathBuf::from(file))),
-                None => Generator::Model(given.to_owned()),
-            },
+        let floor = options.floor.unwrap_or(0.5);
+        let keywords =
+            || Steering::Keywords(KeywordSteering { floor, refine: Some(Refining::default()), ..Default::default() });
+        let n_gram = |corpus: &str| {
+            SourceSpec::NGram(NGramSpec { corpus: corpus.to_owned(), unit: Unit::Text, order: 3, max_words: 12 })
         };
-        let chosen = Self {
-            generator,
+        let given = options.generator.as_deref().unwrap_or("n-gram");
+        let (source, steering, file) = match (given, given.strip_prefix("n-gram:")) {
+            ("n-gram", _) => (n_gram(BROWN), keywords(), None),
+            ("random-tokens", _) => (SourceSpec::RandomTokens { words: (4, 12) }, Steering::None {}, None),
+            (_, Some(file)) => (n_gram("the file"), keywords(), Some(PathBuf::from(file))),
+            (model, None) => (language_model(model, floor, options), Steering::None {}, None),
+        };
+        let foreign = of_models.into_iter().find(|(_, given)| *given && !source.has_classes());
+        if let Some((flag, _)) = foreign {
+            return Err(Error::input("is for language models").key(flag).expected("--generator MODEL beside it"));
+        }
+        let commission = Commission {
+            source,
+            steering,
             per_class: options.per_class.unwrap_or(40),
-            floor: options.floor.unwrap_or(0.5),
+            augment: None,
             seed: options.train.seed(),
+            when_short: options.when_short.unwrap_or_default(),
         };
-        chosen.quota().check()?;
-        Ok(Some(chosen))
+        commission.check()?;
+        Ok(Some(Self { commission, file }))
     }
 
-    /// What determines the texts beside the teachers, for the fingerprint.
+    /// What determines the texts beside the teachers, for the fingerprint: the commission, and what it reads by content.
     ///
     /// # Errors
     /// Fails if a file or model is not there.
     pub fn fingerprint(&self, session: &Session) -> Result<Value> {
-        let generator = match &self.generator {
-            Generator::NGram(None) => json!({"n-gram": BROWN}),
-            Generator::NGram(Some(file)) => json!({"n-gram": hash_file(file)?}),
-            Generator::RandomTokens => json!("random-tokens"),
-            Generator::Model(model) => {
-                let path = generator_path(model, session)?;
-                let hash = if path.is_file() { hash_file(&path)? } else { ModelDir::open(&path)?.model_hash()? };
-                json!({"model": public_name(model), "hash": hash})
-            }
-        };
-        Ok(json!({"generator": generator, "per_class": self.per_class, "floor": self.floor}))
+        let mut commission = json!(self.commission);
+        // It stands beside all of the configuration, which has one.
+        if let Some(fields) = commission.as_object_mut() {
+            fields.remove("seed");
+        }
+        if let Some(file) = &self.file {
+            commission["source"]["sha256"] = json!(hash_file(file)?);
+        }
+        if let Some(model) = self.commission.source.model() {
+            commission["source"]["sha256"] = json!(find_language_model(model, &session.console)?.hash);
+            commission["source"]["model"] = json!(public_name(model));
+        }
+        Ok(commission)
     }
 
     /// What the student's texts were made from, in words for its card.
     pub fn access(&self) -> String {
-        match &self.generator {
-            Generator::NGram(None) => {
-                "no text of the tasks: n-grams of the Brown corpus, words that the teachers name".to_owned()
+        match &self.commission.source {
+            SourceSpec::LanguageModel(spec) => {
+                let model = public_name(&spec.model);
+                format!("no text of the tasks: written by {model}, told the names of the labels")
             }
-            Generator::NGram(Some(_)) => {
-                "no text of the tasks: n-grams of another corpus, words that the teachers name".to_owned()
-            }
-            Generator::RandomTokens => "no text: random tokens".to_owned(),
-            Generator::Model(model) => {
-                format!("no text of the tasks: written by {}, told the names of the labels", public_name(model))
+            SourceSpec::RandomTokens { .. } => "no text: random tokens".to_owned(),
+            _ => {
+                let corpus = if self.file.is_some() { "another corpus" } else { "the Brown corpus" };
+                format!("no text of the tasks: n-grams of {corpus}, words that the teachers name")
             }
         }
     }
 
-    /// Writes.
+    /// Writes. Drafts of a language model are kept in the cache: what was written once is not written again after an
+    /// interruption, or for another method, student or floor.
     ///
     /// # Errors
-    /// Fails if the corpus or model cannot be read, no draft is worth keeping, or the user interrupted.
+    /// Fails if the corpus or model cannot be read, no draft is worth keeping, a label stays short and that is to stop the run, or
+    /// the user interrupted.
     pub fn write(&self, found: &[FoundTeacher], teachers: &[ClassifierTeacher], session: &Session) -> Result<Written> {
-        let (texts, reports) = match &self.generator {
-            Generator::Model(model) => self.by_model(model, teachers, session)?,
-            _ => self.by_commission(found, teachers, session)?,
+        let corpus = match (&self.file, self.commission.source.corpus()) {
+            (Some(file), _) => {
+                let columns = faculty_text::ReadOptions { on_broken: OnBroken::Skip, ..Default::default() };
+                read_corpus(file, &columns)?.texts
+            }
+            (None, Some(name)) => read_texts(name, &DataPlaces::default())?.texts,
+            (None, None) => Vec::new(),
         };
+        let device = session.device()?;
+        let open = |teacher: &FoundTeacher| Classifier::open(&teacher.dir, &device);
+        let openers: Vec<_> = found.iter().map(|teacher| move || open(teacher)).collect();
+        let clients: Vec<Client<'_>> = teachers
+            .iter()
+            .zip(&openers)
+            .map(|(teacher, open)| Client { name: teacher.name(), labels: teacher.labels().names(), open })
+            .collect();
+        let open_model = |model: &str| CausalModel::open(find_language_model(model, &session.console)?.path, &device);
+        let drafts = cache_root()?.join("drafts");
+        let supplies = Supplies { corpus: &corpus, open_model: &open_model, max_length: None, drafts: Some(&drafts) };
+        let (texts, reports) = self.commission.write(&clients, &supplies, &session.console)?;
         let label = |(teacher, class): (usize, usize)| {
             let teacher = teachers.get(teacher)?;
             Some(json!({"teacher": teacher.name(), "label": teacher.labels().name(class)}))
         };
         let line = |text: &Commissioned| json!({"text": text.text, "for": text.class.and_then(label), "probability": text.probability});
-        let short: usize = reports.iter().flatten().filter(|report| report.kept < self.per_class).count();
-        let classes: usize = reports.iter().map(Vec::len).sum();
-        if short > 0 {
-            let text = format!(
-                "{short} of {classes} labels have fewer than {} texts that their teacher believes",
-                self.per_class
-            );
-            session.console.warn(&text);
-        }
+        let short = reports.iter().flatten().filter(|report| report.kept < self.commission.per_class).count();
         let all: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
         let report = json!({
+            "from": self.commission.describe(),
             "texts": all.len(),
             "labels_short": short,
             "labels": teachers.iter().zip(&reports).map(|(teacher, reports)| {
@@ -159,86 +180,37 @@ impl DataFree {
             "words": faculty_textgen::word_lengths(&all),
         });
         let file = Value::Array(texts.iter().map(line).collect());
-        Ok(Written { texts: texts.into_iter().map(|text| text.text).collect(), file, report })
-    }
-
-    fn quota(&self) -> Quota {
-        Quota { per_class: self.per_class, floor: self.floor, most_drafts: 5, ..Quota::default() }
-    }
-
-    fn by_commission(
-        &self,
-        found: &[FoundTeacher],
-        teachers: &[ClassifierTeacher],
-        session: &Session,
-    ) -> Result<(Vec<Commissioned>, Vec<Vec<ClassReport>>)> {
-        let steering = KeywordSteering { floor: self.floor, refine: Some(Refining::default()), ..Default::default() };
-        let n_gram = |corpus: &str| {
-            SourceSpec::NGram(NGramSpec { corpus: corpus.to_owned(), unit: Unit::Text, order: 3, max_words: 12 })
-        };
-        let (source, steering, corpus) = match &self.generator {
-            Generator::NGram(None) => {
-                (n_gram(BROWN), Steering::Keywords(steering), read_texts(BROWN, &DataPlaces::default())?.texts)
-            }
-            Generator::NGram(Some(file)) => {
-                let columns = faculty_text::ReadOptions { on_broken: OnBroken::Skip, ..Default::default() };
-                (n_gram("the file"), Steering::Keywords(steering), read_corpus(file, &columns)?.texts)
-            }
-            _ => (SourceSpec::RandomTokens { words: (4, 12) }, Steering::None {}, Vec::new()),
-        };
-        let commission = Commission { source, steering, per_class: self.per_class, seed: self.seed };
-        let device = session.device()?;
-        let open = |teacher: &FoundTeacher| Classifier::open(&teacher.dir, &device);
-        let openers: Vec<_> = found.iter().map(|teacher| move || open(teacher)).collect();
-        let clients: Vec<Client<'_>> = teachers
-            .iter()
-            .zip(&openers)
-            .map(|(teacher, open)| Client { name: teacher.name(), classes: teacher.labels().len(), open })
-            .collect();
-        commission.write(&corpus, &clients, None, &session.console)
-    }
-
-    fn by_model(
-        &self,
-        model: &str,
-        teachers: &[ClassifierTeacher],
-        session: &Session,
-    ) -> Result<(Vec<Commissioned>, Vec<Vec<ClassReport>>)> {
-        let generator = CausalModel::open(generator_path(model, session)?, &session.device()?)?;
-        let (mut texts, mut reports) = (Vec::new(), Vec::new());
-        for (number, teacher) in teachers.iter().enumerate() {
-            let labels = teacher.labels().names();
-            // Prompts need room too.
-            let max_tokens = 48.min(generator.config.max_tokens / 2).max(1);
-            let stop = vec!["\n".to_owned(), "\"".to_owned()];
-            let (writing, prompting) = (Writing { max_tokens, stop, ..Writing::default() }, Prompting::default());
-            let key = json!({"generator": generator.hash, "writing": writing, "prompting": prompting, "labels": labels,
-                "seed": self.seed});
-            let key = hash_bytes(key.to_string().as_bytes());
-            let writer = LmWriter::new(generator.clone(), writing, self.seed)?;
-            let source = PromptedLm::new(writer, &prompting, labels, None, self.seed)?;
-            // Kept: what was written once is not written again for another method or student.
-            let log = DraftLog::open(source, &drafts_path(&key)?, &key)?;
-            let judge = TeacherJudge::new(teacher.classifier(), None);
-            let (kept, report) = self.quota().fill(&log, &judge, &session.console)?;
-            texts.extend(kept.into_iter().map(|text| Commissioned {
-                class: Some((number, text.class)),
-                probability: Some(text.probability),
-                text: text.text,
-            }));
-            reports.push(report);
-        }
-        Ok((texts, reports))
+        let intended = texts.iter().map(|text| text.class).collect();
+        Ok(Written { texts: texts.into_iter().map(|text| text.text).collect(), intended, file, report })
     }
 }
 
-fn drafts_path(key: &str) -> Result<PathBuf> {
-    let dir = cache_root()?.join("drafts");
-    std::fs::create_dir_all(&dir).map_err(|error| Error::io("create", &dir, error))?;
-    Ok(dir.join(format!("{}.drafts", faculty_core::short_hash(key))))
+/// A language model as `docs/generation.md` found it best: asked in a conversation where it can be, by the word of the teacher at
+/// each token.
+fn language_model(model: &str, floor: f32, options: &AmalgamateOptions) -> SourceSpec {
+    let default = Guidance::default();
+    let guidance = Guidance {
+        gamma: options.guide.unwrap_or(default.gamma),
+        top: options.guide_top.unwrap_or(default.top),
+        ..default
+    };
+    let mut spec = LmSpec::new(model);
+    spec.floor = floor;
+    spec.guidance = (guidance.gamma != 0.0).then_some(guidance);
+    spec.prompting.chat = options.plain.then_some(false);
+    spec.prompting.template.clone_from(&options.template);
+    spec.writing = Writing { max_tokens: options.max_tokens.unwrap_or(48), ..Writing::default() };
+    // As for n-grams: so many drafts that what a teacher believes at all is found.
+    spec.most_drafts = 5;
+    SourceSpec::LanguageModel(Box::new(spec))
 }
 
-fn generator_path(model: &str, session: &Session) -> Result<PathBuf> {
-    let path = Path::new(model);
-    if path.is_file() { Ok(path.to_path_buf()) } else { resolve_model(model, &session.console) }
+/// The help of `--template`.
+pub fn template_help() -> String {
+    format!(
+        "With a language model: the prompt; {{label}} is the name of the label in words [default: '{}' in a conversation, \
+         else '{}']",
+        faculty_textgen::CHAT,
+        faculty_textgen::PLAIN
+    )
 }

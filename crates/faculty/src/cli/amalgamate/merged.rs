@@ -1,11 +1,13 @@
-//! The mean of the teachers' weights, for gates that hear it.
+//! The mean of the teachers' weights, for gates that hear it and students that start from it.
 
 use super::{Work, inputs};
-use faculty_core::{Event, Observer, Result};
+use faculty_core::{Error, Event, Observer, Result};
 use faculty_methods::{MergeSpec, MethodSpec, check_recorded_base, merge_teachers};
-use faculty_model::merge::Base;
+use faculty_model::merge::{Base, MergedClassifier};
 use faculty_model::{Classifier, Parts};
+use faculty_student::StudentOrigin;
 use faculty_teacher::Teacher;
+use std::path::Path;
 
 impl Work<'_> {
     /// What the mean of the teachers' weights says of the texts, logits over the union: where the method's gate hears it and
@@ -13,8 +15,11 @@ impl Work<'_> {
     pub(super) fn merged_logits(&self) -> Result<Option<Vec<f32>>> {
         let Self { session, configuration, .. } = self;
         let console = &session.console;
-        let Some(dir) = &configuration.base else {
-            if matches!(configuration.method, MethodSpec::Faculty(_)) {
+        let hears = configuration.method.recipe().is_some_and(|recipe| recipe.needs_merged());
+        let Some(dir) = configuration.base.as_ref().filter(|_| hears) else {
+            if configuration.base.is_none()
+                && matches!(configuration.method, MethodSpec::Faculty(_) | MethodSpec::FacultyDataFree(_))
+            {
                 console.note(
                     "the gate goes without the mean of the teachers' weights: name the checkpoint that all of them were \
                      fine-tuned from by --base, if there is one",
@@ -22,23 +27,43 @@ impl Work<'_> {
             }
             return Ok(None);
         };
+        let limit = self.teacher_length()?;
+        let merged = self.merge(dir, limit)?;
+        let tokens = merged.tokenize(&self.texts, limit)?;
+        inputs::note_truncated("the mean of the teachers", tokens.truncated, self.texts.len(), console);
+        console.on(Event::Start { stage: "the mean of the teachers", total: self.texts.len() as u64, unit: "texts" });
+        let logits = merged.logits(&tokens, console)?;
+        console.on(Event::End { summary: "" });
+        Ok(Some(logits))
+    }
+
+    /// The student of `--student merged`.
+    pub(super) fn merged_student(&self) -> Result<(Classifier, StudentOrigin)> {
+        let unchecked =
+            || Error::internal("a student that starts from the mean of the teachers' weights without --base");
+        let dir = self.configuration.base.as_ref().ok_or_else(unchecked)?;
+        Ok((self.merge(dir, self.teacher_length()?)?.into_classifier()?, StudentOrigin::merged()))
+    }
+
+    /// As for the teachers: a limit for the student may be more than they can hold.
+    fn teacher_length(&self) -> Result<Option<usize>> {
+        let limit = self.teachers.first().map(|teacher| teacher.classifier().max_length(None)).transpose()?;
+        let wanted = self.configuration.settings.max_length;
+        Ok(wanted.map(|length| limit.map_or(length, |limit| length.min(limit))))
+    }
+
+    fn merge(&self, dir: &Path, max_length: Option<usize>) -> Result<MergedClassifier> {
+        let Self { session, configuration, .. } = self;
+        let console = &session.console;
         let base = Base::open(dir, &Parts::default(), &session.device()?)?;
         for teacher in &configuration.teachers {
             check_recorded_base(&teacher.name, &teacher.dir, &base)?;
         }
         let teachers: Vec<(&str, &Classifier)> =
             self.teachers.iter().map(|teacher| (teacher.name(), teacher.classifier())).collect();
-        // As for the teachers: a limit for the student may be more than they can hold.
-        let limit = self.teachers.first().map(|teacher| teacher.classifier().max_length(None)).transpose()?;
-        let length = configuration.settings.max_length.map(|length| limit.map_or(length, |limit| length.min(limit)));
         let (merged, report) =
-            merge_teachers(&MergeSpec::Average {}, &base, &teachers, &self.join, &[], length, console)?;
+            merge_teachers(&MergeSpec::Average {}, &base, &teachers, &self.join, &[], max_length, console)?;
         report.warnings(teachers.iter().map(|(name, _)| *name)).iter().for_each(|text| console.warn(text));
-        let tokens = merged.tokenize(&self.texts, length)?;
-        inputs::note_truncated("the mean of the teachers", tokens.truncated, self.texts.len(), console);
-        console.on(Event::Start { stage: "the mean of the teachers", total: self.texts.len() as u64, unit: "texts" });
-        let logits = merged.logits(&tokens, console)?;
-        console.on(Event::End { summary: "" });
-        Ok(Some(logits))
+        Ok(merged)
     }
 }

@@ -4,16 +4,18 @@ use clap::Args;
 use faculty_core::{Error, Result, nearest};
 use faculty_losses::features::{CflSettings, DfaSettings};
 use faculty_methods::{
-    BackwardMethod, ClaimMethod, ContrastiveMethod, FacultySpec, MethodSpec, MukiSpec, PassSettings,
-    SelfWeightingMethod, Vote, VotingMethod,
+    AsDfdMethod, AugKdMethod, BackwardMethod, ClaimMethod, ContrastiveMethod, FacultyDataFreeSpec, FacultySpec,
+    MethodSpec, MukiSpec, PassSettings, SelfWeightingMethod, StratanetMethod, TailJudgeMethod, Vote, VotingMethod,
+    ZeroShotMethod,
 };
 use faculty_nn::PassSites;
 use faculty_uncertainty::{ConfidenceSpec, Energy, GateSpec};
 use serde::{Deserialize, Serialize};
 
 /// The methods that train a student without labels.
-const METHODS: [&str; 15] = [
+const METHODS: [&str; 21] = [
     "faculty",
+    "faculty-data-free",
     "muki",
     "muki-hard",
     "vanilla-kd",
@@ -28,16 +30,22 @@ const METHODS: [&str; 15] = [
     "cfl",
     "contrastive",
     "backward-kd",
+    "stratanet",
+    "tail-judge",
+    "zero-shot",
+    "aug-kd",
+    "as-dfd",
 ];
 
 /// How the teachers are merged.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct MethodOptions {
     /// muki (soft vote), muki-hard, faculty, vanilla-kd, uhc, uniform, max-confidence, mean-logits, claim-and-normalise,
-    /// voting, self-weighting, dfa, cfl, contrastive or backward-kd [default: muki]
+    /// voting, self-weighting, dfa, cfl, contrastive, backward-kd, stratanet, tail-judge; for texts of another domain zero-shot,
+    /// aug-kd; for texts that are written faculty-data-free; as-dfd reads no text, and counts updates by what it is given [default: muki]
     #[arg(long, value_name = "NAME", help_heading = "Method")]
     pub method: Option<String>,
-    /// Temperature of teachers and student [default: 1]
+    /// Temperature of teachers and student [default: 1; mean-logits, aug-kd, as-dfd: 4, stratanet: 2]
     #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Method")]
     pub temperature: Option<f64>,
     /// muki, faculty: Monte-Carlo dropout passes of every teacher [default: 16]
@@ -67,8 +75,8 @@ pub struct MethodOptions {
     #[arg(long, help_heading = "Method")]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub single_pass: bool,
-    /// faculty: the checkpoint that all teachers were fine-tuned from (minilm-l3, a directory, or owner/name[@revision]). The
-    /// gate then hears the mean of the teachers' weights beside their own scores, and picks better
+    /// faculty, faculty-data-free, and --student merged: the checkpoint that all teachers were fine-tuned from (minilm-l3, a directory, or
+    /// owner/name[@revision]). The gate then hears the mean of the teachers' weights beside their own scores, and picks better
     #[arg(long, value_name = "MODEL", help_heading = "Method")]
     pub base: Option<String>,
     /// max-confidence: standardise each teacher's confidences over the texts first
@@ -81,11 +89,11 @@ pub struct MethodOptions {
 }
 
 impl MethodOptions {
-    /// The method, every default filled in.
+    /// The method, every default filled in; `merged_start` says that the student reads `base`, too.
     ///
     /// # Errors
     /// Fails if there is no such method (the nearest is suggested), or a setting has no meaning for it.
-    pub fn spec(&self) -> Result<MethodSpec> {
+    pub fn spec(&self, merged_start: bool) -> Result<MethodSpec> {
         let name = self.method.as_deref().unwrap_or("muki");
         let temperature = self.temperature.unwrap_or(1.0);
         let spec = match name {
@@ -105,6 +113,28 @@ impl MethodOptions {
             "cfl" => MethodSpec::Cfl(CflSettings::default()),
             "contrastive" => MethodSpec::Contrastive(ContrastiveMethod::default()),
             "backward-kd" => MethodSpec::BackwardKd(BackwardMethod { temperature, ..BackwardMethod::default() }),
+            "stratanet" => {
+                let default = StratanetMethod::default();
+                let temperature = self.temperature.unwrap_or(default.temperature);
+                MethodSpec::Stratanet(StratanetMethod { temperature, ..default })
+            }
+            "tail-judge" => MethodSpec::TailJudge(TailJudgeMethod { temperature, ..TailJudgeMethod::default() }),
+            "zero-shot" => MethodSpec::ZeroShot(Box::new(ZeroShotMethod { temperature, ..ZeroShotMethod::default() })),
+            "aug-kd" => {
+                let default = AugKdMethod::default();
+                let temperature = self.temperature.unwrap_or(default.temperature);
+                MethodSpec::AugKd(AugKdMethod { temperature, ..default })
+            }
+            "as-dfd" => {
+                let default = AsDfdMethod::default();
+                let temperature = self.temperature.unwrap_or(default.temperature);
+                MethodSpec::AsDfd(AsDfdMethod { temperature, ..default })
+            }
+            "faculty-data-free" => {
+                let default = FacultyDataFreeSpec::default();
+                let merged_share = if self.base.is_some() { default.merged_share } else { 0.0 };
+                MethodSpec::FacultyDataFree(FacultyDataFreeSpec { temperature, merged_share, ..default })
+            }
             "faculty" => MethodSpec::Faculty(self.faculty()?),
             _ => {
                 let error = Error::input(format!("there is no method `{name}`")).key("method");
@@ -141,9 +171,9 @@ impl MethodOptions {
         let has_gate = is_muki || matches!(spec, MethodSpec::Faculty(_));
         let foreign = of_gates.into_iter().filter(|_| !has_gate);
         let foreign = foreign.chain(of_margins.into_iter().filter(|_| !is_muki));
-        let has_merged = spec.recipe().is_some_and(|recipe| recipe.needs_merged());
+        let reads_base = merged_start || spec.recipe().is_some_and(|recipe| recipe.needs_merged());
         let foreign =
-            foreign.chain([("z_normalise", self.z_normalise && !is_max), ("base", self.base.is_some() && !has_merged)]);
+            foreign.chain([("z_normalise", self.z_normalise && !is_max), ("base", self.base.is_some() && !reads_base)]);
         for (key, given) in foreign {
             if given {
                 return Err(Error::input(format!("has no meaning for method `{name}`")).key(key).help("leave it out"));

@@ -18,9 +18,9 @@ use configuration::Configuration;
 use data_free::{DataFree, Written};
 use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream};
 use faculty_hub::cache_root;
-use faculty_methods::{AmalgamateRun, Recipe, TransferSet};
+use faculty_methods::{AmalgamateRun, Intended, Recipe, TransferSet};
 use faculty_model::{Classifier, PrecisionCheck};
-use faculty_student::{ModelCard, StudentOrigin, TeacherEntry, TrainRun, build_student};
+use faculty_student::{ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainRun, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
 use faculty_text::{Corpus, OnBroken};
 use options::AmalgamateOptions;
@@ -231,10 +231,12 @@ impl<'a> Work<'a> {
         let seed = configuration.options.train.seed();
         let stream = Stream::new(seed, "student");
         let device = session.device()?;
-        let (mut student, origin) =
-            build_student(&configuration.student, self.join.union(), &classifiers, stream, &device, console)?;
+        let (mut student, origin) = match configuration.student.init {
+            StudentStart::Merged => self.merged_student()?,
+            _ => build_student(&configuration.student, self.join.union(), &classifiers, stream, &device, console)?,
+        };
         if origin.from_teacher {
-            console.note("the student starts from a teacher's weights: a stronger assumption, noted in its card");
+            console.note("the student starts from teachers' weights: a stronger assumption, noted in its card");
         }
         let tokens = student.tokenize(&self.texts, configuration.settings.max_length)?;
         inputs::note_truncated("student", tokens.truncated, self.texts.len(), console);
@@ -258,24 +260,38 @@ impl<'a> Work<'a> {
             total,
             unit: "texts",
         });
-        let mut merged = merged;
-        if let Some(logits) = &merged
-            && let Err(reason) = TransferSet::new(&outputs, &self.join)?.check_merged(logits)
-        {
-            console.warn(&format!("the gate goes without the mean of the teachers' weights: {}", reason.message()));
-            merged = None;
-        }
-        let transfer = TransferSet::new(&outputs, &self.join)?.with_merged(merged.as_deref())?;
+        let transfer = TransferSet::new(&outputs, &self.join)?.with_texts(self.texts.as_slice())?;
+        let intended = self.intended();
+        let transfer = transfer.with_intended(intended.as_deref())?;
+        let heard = merged.as_deref().filter(|logits| match transfer.check_merged(logits) {
+            Ok(()) => true,
+            Err(reason) => {
+                let text = format!("the gate goes without the mean of the teachers' weights: {}", reason.message());
+                console.warn(&text);
+                false
+            }
+        });
+        let heard_merged = heard.is_some();
+        let transfer = transfer.with_merged(heard)?;
         let method = &configuration.method;
         let run = AmalgamateRun::new(TrainRun::new(seed, console)).with_teachers(&classifiers);
         let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, run)?;
-        let heard_merged = merged.is_some();
         console.on(Event::End { summary: &finetune::closing_loss(&report) });
 
         let labelled = configuration.options.columns.labelled();
         let measure = |eval| measure::measure(&student, eval, &labelled, settings.max_length, console);
         let measurement = configuration.options.eval.as_deref().map(measure).transpose()?;
         Ok(Outcome { student, origin, report, heard_merged, truncated, precision, measurement })
+    }
+
+    /// For whom written texts were written, among the labels that take part; nobody for a label that does not.
+    fn intended(&self) -> Option<Vec<Intended>> {
+        let of_text = |&intended: &Intended| {
+            let (teacher, class) = intended?;
+            let place = self.join.teacher(teacher).kept().iter().position(|&kept| kept == class)?;
+            Some((teacher, place))
+        };
+        self.written.as_ref().map(|written| written.intended.iter().map(of_text).collect())
     }
 
     /// What teacher `index` says of the texts, from the cache where it is known.

@@ -1,11 +1,13 @@
 //! The options of `faculty amalgamate`: one definition makes the flags, their help, and the keys of the TOML file.
 
+use super::data_free::template_help;
 use super::method::MethodOptions;
 use crate::cli::columns::ColumnOptions;
 use crate::cli::train_options::TrainOptions;
 use clap::{Args, Command};
 use faculty_core::{Error, Result, nearest};
 use faculty_nn::PrecisionChoice;
+use faculty_textgen::WhenShort;
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +28,7 @@ pub struct AmalgamateOptions {
     pub data_free: bool,
     /// Who writes with --data-free: n-gram (embedded English with the words that the teachers themselves take for their
     /// labels), n-gram:FILE, random-tokens, or a causal language model that is told the labels' names: a GGUF file, a
-    /// directory (Llama or GPT-2), owner/name[@revision] [default: n-gram]
+    /// directory (Llama or GPT-2), owner/name[@revision], or smollm2-135m, whose file FACULTY_SMOLLM2 names [default: n-gram]
     #[arg(long, value_name = "GENERATOR")]
     pub generator: Option<String>,
     /// Texts of every label with --data-free [default: 40]
@@ -35,7 +37,33 @@ pub struct AmalgamateOptions {
     /// The teacher's probability of the label that a written text must reach [default: 0.5]
     #[arg(long, value_name = "P")]
     pub floor: Option<f32>,
-    /// Where the student starts: minilm-l3, a model, teacher:N or fresh:SIZE
+    /// If the teachers believe fewer texts of a label: go-on (with a warning), or stop (with the labels and their figures)
+    /// [default: go-on]
+    #[arg(long, value_name = "WHAT")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_short: Option<WhenShort>,
+    /// With a language model: listen to the teacher at every token, its probability of the label counts to this power; 0 is
+    /// not at all [default: 2]
+    #[arg(long, value_name = "GAMMA")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide: Option<f64>,
+    /// With a language model: the likeliest tokens that the teacher is asked about, each a pass of the teacher [default: 32]
+    #[arg(long, value_name = "N")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guide_top: Option<usize>,
+    /// With a language model that was tuned to answer: let it go on with a list, in place of asking it in a conversation
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub plain: bool,
+    /// The prompt
+    #[arg(long, value_name = "TEXT", help = template_help())]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// With a language model: new tokens of a text at most [default: 48]
+    #[arg(long, value_name = "TOKENS")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<usize>,
+    /// Where the student starts: minilm-l3, a model, teacher:N, merged (needs --base) or fresh:SIZE
     #[arg(long, value_name = "SPEC")]
     pub student: Option<String>,
     /// Cut the student to so many layers, evenly spread over the depth

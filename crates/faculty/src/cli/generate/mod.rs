@@ -4,13 +4,12 @@ mod report;
 
 use super::global::Session;
 use super::output;
-use crate::progress::Console;
 use clap::Args;
-use faculty_core::{Error, ErrorKind, LabelSpace, Result, hash_bytes};
+use faculty_core::{Error, LabelSpace, Result};
 use faculty_model::{CausalModel, Classifier};
 use faculty_student::resolve_model;
 use faculty_textgen::{
-    CHAT, DraftLog, Guidance, Guide, LmWriter, PLAIN, PromptedLm, Prompting, Quota, Sampling, TeacherJudge, Writing,
+    CHAT, Guidance, LmJob, LmSpec, PLAIN, Prompting, Sampling, TeacherJudge, WhenShort, Writing, find_language_model,
 };
 use report::Report;
 use serde_json::{Value, json};
@@ -20,9 +19,9 @@ use std::time::Instant;
 const EXAMPLES: &str = "\
 Examples:
   faculty generate --teacher teachers/banking --generator SmolLM2-135M-Instruct.Q4_1.gguf \\
-      --template 'Short questions that customers of a bank ask about \"{label}\":' \\
-      --per-class 50 --out banking.jsonl
-  faculty generate --teacher teachers/topics --generator models/gpt2 --guide 2 --per-class 100 --out topics.jsonl
+      --template 'Write one short question that a customer asks a bank about \"{label}\".' \\
+      --guide 2 --per-class 50 --out banking.jsonl
+  faculty generate --teacher teachers/topics --generator models/gpt2 --per-class 100 --out topics.jsonl
 
 Every line of the output has the text, the label it was written for and the teacher's probability of
 it. Drafts that the teacher does not believe are dropped; those that it believes are shown to the
@@ -36,7 +35,8 @@ pub struct Generate {
     /// The teacher: a model directory or owner/name[@revision]
     #[arg(long, value_name = "MODEL")]
     teacher: String,
-    /// The language model: a GGUF file, a directory (Llama or GPT-2) or owner/name[@revision]
+    /// The language model: a GGUF file, a directory (Llama or GPT-2), owner/name[@revision], or smollm2-135m, whose file
+    /// FACULTY_SMOLLM2 names
     #[arg(long, value_name = "MODEL")]
     generator: String,
     /// Texts of every label
@@ -51,18 +51,22 @@ pub struct Generate {
     /// Drafts of a label at most, as a multiple of --per-class
     #[arg(long, value_name = "N", default_value_t = 20)]
     most_drafts: usize,
-    /// End with an error if a label stays short
-    #[arg(long)]
-    strict: bool,
+    /// If a label stays short: go-on (with a warning), or stop (with an error that names the labels and their figures; what
+    /// there is, is written all the same)
+    #[arg(long, value_name = "WHAT", default_value = "go-on")]
+    when_short: WhenShort,
     /// Write for this label only; may be repeated
     #[arg(long, value_name = "LABEL")]
     label: Vec<String>,
     /// The prompt; {label} is the name of the label in words
     #[arg(long, value_name = "TEXT", help = template_help())]
     template: Option<String>,
-    /// The model was tuned to answer: ask it in a conversation, by its own chat template
-    #[arg(long)]
+    /// Ask in a conversation, by the model's own chat template. A model that has one is asked so without being told
+    #[arg(long, conflicts_with = "plain")]
     chat: bool,
+    /// Let a model that was tuned to answer go on with a list, in place of asking it in a conversation
+    #[arg(long)]
+    plain: bool,
     /// What every text begins with; a mark that opens is closed behind it
     #[arg(long, value_name = "TEXT", default_value_t = Prompting::default().opening)]
     opening: String,
@@ -87,7 +91,7 @@ pub struct Generate {
     /// Drop texts that share so much of their words and pairs of words with one that was kept; 1 is all of them
     #[arg(long, value_name = "SHARE", default_value_t = 0.8)]
     near: f64,
-    /// Give a label up after so many rounds of 64 drafts that keep nothing; 0 is never
+    /// Give a label up after so many rounds of drafts (up to 64) that keep nothing; 0 is never
     #[arg(long, value_name = "N", default_value_t = 5)]
     patience: usize,
     /// New tokens of a text at most
@@ -121,7 +125,9 @@ pub struct Generate {
 
 /// The two default templates.
 fn template_help() -> String {
-    format!("The prompt; {{label}} is the name of the label in words [default: '{PLAIN}', with --chat '{CHAT}']")
+    format!(
+        "The prompt; {{label}} is the name of the label in words [default: '{CHAT}' in a conversation, else '{PLAIN}']"
+    )
 }
 
 fn name(text: &str) -> std::result::Result<(String, String), String> {
@@ -138,70 +144,59 @@ impl Generate {
                 .key("--json")
                 .expected("a file as --out beside it"));
         }
-        let (quota, guidance) = (self.quota(), self.guidance());
-        quota.check()?;
-        guidance.check().map_err(|error| error.help("the settings of --guide"))?;
+        let spec = self.spec();
+        spec.check()?;
         let device = session.device()?;
         let teacher = Classifier::open(resolve_model(&self.teacher, console)?, &device)?;
         let classes = self.classes(&teacher.labels)?;
-        let generator = CausalModel::open(self.generator_path(console)?, &device)?;
-        let generator_hash = generator.hash.clone();
+        let generator = CausalModel::open(find_language_model(&self.generator, console)?.path, &device)?;
         let labels = teacher.labels.names();
-        let (prompting, judge) = (self.prompting(), TeacherJudge::new(&teacher, None));
-        let guide = Guide::new(&judge, labels.len(), guidance)?;
-        let guided = (guidance.gamma > 0.0).then_some(&guide);
-        let writing = self.writing(&prompting);
-        // What the teacher says decides on drafts only where it is asked while they are written; examples, which it chose, are
-        // named with each draft.
-        let heard = guided.map(|_| json!({"teacher": teacher.hash, "guidance": guidance}));
-        let key = json!({"generator": generator_hash, "writing": writing, "prompting": prompting, "labels": labels,
-            "heard": heard, "seed": self.seed});
-        let writer = LmWriter::new(generator, writing, self.seed)?;
-        let source = PromptedLm::new(writer, &prompting, labels, guided, self.seed)?;
-        let log = DraftLog::open(source, &self.drafts_path(), &hash_bytes(key.to_string().as_bytes()))?;
-        if !log.is_empty() {
-            console.note(&format!("{} drafts of an earlier run are used again", log.len()));
-        }
+        let job = LmJob {
+            model: &generator,
+            labels,
+            classes: &classes,
+            judge: &TeacherJudge::new(&teacher, None),
+            judge_key: &teacher.hash,
+            per_class: self.per_class,
+            seed: self.seed,
+        };
+        let drafts = self.drafts_path();
         let start = Instant::now();
-        let (kept, reports) = quota.fill_some(&classes, &log, &judge, console)?;
+        let written = spec.write(&job, Some(&drafts), console)?;
         output::write_to(&self.out, |file| {
-            for text in &kept {
+            for text in &written.kept {
                 let line = json!({"text": text.text, "label": labels[text.class], "probability": text.probability});
                 writeln!(file, "{line}").map_err(|error| Error::io("write", &self.out, error))?;
             }
             Ok(())
         })?;
         // What was written is in the output now.
-        log.remove()?;
+        remove(&drafts)?;
         let labels: Vec<&str> = classes.iter().map(|&class| labels[class].as_str()).collect();
-        let report = Report::new(&labels, &kept, &reports, &guide, self.per_class, start.elapsed().as_secs_f64());
+        let report = Report::new(&labels, &written, self.per_class, start.elapsed().as_secs_f64());
         if self.json {
             let mut value = report.json();
             value["teacher"] = model_json(&self.teacher, &teacher.hash);
-            value["generator"] = model_json(&self.generator, &generator_hash);
+            value["generator"] = model_json(&self.generator, &generator.hash);
             output::print_json(&value)?;
         } else if self.out != Path::new("-") {
             output::print(&report.text())?;
         }
-        match report.short() {
-            short if self.strict && short > 0 => {
-                Err(Error::new(ErrorKind::Check, format!("{short} of {} labels stayed short", labels.len()))
-                    .help("a lower --floor, more --most-drafts, another --template, or leave --strict out"))
-            }
-            _ => Ok(()),
-        }
+        let name = faculty_hub::public_name(&self.teacher);
+        self.when_short.settle(&name, &report.short(), labels.len(), console)
     }
 
-    fn quota(&self) -> Quota {
-        Quota {
-            per_class: self.per_class,
+    fn spec(&self) -> LmSpec {
+        let guidance = self.guidance();
+        LmSpec {
+            prompting: self.prompting(),
+            writing: self.writing(),
+            guidance: (guidance.gamma != 0.0).then_some(guidance),
             floor: self.floor,
             most_drafts: self.most_drafts,
-            batch: 64,
-            drop_repeats: true,
             near: self.near,
             patience: self.patience,
-            examples: Quota::default().examples,
+            ..LmSpec::new(&self.generator)
         }
     }
 
@@ -212,7 +207,11 @@ impl Generate {
     fn prompting(&self) -> Prompting {
         Prompting {
             template: self.template.clone(),
-            chat: self.chat,
+            chat: match (self.chat, self.plain) {
+                (true, _) => Some(true),
+                (_, true) => Some(false),
+                _ => None,
+            },
             opening: self.opening.clone(),
             examples: self.examples,
             names: self.name.iter().cloned().collect(),
@@ -240,13 +239,8 @@ impl Generate {
         Ok(classes)
     }
 
-    fn generator_path(&self, console: &Console) -> Result<PathBuf> {
-        let path = Path::new(&self.generator);
-        if path.is_file() { Ok(path.to_path_buf()) } else { resolve_model(&self.generator, console) }
-    }
-
-    fn writing(&self, prompting: &Prompting) -> Writing {
-        let stop = if self.stop.is_empty() { prompting.stop() } else { self.stop.clone() };
+    fn writing(&self) -> Writing {
+        let stop = if self.stop.is_empty() { Writing::default().stop } else { self.stop.clone() };
         let sampling = Sampling {
             repetition_penalty: self.repetition_penalty,
             temperature: self.temperature,
@@ -266,6 +260,14 @@ impl Generate {
                 PathBuf::from(name)
             }
         }
+    }
+}
+
+/// Removes a file that need not be there.
+fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(Error::io("remove", path, error)),
+        _ => Ok(()),
     }
 }
 

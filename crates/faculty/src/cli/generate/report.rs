@@ -1,6 +1,6 @@
 //! What was written, in words and as JSON.
 
-use faculty_textgen::{ClassReport, Guide, Kept, LengthStatistics, self_bleu, word_lengths};
+use faculty_textgen::{ClassReport, LengthStatistics, LmTexts, self_bleu, word_lengths};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -23,14 +23,8 @@ pub(super) struct Report<'a> {
 
 impl<'a> Report<'a> {
     /// One report a label, in their order.
-    pub(super) fn new(
-        labels: &'a [&'a str],
-        kept: &[Kept],
-        reports: &'a [ClassReport],
-        guide: &Guide<'_>,
-        per_class: usize,
-        seconds: f64,
-    ) -> Self {
+    pub(super) fn new(labels: &'a [&'a str], written: &'a LmTexts, per_class: usize, seconds: f64) -> Self {
+        let LmTexts { kept, reports, passes } = written;
         let texts: Vec<&str> = kept.iter().map(|text| text.text.as_str()).collect();
         Self {
             labels,
@@ -40,14 +34,14 @@ impl<'a> Report<'a> {
             self_bleu: self_bleu(&texts, 4, SELF_BLEU_TEXTS, 1),
             self_bleu_of: texts.len().min(SELF_BLEU_TEXTS),
             words: word_lengths(&texts),
-            passes: guide.passes(),
+            passes: *passes,
             seconds,
         }
     }
 
-    /// Labels with fewer texts than were asked for.
-    pub(super) fn short(&self) -> usize {
-        self.reports.iter().filter(|report| report.kept < self.per_class).count()
+    /// Labels with fewer texts than were asked for, each with its figures.
+    pub(super) fn short(&self) -> Vec<String> {
+        ClassReport::short(self.labels, self.reports, self.per_class)
     }
 
     pub(super) fn json(&self) -> Value {
@@ -103,15 +97,8 @@ impl<'a> Report<'a> {
         if let Some(LengthStatistics { mean, sd, quantiles: [least, _, median, _, most], .. }) = self.words {
             let _ = writeln!(text, "{mean:.1} ± {sd:.1} words a text; 5 %: {least}, half: {median}, 95 %: {most}");
         }
-        let lines = self.labels.iter().zip(self.reports).filter(|(_, report)| report.kept < self.per_class);
-        for (label, report) in lines {
-            let reached = match report.kept {
-                0 => format!("never believed (at best {:.3})", report.best),
-                kept => format!("{kept} of {}", self.per_class),
-            };
-            let given_up = if report.given_up { ", given up" } else { "" };
-            let hits = 100.0 * report.hit_rate();
-            let _ = writeln!(text, "short: {label}: {reached}, {hits:.0} % hits of {} judged{given_up}", report.judged);
+        for line in self.short() {
+            let _ = writeln!(text, "short: {line}");
         }
         text.trim_end().to_owned()
     }

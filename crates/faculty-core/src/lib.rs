@@ -34,7 +34,7 @@ pub use files::{StagedDir, sync_folder, write_atomically, write_atomically_with}
 pub use hash::{ContentHash, hash_bytes, hash_file, hash_text, short_hash};
 pub use join::{Aliases, LabelJoin, Overlap, TeacherLabels};
 pub use labels::LabelSpace;
-pub use lock::try_lock;
+pub use lock::{try_lock, wait_for_lock};
 pub use normal_form::normal_form;
 pub use observe::{Event, Observer, Silent, Unseen};
 pub use stream::{Stream, mix64};

@@ -17,3 +17,15 @@ pub fn try_lock(file: &File, path: &Path) -> Result<bool> {
         Err(TryLockError::Error(error)) => Err(Error::io("lock", path, error)),
     }
 }
+
+/// Takes the lock of an open file, waiting for another process that holds it: for work of seconds that is done once for all.
+/// A file system without locks counts as one where nobody else is at work.
+///
+/// # Errors
+/// Fails if the lock cannot be asked for; `path` names the file.
+pub fn wait_for_lock(file: &File, path: &Path) -> Result<()> {
+    match file.lock() {
+        Err(error) if error.kind() != ErrorKind::Unsupported => Err(Error::io("lock", path, error)),
+        _ => Ok(()),
+    }
+}

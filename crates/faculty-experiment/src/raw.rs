@@ -6,7 +6,7 @@ mod out_of_scope;
 mod place;
 mod text;
 
-pub use details::{AccuracyPoint, CellDetails, LossPoint, TeacherPasses};
+pub use details::{AccuracyPoint, CellDetails, JudgedTexts, LossPoint, TeacherPasses};
 pub use nasty::NastyRecord;
 pub use out_of_scope::{GateKind, GateOutOfScope, OutOfScope, ScoreSeparation, ScoreStudy, StudiedScore};
 pub use place::RunRecord;

@@ -7,7 +7,7 @@ use crate::environment::Environment;
 use crate::json;
 use crate::weights::{SINGLE, WeightFiles};
 use crate::write::{TensorSpec, write_safetensors_streaming};
-use faculty_core::{Error, NamedTensors, Result, StagedDir, hash_file, write_atomically};
+use faculty_core::{Error, NamedTensors, Result, StagedDir, hash_file, wait_for_lock, write_atomically};
 use serde_json::{Value, json};
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -94,12 +94,16 @@ pub fn import_pocket_encoder(assets_dir: &Path, cache_root: &Path) -> Result<Pat
                 .help("delete the crate from Cargo's registry and build again"));
         }
     }
-    let staged = StagedDir::create(&target, true)?;
-    write_directory(assets_dir, staged.path())?;
-    // Another process may have finished the same work meanwhile, and somebody may already read its result.
+    // One at a time: an import that another process finished meanwhile may already be read by somebody, and is not replaced.
+    std::fs::create_dir_all(cache_root).map_err(|error| Error::io("create", cache_root, error))?;
+    let path = cache_root.join(format!("{POCKET_ENCODER_NAME}.lock"));
+    let lock = std::fs::File::create(&path).map_err(|error| Error::io("create", &path, error))?;
+    wait_for_lock(&lock, &path)?;
     if is_intact(&target) {
         return Ok(target);
     }
+    let staged = StagedDir::create(&target, true)?;
+    write_directory(assets_dir, staged.path())?;
     let target = staged.commit()?;
     tracing::debug!(directory = %target.display(), "imported the pocket encoder");
     Ok(target)

@@ -33,6 +33,9 @@ pub struct CellDetails {
     /// What was asked of teachers while the student was trained, beside the scan that all rows share.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub teacher_passes: Option<TeacherPasses>,
+    /// What a student that reads the task's labels says of the texts that were written for the teachers. Analysis only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub judged: Vec<JudgedTexts>,
     /// Whether the gate heard the mean of the teachers' weights: "heard", or "left out: " and the reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub merged: Option<String>,
@@ -45,6 +48,17 @@ pub struct TeacherPasses {
     pub forward: u64,
     /// Backward passes.
     pub backward: u64,
+}
+
+/// Written texts before a judge that knows all classes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JudgedTexts {
+    /// The name of the texts.
+    pub text: String,
+    /// How many of them were written for a class.
+    pub texts: usize,
+    /// The share of these whose highest-scoring class of the union is the intended one.
+    pub correct: f64,
 }
 
 impl CellDetails {

@@ -2,6 +2,7 @@
 
 mod ensembles;
 mod gate;
+mod judging;
 mod merged;
 mod texts;
 mod training;
@@ -42,8 +43,16 @@ pub(super) struct Runner<'a> {
     curve_rows: Vec<usize>,
 }
 
+/// A trained student.
+struct Trained {
+    student: Classifier,
+    report: TrainReport,
+    /// What it started from, in words.
+    start: String,
+}
+
 /// A trained student, or why there is none.
-type Outcome = std::result::Result<(Classifier, TrainReport), String>;
+type Outcome = std::result::Result<Trained, String>;
 
 impl<'a> Runner<'a> {
     pub(super) fn new(
@@ -57,7 +66,7 @@ impl<'a> Runner<'a> {
         Self { work, teachers, texts, join, scan, tokens: None, seen: Vec::new(), origin: None, curve_rows }
     }
 
-    /// What students started from, in words.
+    /// What students start from where their row does not say, in words.
     pub(super) fn start_description(&self) -> String {
         let init = || self.work.prepared.experiment.student.init.to_string();
         self.origin.as_ref().map_or_else(init, |origin| origin.description.clone())
@@ -102,7 +111,7 @@ impl<'a> Runner<'a> {
                     record.status = CellStatus::Failed;
                     record.reason = Some(reason);
                 }
-                Ok((student, report)) => {
+                Ok(Trained { student, report, start }) => {
                     record.steps = report.steps;
                     record.texts_seen = report.texts;
                     record.seconds.train = report.seconds;
@@ -112,7 +121,10 @@ impl<'a> Runner<'a> {
                             record.status = CellStatus::Failed;
                             record.reason = Some(error.to_string());
                         }
-                        measured => measured?,
+                        measured => {
+                            measured?;
+                            self.judge_written(cell, row, &student, &mut record)?;
+                        }
                     }
                     record.details.keep_losses(&report.curve);
                     record.details.keep_curve(&report.probes, self.curve_rows.len());
@@ -126,7 +138,7 @@ impl<'a> Runner<'a> {
                         staged.write("epochs.jsonl", &lines(&report.epochs)?)?;
                     }
                     if cell.keeps_student {
-                        let card = self.card(cell, row, seed, &student, &record)?.to_markdown()?;
+                        let card = self.card(cell, row, (seed, &start), &student, &record)?.to_markdown()?;
                         staged.write_student(|dir| {
                             student.write_into(dir)?;
                             let path = dir.join("README.md");

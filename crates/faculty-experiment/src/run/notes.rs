@@ -98,6 +98,9 @@ fn notes(prepared: &Prepared) -> Vec<String> {
         ));
     }
     for row in &experiment.rows {
+        if let Some(start @ StudentStart::Fresh { .. }) = &row.start {
+            notes.push(format!("{}: the student is another one than the others: {start}", row.name));
+        }
         let others = experiment.student.train.learning_rate;
         if let Some(rate) = row.learning_rate.filter(|rate| *rate != others) {
             notes.push(format!("{}: peak learning rate {rate:e}, of the others {others:e}", row.name));

@@ -32,6 +32,11 @@ impl TextList {
     pub(super) fn title(&self) -> String {
         self.name.as_ref().map_or_else(|| "transfer".to_owned(), |name| format!("`{name}`"))
     }
+
+    /// Of a list that was written: its name, and the classes that its first texts were written for, all those that have one.
+    pub(super) fn written_for(&self) -> Option<(&str, &[usize])> {
+        Some((self.name.as_deref()?, &self.labels))
+    }
 }
 
 /// Texts, and whom they were written for.

@@ -32,8 +32,9 @@ pub struct RowSection {
     /// of the task then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
-    /// What the student starts from, in place of `[student] init`: `merged`, the mean of the teachers' weights. A row that needs
-    /// it says so here, and the table below; it reads what the other students read, by the same vocabulary.
+    /// What the student starts from, in place of `[student] init`: `merged`, the mean of the teachers' weights, or `fresh:2x64`,
+    /// weights of another size from nothing (tables of compression). The table says so below; the student reads what the others
+    /// read, by the same vocabulary.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub start: Option<StudentStart>,
     /// The peak learning rate of this row's student, in place of `[student.train] learning_rate`: what starts elsewhere may want
@@ -93,10 +94,10 @@ impl RowSection {
             Some(start) if !self.trains_student() => {
                 return Err(Error::input(format!("is `{start}`, and the row trains no student")).key("start"));
             }
-            Some(start) if *start != StudentStart::Merged => {
-                return Err(Error::input(format!("is `{start}`"))
-                    .key("start")
-                    .expected("`merged`; other starts are for all rows alike, in [student] init"));
+            Some(start) if !matches!(start, StudentStart::Merged | StudentStart::Fresh { .. }) => {
+                return Err(Error::input(format!("is `{start}`")).key("start").expected(
+                    "`merged` or `fresh:LAYERSxWIDTH`; other starts are for all rows alike, in [student] init",
+                ));
             }
             _ => {}
         }

@@ -84,7 +84,26 @@ fn an_intact_import_is_used_again_and_a_damaged_one_is_made_anew() {
     std::fs::remove_file(dir.join("tokenizer.json")).unwrap();
     import_pocket_encoder(&assets, cache.path()).unwrap();
     assert!(dir.join("tokenizer.json").is_file());
-    assert_eq!(cache.path().read_dir().unwrap().count(), 1, "nothing else is left in the cache");
+    assert_eq!(cache.path().read_dir().unwrap().count(), 2, "nothing is left in the cache but the import and its lock");
+}
+
+#[test]
+fn who_imports_at_the_same_time_waits_and_replaces_nothing() {
+    let Some(assets) = assets() else { return };
+    let cache = directory(&[]);
+    let import = || {
+        let dir = import_pocket_encoder(&assets, cache.path()).unwrap();
+        // As any reader would, while the others are still at it.
+        (
+            hash_file(dir.join("tokenizer.json")).unwrap(),
+            dir.join("model.safetensors").metadata().unwrap().modified().unwrap(),
+        )
+    };
+    let found: Vec<_> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(import)).collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert!(found.iter().all(|one| *one == found[0]), "all of them read the one import: {found:?}");
 }
 
 #[test]

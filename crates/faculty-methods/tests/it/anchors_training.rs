@@ -1,15 +1,15 @@
 //! Staged mixup in a training.
 
 use crate::anchors::{foreign, spec};
-use crate::rounds::StopAfter;
+use crate::observed::{assert_resumes, count, part};
 use crate::stage::weights;
-use crate::taught::{accuracy, count, part, taught};
+use crate::taught::{accuracy, taught};
 use faculty_core::Silent;
 use faculty_methods::{
     AnchorSpec, AnchorTraining, AugKdMethod, DataAccess, MethodSpec, MixSchedule, MixTarget, Recipe, Towards,
 };
 use faculty_model::Classifier;
-use faculty_student::{CheckpointPolicy, Checkpoints, TrainReport, TrainRun, TrainSettings};
+use faculty_student::{TrainReport, TrainRun, TrainSettings};
 
 const TEXTS: usize = 24;
 
@@ -130,18 +130,11 @@ fn a_student_learns_from_texts_of_no_task() {
 fn a_killed_training_ends_as_if_it_had_not_been() {
     let (world, texts) = (taught(), foreign(TEXTS, 6));
     let method = method(AnchorSpec { pseudo_label: 0.5, ..short(3) });
-    let run = |run: TrainRun<'_>| world.train(&method, &texts, &settings(), run);
-    let (expected, expected_report) = run(TrainRun::new(1, &Silent)).unwrap();
-    for stop_after in [1, 5, 11] {
-        let dir = tempfile::tempdir().unwrap();
-        let policy = CheckpointPolicy { steps: Some(1), seconds: None };
-        let checkpoints = Checkpoints::new(dir.path(), "a test", policy);
-        let stop = StopAfter::new(stop_after);
-        assert!(run(TrainRun::new(1, &stop).with_checkpoints(&checkpoints)).is_err());
-        let (found, report) = run(TrainRun::new(1, &Silent).with_checkpoints(&checkpoints)).unwrap();
-        assert!(weights(&found) == weights(&expected), "after {stop_after} steps");
-        assert_eq!(report, expected_report, "after {stop_after} steps");
-    }
+    assert_resumes([1, 5, 11], |checkpoints, observer| {
+        let run = TrainRun { checkpoints, ..TrainRun::new(1, observer) };
+        let (student, report) = world.train(&method, &texts, &settings(), run)?;
+        Ok((weights(&student), report))
+    });
 }
 
 #[test]

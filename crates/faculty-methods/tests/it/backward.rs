@@ -1,6 +1,6 @@
 //! Backward-pass distillation in a training.
 
-use crate::rounds::StopAfter;
+use crate::observed::{assert_resumes, count, part};
 use burn::tensor::{Device, Tensor};
 use faculty_core::{Aliases, LabelJoin, NamedTensor, Observer, Result, Silent, Stream};
 use faculty_losses::{Amalgamate, GatedKl, JoinTensors};
@@ -10,7 +10,7 @@ use faculty_methods::{
 };
 use faculty_model::{Classifier, Tokens};
 use faculty_nn::{DropoutPlan, DropoutRates, RowKeys, StudentView, TeacherView, host_values};
-use faculty_student::{CheckpointPolicy, Checkpoints, StudentNoise, TrainReport, TrainRun, TrainSettings};
+use faculty_student::{Checkpoints, StudentNoise, TrainReport, TrainRun, TrainSettings};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
 use faculty_testkit::{TINY_WORDS, TinySpec, tiny_classifier_dir};
 use faculty_uncertainty::OwnerStatistics;
@@ -103,14 +103,6 @@ impl World {
         let report = amalgamate(method, &mut student, &tokens, self.transfer(), settings, run)?;
         Ok((student.network.export(&student.config).unwrap(), TrainReport { seconds: 0.0, ..report }))
     }
-}
-
-fn count(report: &TrainReport, name: &str) -> u64 {
-    report.counts.iter().find(|(found, _)| found == name).unwrap().1
-}
-
-fn part(report: &TrainReport, point: usize, name: &str) -> Option<f32> {
-    report.curve[point].parts.iter().find(|(found, _)| found == name).map(|(_, value)| *value)
 }
 
 #[test]
@@ -216,17 +208,9 @@ fn texts_that_nobody_is_trusted_on_are_not_moved_and_teach_nothing() {
 fn a_killed_training_ends_as_if_it_had_not_been() {
     let world = world(32);
     let method = method(every(3));
-    let (expected, expected_report) = world.train(&method, &settings(), None, &Silent).unwrap();
-    for stop_after in 1..settings().steps(TEXTS) {
-        let dir = tempfile::tempdir().unwrap();
-        let policy = CheckpointPolicy { steps: Some(1), seconds: None };
-        let checkpoints = Checkpoints::new(dir.path(), "a test", policy);
-        let stop = StopAfter::new(stop_after);
-        assert!(world.train(&method, &settings(), Some(&checkpoints), &stop).is_err());
-        let (found, report) = world.train(&method, &settings(), Some(&checkpoints), &Silent).unwrap();
-        assert!(found == expected, "after {stop_after} steps");
-        assert_eq!(report, expected_report, "after {stop_after} steps");
-    }
+    assert_resumes(1..settings().steps(TEXTS), |checkpoints, observer| {
+        world.train(&method, &settings(), checkpoints, observer)
+    });
 }
 
 #[test]

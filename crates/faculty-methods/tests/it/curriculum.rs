@@ -1,12 +1,13 @@
 //! The curriculum: its parts as pure functions, and in a training.
 
+use crate::observed::assert_resumes;
 use crate::stage::{Stage, TEXTS, settings, weights};
 use faculty_core::{ErrorKind, NamedTensor, Result, Silent, Stream};
 use faculty_methods::{
     AmalgamateRun, Curriculum, GateChoice, Kd3, MethodSpec, MukiSpec, Rdd, Recipe, Stage as RddStage, Uncertainty,
     Unix, amalgamate, combined, pass_agreement, rank,
 };
-use faculty_student::{CheckpointPolicy, Checkpoints, StudentNoise, TrainReport, TrainRun};
+use faculty_student::{StudentNoise, TrainReport, TrainRun};
 use faculty_uncertainty::{
     ClaimSpec, ClaimThreshold, ConfidenceSpec, GateRecipe, GateSpec, MarginSpec, SinglePassEntropy,
 };
@@ -206,22 +207,12 @@ fn a_killed_training_under_a_curriculum_ends_as_if_it_had_not_been() {
         student_noise: StudentNoise { drop: 0.1, mask: 0.1 },
         ..Curriculum::default()
     };
-    let (expected, expected_report) = run(&muki(), &curriculum).unwrap();
     let stage = Stage::new();
-    for stop_after in 1..settings().steps(TEXTS) {
-        let dir = tempfile::tempdir().unwrap();
-        let policy = CheckpointPolicy { steps: Some(1), seconds: None };
-        let checkpoints = Checkpoints::new(dir.path(), "a test", policy);
-        let go = |observer: &dyn faculty_core::Observer| {
-            let (mut student, tokens) = stage.student();
-            let run = AmalgamateRun::new(TrainRun::new(1, observer).with_checkpoints(&checkpoints));
-            let run = run.with_curriculum(&curriculum);
-            let report = amalgamate(&muki(), &mut student, &tokens, stage.transfer(), &settings(), run)?;
-            Ok::<_, faculty_core::Error>((weights(&student), TrainReport { seconds: 0.0, ..report }))
-        };
-        assert!(go(&crate::rounds::StopAfter::new(stop_after)).is_err());
-        let (found, report) = go(&Silent).unwrap();
-        assert!(found == expected, "after {stop_after} steps");
-        assert_eq!(report, expected_report, "after {stop_after} steps");
-    }
+    assert_resumes(1..settings().steps(TEXTS), |checkpoints, observer| {
+        let (mut student, tokens) = stage.student();
+        let run = AmalgamateRun::new(TrainRun { checkpoints, ..TrainRun::new(1, observer) });
+        let run = run.with_curriculum(&curriculum);
+        let report = amalgamate(&muki(), &mut student, &tokens, stage.transfer(), &settings(), run)?;
+        Ok((weights(&student), TrainReport { seconds: 0.0, ..report }))
+    });
 }

@@ -1,15 +1,15 @@
 //! Stage 2 of AS-DFD-style distillation: a student that never sees a text.
 
-use crate::rounds::StopAfter;
+use crate::observed::{assert_resumes, count, part};
 use crate::stage::weights;
-use crate::taught::{Taught, accuracy, count, part, taught, teach};
+use crate::taught::{Taught, accuracy, taught, teach};
 use faculty_core::Silent;
 use faculty_losses::features::{AlignSpec, DfaSettings};
 use faculty_methods::{
     AsDfdMethod, BackwardPass, Curriculum, DataAccess, GuessForm, GuessTarget, GuessingSpec, MethodSpec, Recipe,
     SelfTraining, Unix,
 };
-use faculty_student::{CheckpointPolicy, Checkpoints, TrainRun, TrainSettings};
+use faculty_student::{TrainRun, TrainSettings};
 
 const TEXTS: usize = 24;
 
@@ -131,18 +131,11 @@ fn mixtures_and_hidden_states_train_too() {
 fn a_killed_training_ends_as_if_it_had_not_been() {
     let world = taught();
     let method = method(GuessingSpec { steps: 4, ..spec() });
-    let run = |run: TrainRun<'_>| world.train(&method, &texts("bank"), &settings(), run);
-    let (expected, expected_report) = run(TrainRun::new(1, &Silent)).unwrap();
-    for stop_after in [1, 4, 7, 11] {
-        let dir = tempfile::tempdir().unwrap();
-        let policy = CheckpointPolicy { steps: Some(1), seconds: None };
-        let checkpoints = Checkpoints::new(dir.path(), "a test", policy);
-        let stop = StopAfter::new(stop_after);
-        assert!(run(TrainRun::new(1, &stop).with_checkpoints(&checkpoints)).is_err());
-        let (found, report) = run(TrainRun::new(1, &Silent).with_checkpoints(&checkpoints)).unwrap();
-        assert!(weights(&found) == weights(&expected), "after {stop_after} steps");
-        assert_eq!(report, expected_report, "after {stop_after} steps");
-    }
+    assert_resumes([1, 4, 7, 11], |checkpoints, observer| {
+        let run = TrainRun { checkpoints, ..TrainRun::new(1, observer) };
+        let (student, report) = world.train(&method, &texts("bank"), &settings(), run)?;
+        Ok((weights(&student), report))
+    });
 }
 
 #[test]

@@ -15,6 +15,7 @@ mod guessing_training;
 mod merged_agreement;
 mod merging;
 mod neighbours;
+mod observed;
 mod rewriting;
 mod rounds;
 mod specs;

@@ -1,35 +1,11 @@
 //! Self-training rounds: the student has a say about the gate.
 
+use crate::observed::StopAfter;
 use crate::stage::{Stage, TEXTS, settings, weights};
-use faculty_core::{Event, NamedTensor, Observer, Result, Silent};
+use faculty_core::{NamedTensor, Observer, Result, Silent};
 use faculty_methods::{AmalgamateRun, MethodSpec, MukiSpec, Round, Rounds, amalgamate};
 use faculty_student::{CheckpointPolicy, Checkpoints, TrainRun};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
-/// Asks to stop after so many steps.
-pub struct StopAfter {
-    after: usize,
-    steps: AtomicUsize,
-}
-
-impl StopAfter {
-    pub fn new(after: usize) -> Self {
-        Self { after, steps: AtomicUsize::new(0) }
-    }
-}
-
-impl Observer for StopAfter {
-    fn on(&self, event: Event<'_>) {
-        if let Event::Advance { .. } = event {
-            self.steps.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    fn interrupted(&self) -> bool {
-        self.steps.load(Ordering::Relaxed) >= self.after
-    }
-}
 
 fn method() -> MethodSpec {
     MethodSpec::Muki(MukiSpec { passes: 4, ..MukiSpec::default() })

@@ -1,6 +1,6 @@
 //! Teachers' tails as judges.
 
-use crate::rounds::StopAfter;
+use crate::observed::{assert_resumes, part};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use faculty_core::{Aliases, LabelJoin, NamedTensor, Observer, Result, Silent, Stream};
@@ -10,7 +10,7 @@ use faculty_methods::{
 };
 use faculty_model::Classifier;
 use faculty_nn::{DropoutPlan, DropoutRates, Taps, host_values};
-use faculty_student::{CheckpointPolicy, Checkpoints, Glance, Probe, TrainReport, TrainRun, TrainSettings};
+use faculty_student::{Glance, Probe, TrainReport, TrainRun, TrainSettings};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
 use faculty_testkit::{TINY_WORDS, TinySpec, assert_close, tiny_classifier_dir};
 use faculty_uncertainty::{ConfidenceSpec, Energy, GateRecipe, GateSpec};
@@ -107,9 +107,9 @@ impl World {
     }
 }
 
-fn part(report: &TrainReport, name: &str) -> Option<f32> {
-    let parts = &report.curve.last().unwrap().parts;
-    parts.iter().find(|(found, _)| found == name).map(|(_, value)| *value)
+/// The same at the last logged point.
+fn last(report: &TrainReport, name: &str) -> Option<f32> {
+    part(report, report.curve.len() - 1, name)
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_student_that_is_its_teacher_is_judged_right() {
     let once = TrainSettings { batch_size: TEXTS, dropout: Some(DropoutRates::uniform(0.0)), ..settings(1) };
     let judged = |tails: TailJudge| {
         let (_, report) = world.train_by(&method(cold(tails)), &once, TrainRun::new(1, &Silent)).unwrap();
-        ["tail1", "tail2", "tail3"].map(|name| part(&report, name).unwrap())
+        ["tail1", "tail2", "tail3"].map(|name| last(&report, name).unwrap())
     };
     let random = judged(TailJudge { start: TailStart::Xavier, ..TailJudge::default() });
     for norm in [true, false] {
@@ -192,10 +192,10 @@ fn judges_of_every_kind_train_and_learn() {
     }
     let (_, report) = world.train(cold(default));
     assert!(
-        part(&report, "tail1").is_some() && part(&report, "tail3").is_some() && part(&report, "slice_kl").is_some()
+        last(&report, "tail1").is_some() && last(&report, "tail3").is_some() && last(&report, "slice_kl").is_some()
     );
     let (_, report) = world.train(cold(TailJudge { blocks: JudgedBlocks::Last, ..default }));
-    assert!(part(&report, "tail1").is_none() && part(&report, "tail3").is_some());
+    assert!(last(&report, "tail1").is_none() && last(&report, "tail3").is_some());
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn least_squares_of_fewer_texts_than_widths_are_found_too() {
     let world = pair();
     let (_, report) = world.train(cold(TailJudge { start_texts: 2, ..TailJudge::default() }));
     assert!(report.curve.iter().all(|point| point.loss.is_finite()));
-    assert!(part(&report, "tail3").unwrap().is_finite());
+    assert!(last(&report, "tail3").unwrap().is_finite());
 }
 
 #[test]
@@ -273,20 +273,9 @@ fn a_killed_training_ends_as_if_it_had_not_been() {
     let world = pair();
     let tails =
         TailJudge { schedule: TailSchedule::BlockWise, warmup_steps: 2, warmup_share: 0.5, ..TailJudge::default() };
-    let go = |checkpoints: Option<&Checkpoints>, observer: &dyn Observer| {
-        let run = TrainRun { checkpoints, ..TrainRun::new(1, observer) };
-        world.train_by(&method(tails), &settings(4), run)
-    };
-    let expected = go(None, &Silent).unwrap();
-    for stop_after in [1, 3, 5, 9] {
-        let dir = tempfile::tempdir().unwrap();
-        let policy = CheckpointPolicy { steps: Some(1), seconds: None };
-        let checkpoints = Checkpoints::new(dir.path(), "a test", policy);
-        assert!(go(Some(&checkpoints), &StopAfter::new(stop_after)).is_err());
-        let found = go(Some(&checkpoints), &Silent).unwrap();
-        assert!(found.0 == expected.0, "after {stop_after} steps");
-        assert_eq!(found.1, expected.1, "after {stop_after} steps");
-    }
+    assert_resumes([1, 3, 5, 9], |checkpoints, observer| {
+        world.train_by(&method(tails), &settings(4), TrainRun { checkpoints, ..TrainRun::new(1, observer) })
+    });
 }
 
 #[test]
@@ -299,7 +288,7 @@ fn teachers_of_another_tokenizer_judge_a_pooled_state_behind_the_last_block() {
     world.teachers[1] = Classifier::open(dir, &Device::flex()).unwrap();
     world.outputs[1] = asked(&world.teachers[1]);
     let (_, report) = world.train(cold(TailJudge::default()));
-    assert!(part(&report, "tail3").is_some() && part(&report, "tail1").is_none());
+    assert!(last(&report, "tail3").is_some() && last(&report, "tail1").is_none());
     let tails = TailJudge { schedule: TailSchedule::BlockWise, ..TailJudge::default() };
     let error = world.train_by(&method(tails), &settings(4), TrainRun::new(1, &Silent)).unwrap_err().to_string();
     assert!(error.contains("another vocabulary") && error.contains("schedule"), "{error}");

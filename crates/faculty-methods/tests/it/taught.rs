@@ -122,14 +122,6 @@ pub fn accuracy(student: &Classifier, classes: Range<usize>) -> f64 {
         / labels.len() as f64
 }
 
-pub fn part(report: &TrainReport, point: usize, name: &str) -> Option<f32> {
-    report.curve[point].parts.iter().find(|(found, _)| found == name).map(|(_, value)| *value)
-}
-
-pub fn count(report: &TrainReport, name: &str) -> u64 {
-    report.counts.iter().find(|(found, _)| found == name).unwrap().1
-}
-
 pub fn assert_close(found: &[f32], expected: &[f32], tolerance: f32) {
     assert_eq!(found.len(), expected.len());
     for (at, (found, expected)) in found.iter().zip(expected).enumerate() {

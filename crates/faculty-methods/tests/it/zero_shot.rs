@@ -1,20 +1,19 @@
 //! Zero-shot distillation in a training.
 
+use crate::observed::{Notes, assert_resumes, count, part};
 use crate::rewriting::{sentences, tiny_generator};
-use crate::rounds::StopAfter;
 use crate::toy;
 use burn::tensor::Device;
-use faculty_core::{Aliases, Event, LabelJoin, NamedTensor, Observer, Result, Silent};
+use faculty_core::{Aliases, LabelJoin, NamedTensor, Observer, Result, Silent};
 use faculty_methods::{
     AdversaryChoice, AmalgamateRun, BackwardPass, Curriculum, LocalRealism, MethodSpec, Recipe, Rewriting, TransferSet,
     Unix, ZeroShotMethod, amalgamate, fine_tune,
 };
 use faculty_model::{Classifier, Tokens};
-use faculty_student::{CheckpointPolicy, Checkpoints, TrainReport, TrainRun, TrainSettings};
+use faculty_student::{Checkpoints, TrainReport, TrainRun, TrainSettings};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use serde_json::json;
-use std::sync::Mutex;
 
 const TEXTS: usize = 24;
 
@@ -96,14 +95,6 @@ fn zero_shot(adversary: AdversaryChoice) -> MethodSpec {
     MethodSpec::ZeroShot(Box::new(ZeroShotMethod { adversary, ..ZeroShotMethod::default() }))
 }
 
-fn count(report: &TrainReport, name: &str) -> u64 {
-    report.counts.iter().find(|(found, _)| found == name).unwrap().1
-}
-
-fn part(report: &TrainReport, point: usize, name: &str) -> Option<f32> {
-    report.curve[point].parts.iter().find(|(found, _)| found == name).map(|(_, value)| *value)
-}
-
 #[test]
 fn every_adversary_trains_and_what_teachers_are_asked_is_counted() {
     let world = world();
@@ -181,17 +172,10 @@ fn a_killed_training_ends_as_if_it_had_not_been() {
     let world = world();
     let rewriting = Rewriting { local: Some(LocalRealism::default()), train_words: true, ..world.rewriting() };
     let method = zero_shot(AdversaryChoice::MlmLocal(rewriting));
-    let (expected, expected_report) = world.train(&method, &settings(), None, &Silent).unwrap();
-    for stop_after in [1, 4, 5, 9, 11] {
-        let dir = tempfile::tempdir().unwrap();
-        let policy = CheckpointPolicy { steps: Some(1), seconds: None };
-        let checkpoints = Checkpoints::new(dir.path(), "a test", policy);
-        let stop = StopAfter::new(stop_after);
-        assert!(world.train(&method, &settings(), Some(&checkpoints), &stop).is_err());
-        let (found, report) = world.train(&method, &settings(), Some(&checkpoints), &Silent).unwrap();
-        assert!(weights(&found) == weights(&expected), "after {stop_after} steps");
-        assert_eq!(report, expected_report, "after {stop_after} steps");
-    }
+    assert_resumes([1, 4, 5, 9, 11], |checkpoints, observer| {
+        let (student, report) = world.train(&method, &settings(), checkpoints, observer)?;
+        Ok((weights(&student), report))
+    });
 }
 
 #[test]
@@ -208,18 +192,6 @@ fn one_and_two_threads_give_the_same_bytes() {
     assert_eq!(one.1, two.1, "losses");
 }
 
-/// Remembers notes.
-#[derive(Default)]
-struct Notes(Mutex<Vec<String>>);
-
-impl Observer for Notes {
-    fn on(&self, event: Event<'_>) {
-        if let Event::Note { text } = event {
-            self.0.lock().unwrap().push(text.to_owned());
-        }
-    }
-}
-
 #[test]
 fn a_generator_that_writes_nonsense_is_stopped() {
     let world = world();
@@ -228,7 +200,7 @@ fn a_generator_that_writes_nonsense_is_stopped() {
         let notes = Notes::default();
         let method = zero_shot(AdversaryChoice::Mlm(rewriting));
         let (_, report) = world.train(&method, &settings(), None, &notes).unwrap();
-        let stops = notes.0.lock().unwrap().iter().filter(|note| note.contains("the generator stops")).count();
+        let stops = notes.into_inner().iter().filter(|note| note.contains("the generator stops")).count();
         (stops, count(&report, "teacher_backward_passes"))
     };
     // Four rounds of one step; any writing is more than a millionth of plain filling.

@@ -4,7 +4,7 @@ use crate::raw::TextRecord;
 use crate::report::Page;
 use crate::report::markup::Element;
 use crate::report::parts::{columns, data_table, number, paragraph, section, words as left};
-use crate::table::texts::{HEADER, figures};
+use crate::table::texts::{WORDS, figures, header, judge_words};
 
 /// The figures of every list of texts, and samples by class.
 pub(in crate::report) fn texts(page: &Page<'_>) -> Option<Element> {
@@ -12,11 +12,12 @@ pub(in crate::report) fn texts(page: &Page<'_>) -> Option<Element> {
     if texts.is_empty() {
         return None;
     }
+    let header = header(page.table);
     let lines = texts.iter().map(|text| {
-        let cells = figures(text).into_iter().enumerate();
-        Element::new("tr").children(cells.map(|(column, value)| match column {
-            0 | 1 | 3 => left(&value),
-            _ => number(value),
+        let cells = figures(page.table, text).into_iter().zip(header);
+        Element::new("tr").children(cells.map(|(value, column)| match WORDS.contains(column) {
+            true => left(&value),
+            false => number(value),
         }))
     });
     Some(
@@ -25,7 +26,8 @@ pub(in crate::report) fn texts(page: &Page<'_>) -> Option<Element> {
                 "What students read in place of the task's own texts. Class hit: of the drafts that a teacher judged, those \
                  for which the intended class was its likeliest. Self-BLEU-4: 1 is always the same text.",
             ))
-            .child(data_table("Texts that were written", columns(&HEADER, &["text", "from", "reads"]), lines.collect()))
+            .child(data_table("Texts that were written", columns(header, &WORDS), lines.collect()))
+            .children(judge_words(page.table).map(|words| paragraph(words)))
             .children(texts.iter().map(samples)),
     )
 }

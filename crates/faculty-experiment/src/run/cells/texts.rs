@@ -67,7 +67,7 @@ impl Runner<'_> {
         if let Some(seen) = self.seen.iter().find(|seen| seen.set == set) {
             return Ok(Rc::clone(seen));
         }
-        let student = self.start_student(&experiment.student.init, seed.unwrap_or_default())?;
+        let (student, _) = self.start_student(&experiment.student.init, seed.unwrap_or_default())?;
         self.read_texts(&student)?;
         let start = Instant::now();
         let tokens = self.tokens()?;

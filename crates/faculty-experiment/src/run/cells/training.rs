@@ -1,7 +1,7 @@
 //! The training of a cell: its student, from its start to its card.
 
 use super::texts::TextSet;
-use super::{Outcome, Runner};
+use super::{Outcome, Runner, Trained};
 use crate::access::access_words;
 use crate::plan::Cell;
 use crate::precision::Precisions;
@@ -18,8 +18,8 @@ use faculty_methods::{
 };
 use faculty_model::Classifier;
 use faculty_student::{
-    Checkpoints, Glance, ModelCard, Probe, StudentOrigin, StudentStart, TeacherEntry, TrainReport, TrainRun,
-    build_student,
+    Checkpoints, Glance, ModelCard, Probe, StudentOrigin, StudentSpec, StudentStart, TeacherEntry, TrainReport,
+    TrainRun, build_student,
 };
 use faculty_uncertainty::TextSpace;
 
@@ -29,7 +29,7 @@ impl Runner<'_> {
         let section = &prepared.experiment.student;
         let data = &prepared.data;
         let start = row.start.as_ref().unwrap_or(&section.init);
-        let mut student = match self.start_student(start, seed) {
+        let (mut student, origin) = match self.start_student(start, seed) {
             // Teachers that have no mean are a result of the row.
             Err(error) if row.start.is_some() && error.kind() == ErrorKind::Input => return Ok(Err(error.to_string())),
             started => started?,
@@ -78,7 +78,7 @@ impl Runner<'_> {
                 report.seconds += seen.map_or(0.0, |seen| seen.seconds_of(tokens.len()));
                 let summary = format!("{} updates in {:.1} s", report.steps, report.seconds);
                 self.work.observer.on(Event::End { summary: &summary });
-                Ok(Ok((student, report)))
+                Ok(Ok(Trained { student, report, start: origin.description }))
             }
             // A loss that stops being finite is a result of the row, and stays in the table; so is that its teachers cannot
             // read what the student reads. (Settings were checked before.)
@@ -102,13 +102,24 @@ impl Runner<'_> {
     }
 
     /// The student of a seed before its training, from `[student]` or from the start of its row.
-    pub(super) fn start_student(&mut self, start: &StudentStart, seed: u64) -> Result<Classifier> {
+    pub(super) fn start_student(&mut self, start: &StudentStart, seed: u64) -> Result<(Classifier, StudentOrigin)> {
         let section = &self.work.prepared.experiment.student;
-        if *start == StudentStart::Merged {
-            let merged = merge_ready(self.work, self.teachers, self.join, &MergeSpec::Average {}, &[])?;
-            self.origin = Some(StudentOrigin::merged());
-            return merged.into_classifier();
+        let (student, origin) = match start {
+            StudentStart::Merged => {
+                let merged = merge_ready(self.work, self.teachers, self.join, &MergeSpec::Average {}, &[])?;
+                (merged.into_classifier()?, StudentOrigin::merged())
+            }
+            _ => self.build_student(start, seed)?,
+        };
+        // What rows that start elsewhere start from is said of these rows.
+        if *start == section.init {
+            self.origin = Some(origin.clone());
         }
+        Ok((student, origin))
+    }
+
+    fn build_student(&self, start: &StudentStart, seed: u64) -> Result<(Classifier, StudentOrigin)> {
+        let section = &self.work.prepared.experiment.student;
         // Teachers are opened only where the student takes something from them.
         let wanted = match start {
             StudentStart::Pretrained(_) | StudentStart::Merged => 0,
@@ -117,11 +128,11 @@ impl Runner<'_> {
         };
         let opened = self.open_teachers(wanted)?;
         let opened: Vec<&Classifier> = opened.iter().collect();
+        // Layers are chosen of what [student] starts from.
+        let layers = section.layers.filter(|_| *start == section.init);
+        let spec = StudentSpec { init: start.clone(), layers };
         let stream = Stream::new(seed, "student");
-        let (student, origin) =
-            build_student(&section.spec(), self.join.union(), &opened, stream, self.work.device, self.work.observer)?;
-        self.origin = Some(origin);
-        Ok(student)
+        build_student(&spec, self.join.union(), &opened, stream, self.work.device, self.work.observer)
     }
 
     /// The first so many teachers.
@@ -133,7 +144,7 @@ impl Runner<'_> {
         &self,
         cell: &Cell,
         row: &RowSection,
-        seed: u64,
+        (seed, start): (u64, &str),
         student: &Classifier,
         record: &CellRecord,
     ) -> Result<ModelCard> {
@@ -153,7 +164,7 @@ impl Runner<'_> {
         Ok(ModelCard {
             title: format!("{}: {}", prepared.plan.title, row.name),
             method: row.method.describe(),
-            start: self.start_description(),
+            start: start.to_owned(),
             parameters: student.parameters(),
             labels: student.labels.names().to_vec(),
             teachers: self

@@ -144,7 +144,7 @@ fn students_learn_from_written_texts_alone_and_the_table_says_so() {
     let names: Vec<&str> = judged.iter().map(|judged| judged.text.as_str()).collect();
     assert_eq!(names, ["believed", "keywords"], "random tokens were written for no class");
     assert_eq!(judged[1].texts, records[2].texts);
-    assert!(judged[1].correct > 2.0 / 8.0 && judged[1].correct < 1.0, "eight classes: {judged:?}");
+    assert!(judged[1].correct > 1.5 / 8.0 && judged[1].correct < 1.0, "eight classes: {judged:?}");
     assert!(cell(&options, "intended classes").details.judged.is_empty(), "its students know no true label");
     let shown = format!("{:.1} |\n", 100.0 * judged[1].correct);
     assert!(summary.table.contains("correct % |") && summary.table.contains(&shown), "{shown}: {}", summary.table);

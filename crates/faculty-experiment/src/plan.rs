@@ -1,15 +1,20 @@
 //! From a configuration and its data to the work: teachers, scans, cells, each with the hash of what determines it.
 
+mod cells;
+mod words;
+
+pub use cells::Cell;
+
 use crate::data::{Amounts, ExperimentData};
 use crate::run::Generators;
-use crate::schema::{CurveSection, ExperimentFile, SelectionOn, TextSection};
-use faculty_core::{Error, Result, hash_bytes};
-use faculty_methods::{DataAccess, MethodSpec, NastySpec, Recipe};
+use crate::schema::{CurveSection, ExperimentFile, SelectionOn};
+use cells::{absent_texts, cells, planned_texts};
+use faculty_core::{Error, Result};
+use faculty_methods::{MethodSpec, NastySpec, Recipe};
 use faculty_nn::FeatureSite;
 use faculty_teacher::Ask;
 use faculty_textgen::SourceSpec;
 use serde::Serialize;
-use std::fmt::Write;
 
 /// What beside the experiment file determines the results of a run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
@@ -43,36 +48,6 @@ pub struct PlannedTeacher {
     pub nasty: Option<NastySpec>,
     /// Where it is loaded from, if it exists already.
     pub model: Option<String>,
-}
-
-/// One row at one seed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cell {
-    /// Index of the row.
-    pub row: usize,
-    /// Its name.
-    pub name: String,
-    /// The list of texts that its student learns from: 0 is the task's own, others are the `[[text]]` tables in order.
-    pub text: usize,
-    /// The seed; none for rows without training.
-    pub seed: Option<u64>,
-    /// What the row may see.
-    pub access: DataAccess,
-    /// Updates of the student.
-    pub updates: usize,
-    /// Whether its student is kept on disk.
-    pub keeps_student: bool,
-    /// SHA-256 of everything that determines the cell.
-    pub hash: String,
-    /// True if its student cannot be trained here, because nobody is there who writes its texts.
-    pub is_absent: bool,
-}
-
-impl Cell {
-    /// The cell in a few words, for progress displays: "MUKI soft+margin, seed 1".
-    pub fn title(&self) -> String {
-        self.seed.map_or_else(|| self.name.clone(), |seed| format!("{}, seed {seed}", self.name))
-    }
 }
 
 /// The whole work of an experiment.
@@ -191,80 +166,6 @@ impl Plan {
     pub fn student_updates(&self) -> usize {
         self.cells.iter().map(|cell| cell.updates).sum()
     }
-
-    /// The plan as `--dry-run` prints it.
-    pub fn describe(&self) -> String {
-        let mut text = format!("{}: {}\n\n", self.name, self.title);
-        let _ = writeln!(
-            text,
-            "data {}: {} classes, {} transfer texts, {} measuring texts",
-            self.data, self.classes, self.transfer_texts, self.test_texts
-        );
-        for line in self.amounts.describe() {
-            let _ = writeln!(text, "  {line}");
-        }
-        let _ = writeln!(text, "\nteachers");
-        for teacher in &self.teachers {
-            let _ = match &teacher.model {
-                Some(model) => writeln!(text, "  {}: {} labels, loaded from {model}", teacher.name, teacher.labels),
-                None => writeln!(
-                    text,
-                    "  {}: {} labels, {} private texts, {} updates{}",
-                    teacher.name,
-                    teacher.labels,
-                    teacher.texts,
-                    teacher.updates,
-                    if teacher.nasty.is_some() { ", then as many to make it nasty" } else { "" }
-                ),
-            };
-        }
-        if !self.texts.is_empty() || !self.absent.is_empty() {
-            let _ = writeln!(text, "\ntexts that are written for the teachers");
-        }
-        for (name, count) in &self.texts {
-            let _ = writeln!(text, "  {name}: {count}");
-        }
-        for (name, reason) in &self.absent {
-            let _ = writeln!(text, "  {name}: nobody writes it here: {reason}");
-        }
-        let _ =
-            writeln!(text, "\nscans (shared by all rows), {} teacher passes over single texts", self.teacher_passes);
-        for ask in &self.asks {
-            let _ = match &ask.passes {
-                Some(passes) => writeln!(
-                    text,
-                    "  logits and Monte-Carlo passes, {}, hidden dropout rate {}",
-                    passes.describe(),
-                    passes.hidden_rate.unwrap_or_default()
-                ),
-                None => writeln!(text, "  logits"),
-            };
-        }
-        if self.needs_merged {
-            let _ = writeln!(text, "  logits of the mean of the teachers' weights, if they can be merged");
-        }
-        let _ = writeln!(text, "\ncells, {} student updates", self.student_updates());
-        if !self.curve.is_off() {
-            let CurveSection { points, texts } = self.curve;
-            let _ =
-                writeln!(text, "  curves: accuracy on {texts} measuring texts at {points} points of every training");
-        }
-        for cell in &self.cells {
-            let work = match cell.updates {
-                _ if cell.is_absent => "not run".to_owned(),
-                0 => "no training".to_owned(),
-                updates => format!("{updates} updates"),
-            };
-            let _ = writeln!(
-                text,
-                "  {}: {work}, {}{}",
-                cell.title(),
-                crate::access::access_words(cell.access),
-                if cell.keeps_student { ", student kept" } else { "" }
-            );
-        }
-        text
-    }
 }
 
 /// A row that answers with the teachers themselves needs whatever its gate reads on the measuring texts too.
@@ -323,81 +224,6 @@ fn feature_site(experiment: &ExperimentFile, chosen: &dyn Fn(usize) -> bool) -> 
     Ok(found.map(|(_, site)| site))
 }
 
-/// Rows without training first; then seed by seed, so that an interrupted run has whole seeds to compare.
-fn cells(
-    experiment: &ExperimentFile,
-    run: &RunSettings,
-    data: &ExperimentData,
-    generators: &Generators,
-    chosen: &dyn Fn(usize) -> bool,
-) -> Result<Vec<Cell>> {
-    use crate::schema::KeepStudents;
-    let written = planned_texts(experiment, data, generators, chosen)?;
-    let headline = experiment.headline();
-    let last_seed = experiment.table.seeds.last().copied();
-    let mut cells = Vec::new();
-    let mut push = |row: usize, seed: Option<u64>| -> Result<()> {
-        let section = &experiment.rows[row];
-        let text = experiment.text_index(section);
-        let texts = match text {
-            0 => data.training_texts(section.reads_labels()),
-            text => written[text - 1].1,
-        };
-        let is_absent = experiment.text_of(section)?.is_some_and(|text| generators.absence(text).is_some());
-        let keeps_student = section.trains_student()
-            && !is_absent
-            && match experiment.table.keep_students {
-                KeepStudents::All => true,
-                KeepStudents::None => false,
-                KeepStudents::Headline => Some(row) == headline && seed == last_seed,
-            };
-        cells.push(Cell {
-            row,
-            name: section.name.clone(),
-            text,
-            seed,
-            access: experiment.access(section)?,
-            updates: if section.trains_student() { experiment.student.train.steps(texts) } else { 0 },
-            keeps_student,
-            hash: cell_hash(experiment, run, generators, row, seed)?,
-            is_absent,
-        });
-        Ok(())
-    };
-    for (index, row) in experiment.rows.iter().enumerate() {
-        if chosen(index) && !row.trains_student() {
-            push(index, None)?;
-        }
-    }
-    for &seed in &experiment.table.seeds {
-        for (index, row) in experiment.rows.iter().enumerate() {
-            if chosen(index) && row.trains_student() {
-                push(index, Some(seed))?;
-            }
-        }
-    }
-    Ok(cells)
-}
-
-/// The `[[text]]` tables, and how many texts each gives at most; 0 of one that no chosen row learns from, or nobody can write.
-fn planned_texts(
-    experiment: &ExperimentFile,
-    data: &ExperimentData,
-    generators: &Generators,
-    chosen: &dyn Fn(usize) -> bool,
-) -> Result<Vec<(String, usize)>> {
-    let classes: usize = data.teachers.iter().map(|teacher| teacher.labels.len()).sum();
-    let is_read = |name: &str| {
-        experiment.rows.iter().enumerate().any(|(index, row)| chosen(index) && row.text.as_deref() == Some(name))
-    };
-    let of = |text: &TextSection| {
-        let is_written = is_read(&text.name) && generators.absence(text).is_none();
-        let each = if is_written { text.commission(&experiment.data)?.per_class } else { 0 };
-        Ok((text.name.clone(), each * classes))
-    };
-    experiment.texts.iter().map(of).collect()
-}
-
 /// What a language model is to call a label is said of labels alone.
 fn check_named_labels(experiment: &ExperimentFile, data: &ExperimentData) -> Result<()> {
     for (index, text) in experiment.texts.iter().enumerate() {
@@ -407,56 +233,4 @@ fn check_named_labels(experiment: &ExperimentFile, data: &ExperimentData) -> Res
         }
     }
     Ok(())
-}
-
-/// The texts that cells ask for and nobody can write here.
-fn absent_texts(experiment: &ExperimentFile, generators: &Generators, cells: &[Cell]) -> Vec<(String, String)> {
-    let is_asked_for = |index: usize| cells.iter().any(|cell| cell.text == index + 1);
-    let texts = experiment.texts.iter().enumerate().filter(|(index, _)| is_asked_for(*index));
-    texts.filter_map(|(_, text)| Some((text.name.clone(), generators.absence(text)?.to_owned()))).collect()
-}
-
-/// Titles, notes, references and the other rows do not determine a cell; whatever else stands in the file does.
-fn cell_hash(
-    experiment: &ExperimentFile,
-    run: &RunSettings,
-    generators: &Generators,
-    row: usize,
-    seed: Option<u64>,
-) -> Result<String> {
-    #[derive(Serialize)]
-    struct Determines<'a> {
-        schema: u32,
-        data: &'a crate::schema::DataSection,
-        teacher: &'a crate::schema::TeacherSection,
-        scan: &'a crate::schema::ScanSection,
-        student: &'a crate::schema::StudentSection,
-        method: &'a faculty_methods::MethodSpec,
-        #[serde(skip_serializing_if = "Option::is_none")]
-        text: Option<&'a TextSection>,
-        /// The hash of the model that writes it.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        generator: Option<&'a str>,
-        #[serde(skip_serializing_if = "faculty_methods::Curriculum::is_off")]
-        curriculum: &'a faculty_methods::Curriculum,
-        run: &'a RunSettings,
-        seed: Option<u64>,
-    }
-    let text = experiment.text_of(&experiment.rows[row])?;
-    let determines = Determines {
-        schema: experiment.schema,
-        data: &experiment.data,
-        teacher: &experiment.teacher,
-        scan: &experiment.scan,
-        student: &experiment.student,
-        method: &experiment.rows[row].method,
-        text,
-        generator: text.and_then(|text| generators.hash(text)),
-        curriculum: &experiment.rows[row].curriculum,
-        run,
-        seed,
-    };
-    let json =
-        serde_json::to_vec(&determines).map_err(|error| Error::internal("a cell cannot be written").source(error))?;
-    Ok(hash_bytes(&json))
 }

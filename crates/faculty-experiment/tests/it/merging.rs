@@ -2,7 +2,7 @@
 
 use faculty_core::Silent;
 use faculty_experiment::{
-    CellStatus, DataAccess, ExperimentOptions, RawRecord, prepare_experiment, read_raw, run_experiment,
+    CellRecord, CellStatus, DataAccess, ExperimentOptions, RawRecord, prepare_experiment, read_raw, run_experiment,
 };
 use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use std::path::{Path, PathBuf};
@@ -112,14 +112,17 @@ name = "from the encoder"
 method = { kind = "vanilla-kd" }
 "#;
 
-/// The accuracy of a row, and why it has none.
-fn outcome(raw: &Path, row: &str) -> (Option<f64>, Option<String>) {
+/// The cell of a row.
+fn outcome(raw: &Path, row: &str) -> CellRecord {
     let cell = read_raw(raw).unwrap().into_iter().find_map(|record| match record {
         RawRecord::Cell(cell) if cell.row == row => Some(cell),
         _ => None,
     });
-    let cell = cell.unwrap();
-    (cell.metrics.map(|metrics| metrics.accuracy), cell.reason)
+    *cell.unwrap()
+}
+
+fn accuracy_of(raw: &Path, row: &str) -> Option<f64> {
+    outcome(raw, row).metrics.map(|metrics| metrics.accuracy)
 }
 
 #[test]
@@ -133,7 +136,7 @@ fn a_row_may_start_from_the_mean_of_the_teachers() {
     let summary = run_experiment(&options, &Silent).unwrap();
     assert_eq!(summary.failed, 0, "{}", summary.table);
     assert!(summary.table.contains("from their mean: the student starts from the mean of the teachers' weights"));
-    let accuracy = |row: &str| outcome(&summary.raw_path, row).0.unwrap();
+    let accuracy = |row: &str| accuracy_of(&summary.raw_path, row).unwrap();
     assert_eq!(accuracy("from their mean"), accuracy("average"));
     assert_ne!(accuracy("from the encoder"), accuracy("average"));
 
@@ -142,9 +145,9 @@ fn a_row_may_start_from_the_mean_of_the_teachers() {
     let options = experiment(unlike.path(), &second);
     std::fs::write(&options.file, std::fs::read_to_string(&options.file).unwrap().replace(ROWS, STARTS)).unwrap();
     let summary = run_experiment(&options, &Silent).unwrap();
-    let (accuracy, reason) = outcome(&summary.raw_path, "from their mean");
-    assert!(accuracy.is_none() && reason.unwrap().contains("trips"), "{}", summary.table);
-    assert!(outcome(&summary.raw_path, "from the encoder").0.is_some());
+    let failed = outcome(&summary.raw_path, "from their mean");
+    assert!(failed.metrics.is_none() && failed.reason.unwrap().contains("trips"), "{}", summary.table);
+    assert!(outcome(&summary.raw_path, "from the encoder").metrics.is_some());
 
     // A row may have a rate of its own, and the table says so.
     let slow = text.replace("start = \"merged\"", "start = \"merged\"\nlearning_rate = 1e-12");
@@ -153,8 +156,31 @@ fn a_row_may_start_from_the_mean_of_the_teachers() {
     let out = Some(unlike.path().join("slow"));
     let summary = run_experiment(&ExperimentOptions { file, out, ..ExperimentOptions::default() }, &Silent).unwrap();
     assert!(summary.table.contains("from their mean: peak learning rate 1e-12, of the others"), "{}", summary.table);
-    let accuracy = |row: &str| outcome(&summary.raw_path, row).0.unwrap();
+    let accuracy = |row: &str| accuracy_of(&summary.raw_path, row).unwrap();
     assert_eq!(accuracy("from their mean"), accuracy("average"));
+
+    // Both determine the cell of their row, and no other one.
+    let hashes = |file: &Path| -> Vec<String> {
+        let options = ExperimentOptions { file: file.to_owned(), ..ExperimentOptions::default() };
+        let cells = prepare_experiment(&options, &Silent).unwrap().plan.cells;
+        cells.into_iter().map(|cell| cell.hash).collect()
+    };
+    let [base, slow, elsewhere] = ["base", "slow", "elsewhere"].map(|name| unlike.path().join(format!("{name}.toml")));
+    std::fs::write(&base, &text).unwrap();
+    std::fs::write(&elsewhere, text.replace("start = \"merged\"", "start = \"fresh:1x64\"")).unwrap();
+    let changed = |file: &Path| -> Vec<bool> {
+        hashes(&base).iter().zip(hashes(file)).map(|(before, now)| *before != now).collect()
+    };
+    assert_eq!(changed(&slow), [false, true, false], "a rate");
+    assert_eq!(changed(&elsewhere), [false, true, false], "a start");
+
+    // A student of another size than the others.
+    let out = Some(unlike.path().join("elsewhere"));
+    let small = ExperimentOptions { file: elsewhere, out, ..ExperimentOptions::default() };
+    let summary = run_experiment(&small, &Silent).unwrap();
+    let parameters = |row: &str| outcome(&summary.raw_path, row).parameters;
+    assert!(parameters("from their mean") < parameters("from the encoder") / 2, "{}", summary.table);
+    assert!(summary.table.contains("from their mean: the student is another one than the others: fresh:1x64"));
 
     let wrong = text.replace("start = \"merged\"", "start = \"minilm-l3\"");
     let file = unlike.path().join("wrong.toml");

@@ -179,7 +179,7 @@ fn a_row_may_start_from_the_mean_of_the_teachers() {
     let small = ExperimentOptions { file: elsewhere, out, ..ExperimentOptions::default() };
     let summary = run_experiment(&small, &Silent).unwrap();
     let parameters = |row: &str| outcome(&summary.raw_path, row).parameters;
-    assert!(parameters("from their mean") < parameters("from the encoder") / 2, "{}", summary.table);
+    assert!(parameters("from their mean") > parameters("from the encoder"), "{}", summary.table);
     assert!(summary.table.contains("from their mean: the student is another one than the others: fresh:1x64"));
 
     let wrong = text.replace("start = \"merged\"", "start = \"minilm-l3\"");

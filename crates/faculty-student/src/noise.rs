@@ -95,6 +95,9 @@ impl Noise {
         let kept = texts.map(|(position, _)| position).max_by(|&a, &b| draw(a).total_cmp(&draw(b)));
         let mut noisy = TokenRow::default();
         for (position, (&id, &type_id)) in row.ids.iter().zip(&row.type_ids).enumerate() {
+            if row.second == Some(position) {
+                noisy.second = Some(noisy.ids.len());
+            }
             let draw = draw(position);
             let id = if is_special(&id) || draw >= self.rates.drop + self.rates.mask {
                 id
@@ -108,6 +111,8 @@ impl Noise {
             noisy.ids.push(id);
             noisy.type_ids.push(type_id);
         }
+        // A second text without a token begins behind all others.
+        noisy.second = noisy.second.or(row.second.map(|_| noisy.ids.len()));
         noisy
     }
 }
@@ -133,7 +138,7 @@ mod tests {
             let mut ids = vec![2];
             ids.extend((0..words).map(|word| if word == words / 2 { 1 } else { 5 + (text + word) % 90 }));
             ids.push(3);
-            TokenRow { type_ids: vec![0; ids.len()], ids }
+            TokenRow::of_ids(ids)
         };
         Tokens { rows: (0..texts as u32).map(row).collect(), identities: vec![7; texts], truncated: 0, pad_id: 0 }
     }
@@ -160,6 +165,22 @@ mod tests {
     }
 
     #[test]
+    fn both_texts_of_a_pair_get_noise_and_stay_apart() {
+        // [CLS] 10 to 19 [SEP] 30 to 39 [SEP]
+        let ids: Vec<u32> = [2].into_iter().chain(10..20).chain([3]).chain(30..40).chain([3]).collect();
+        let type_ids = ids.iter().enumerate().map(|(at, _)| u32::from(at > 11)).collect();
+        let pair = TokenRow { ids, type_ids, second: Some(12) };
+        for number in 0..50 {
+            let noisy = noise(0.4, 0.1).row(&pair, Stream::new(number, "row"));
+            let second = noisy.second.unwrap();
+            assert_eq!(noisy.ids.iter().filter(|id| **id == 3).count(), 2, "both ends stay");
+            assert_eq!(noisy.ids[second - 1], 3);
+            assert!(noisy.ids[..second].iter().all(|id| *id < 20) && noisy.ids[second..].iter().all(|id| *id >= 30 || *id < 5));
+            assert!(noisy.type_ids.iter().enumerate().all(|(at, segment)| (*segment == 1) == (at >= second)));
+        }
+    }
+
+    #[test]
     fn a_step_repeats_itself_and_another_step_is_another_draw() {
         let (noise, clean) = (noise(0.3, 0.2), tokens(9, 20));
         assert_eq!(noise.batch(&clean, &[4, 2], 5).rows, noise.batch(&clean, &[4, 2], 5).rows);
@@ -174,7 +195,7 @@ mod tests {
         assert_eq!(noise(0.0, 0.0).batch(&clean, &all, 1).rows, clean.rows);
         let noisy = noise(0.99, 0.0).batch(&clean, &all, 1);
         assert!(noisy.rows.iter().all(|row| row.ids.iter().any(|id| *id > 4)));
-        let bare = TokenRow { ids: vec![2, 3], type_ids: vec![0, 0] };
+        let bare = TokenRow::of_ids(vec![2, 3]);
         assert_eq!(noise(0.9, 0.0).row(&bare, Stream::new(1, "row")), bare);
     }
 

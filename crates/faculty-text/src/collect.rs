@@ -3,7 +3,7 @@
 use crate::read::{LabelPolicy, OnBroken};
 use crate::report::{BrokenRow, KEPT_BROKEN_ROWS};
 use crate::{Corpus, RawLabel, ReadOptions, ReadReport};
-use faculty_core::{Error, Result};
+use faculty_core::{Error, PAIR_SEPARATOR, Result, join_pair};
 use std::path::Path;
 use std::str::Utf8Error;
 
@@ -36,15 +36,35 @@ impl<'a> Collector<'a> {
         self.options.limit.is_some_and(|limit| self.texts.len() >= limit)
     }
 
-    /// Takes a row; it is broken if its text is empty or holds a NUL, or if it lacks a label that was asked for.
-    pub(crate) fn text(&mut self, line: u64, text: String, label: Option<RawLabel>) -> Result<()> {
-        if text.trim().is_empty() {
-            self.report.empty += 1;
-            return self.broken(line, "empty text");
+    /// Takes a row, of a pair with its second text; it is broken if a text is empty, holds a NUL or would look like a pair, or if
+    /// it lacks a label that was asked for.
+    pub(crate) fn text(
+        &mut self,
+        line: u64,
+        text: String,
+        second: Option<String>,
+        label: Option<RawLabel>,
+    ) -> Result<()> {
+        for (text, empty) in [(Some(&text), "empty text"), (second.as_ref(), "empty second text")] {
+            let Some(text) = text else { continue };
+            if text.trim().is_empty() {
+                self.report.empty += 1;
+                return self.broken(line, empty);
+            }
+            if text.contains('\0') {
+                return self.broken(line, "a NUL byte in the text (binary data?)");
+            }
+            if text.contains(PAIR_SEPARATOR) {
+                return self.broken(
+                    line,
+                    "a unit separator (U+001F) in the text, which stands between the two texts of a pair; a pair has two columns",
+                );
+            }
         }
-        if text.contains('\0') {
-            return self.broken(line, "a NUL byte in the text (binary data?)");
-        }
+        let text = match second {
+            Some(second) => join_pair(&text, &second),
+            None => text,
+        };
         match label {
             Some(label) => self.labels.push(label),
             None => match self.options.labels {

@@ -32,13 +32,15 @@ pub(crate) fn read(
     let header = header_of(&record, path, reader.get_mut().next_start())?;
     let columns = Columns::choose(path, &header, options)?;
     let text_at = position(&header, &columns.text, path)?;
+    let pair_at = columns.pair.as_ref().map(|pair| position(&header, pair, path)).transpose()?;
     let label_at = columns.label.as_ref().map(|label| position(&header, label, path)).transpose()?;
+    let places = Places { fields: header.len(), text: text_at, pair: pair_at, label: label_at };
 
     let mut last = None;
     while !rows.is_full() && reader.read_byte_record(&mut record).map_err(|e| csv_error(path, compression, e))? {
         // A row is judged when the next one is at hand: only the last one can have run into the end of the file.
         if let Some((line, row)) = last.replace((reader.get_mut().next_start(), record.clone())) {
-            take(line, &row, header.len(), text_at, label_at, rows)?;
+            take(line, &row, &places, rows)?;
         }
     }
     if let Some(opened) = reader.get_ref().unclosed().filter(|_| reader.is_done()) {
@@ -48,7 +50,7 @@ pub(crate) fn read(
             .help("write a field that begins with a quote in quotes, and double the quotes within it"));
     }
     match last {
-        Some((line, row)) if !rows.is_full() => take(line, &row, header.len(), text_at, label_at, rows),
+        Some((line, row)) if !rows.is_full() => take(line, &row, &places, rows),
         _ => Ok(()),
     }
 }
@@ -76,23 +78,25 @@ fn position(header: &[String], column: &str, path: &Path) -> Result<usize> {
     }
 }
 
-fn take(
-    line: u64,
-    record: &ByteRecord,
+/// Where in a row what stands.
+struct Places {
     fields: usize,
-    text_at: usize,
-    label_at: Option<usize>,
-    rows: &mut Collector<'_>,
-) -> Result<()> {
+    text: usize,
+    pair: Option<usize>,
+    label: Option<usize>,
+}
+
+fn take(line: u64, record: &ByteRecord, places: &Places, rows: &mut Collector<'_>) -> Result<()> {
     if let Some(error) = record.iter().find_map(|field| std::str::from_utf8(field).err()) {
         return rows.not_utf8(line, error);
     }
-    if record.len() != fields {
-        return rows.broken(line, format!("{} fields, the header has {fields}", record.len()));
+    if record.len() != places.fields {
+        return rows.broken(line, format!("{} fields, the header has {}", record.len(), places.fields));
     }
     let field = |at: usize| record.get(at).map(String::from_utf8_lossy).unwrap_or_default();
-    let label = label_at.and_then(|at| label_of(field(at).trim()));
-    rows.text(line, field(text_at).into_owned(), label)
+    let label = places.label.and_then(|at| label_of(field(at).trim()));
+    let second = places.pair.map(|at| field(at).into_owned());
+    rows.text(line, field(places.text).into_owned(), second, label)
 }
 
 /// Digits are an integer; "007" is a name, because its digits would not come back from a number.

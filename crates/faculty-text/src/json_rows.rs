@@ -34,7 +34,7 @@ pub(crate) fn read(mut lines: Lines<'_>, path: &Path, options: &ReadOptions, row
         drain(&mut waiting, path, options, rows)?;
     }
     // Left over only if there is no object at all; then no column matters.
-    let no_columns = Columns { text: String::new(), label: None };
+    let no_columns = Columns { text: String::new(), pair: None, label: None };
     waiting.drain(..).try_for_each(|(number, parsed)| take(number, parsed, &no_columns, rows))
 }
 
@@ -91,7 +91,7 @@ fn take(line: u64, parsed: Parsed, columns: &Columns, rows: &mut Collector<'_>) 
     let mut object = match parsed {
         Parsed::Object(object) => object,
         Parsed::Broken(reason) => return rows.broken(line, reason),
-        Parsed::Blank => return rows.text(line, String::new(), None),
+        Parsed::Blank => return rows.text(line, String::new(), None, None),
         Parsed::NotUtf8(error) => return rows.not_utf8(line, error),
     };
     let label = match columns.label.as_ref().and_then(|column| object.get(column)) {
@@ -103,10 +103,16 @@ fn take(line: u64, parsed: Parsed, columns: &Columns, rows: &mut Collector<'_>) 
             return rows.broken(line, format!("the label is {}, not a name or an integer", kind(other)));
         }
     };
-    match object.get_mut(&columns.text).map(Value::take) {
-        Some(Value::String(text)) => rows.text(line, text, label),
-        Some(other) => rows.broken(line, format!("`{}` is {}, not a text", columns.text, kind(&other))),
-        None => rows.broken(line, format!("no `{}`", columns.text)),
+    let mut text = |column: &str| match object.get_mut(column).map(Value::take) {
+        Some(Value::String(text)) => Ok(text),
+        Some(other) => Err(format!("`{column}` is {}, not a text", kind(&other))),
+        None => Err(format!("no `{column}`")),
+    };
+    let first = text(&columns.text);
+    let second = columns.pair.as_deref().map(text).transpose();
+    match (first, second) {
+        (Ok(first), Ok(second)) => rows.text(line, first, second, label),
+        (Err(reason), _) | (Ok(_), Err(reason)) => rows.broken(line, reason),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Rows of a Parquet file (feature `parquet`). Only the columns of text and label are decoded.
+//! Rows of a Parquet file (feature `parquet`). Only the columns of texts and label are decoded.
 
 use crate::ReadOptions;
 use crate::collect::Collector;
@@ -29,7 +29,8 @@ pub(crate) fn read(path: &Path, options: &ReadOptions, rows: &mut Collector<'_>)
     let schema = reader.metadata().file_metadata().schema();
     let present: Vec<String> = schema.get_fields().iter().map(|field| field.name().to_owned()).collect();
     let columns = Columns::choose(path, &present, options)?;
-    let wanted = |name: &str| name == columns.text || columns.label.as_deref() == Some(name);
+    let others = [&columns.pair, &columns.label];
+    let wanted = |name: &str| name == columns.text || others.iter().any(|other| other.as_deref() == Some(name));
     let fields = schema.get_fields().iter().filter(|field| wanted(field.name())).cloned().collect();
     let projection = Type::group_type_builder(schema.name()).with_fields(fields).build().map_err(broken)?;
     for (index, row) in reader.get_row_iter(Some(projection)).map_err(broken)?.enumerate() {
@@ -50,10 +51,12 @@ fn take(
 ) -> Result<()> {
     use parquet::record::Field;
 
-    let (mut text, mut label) = (Field::Null, Field::Null);
+    let (mut first, mut second, mut label) = (Field::Null, Field::Null, Field::Null);
     for (name, value) in row.into_columns() {
         if name == columns.text {
-            text = value;
+            first = value;
+        } else if columns.pair.as_ref() == Some(&name) {
+            second = value;
         } else {
             label = value;
         }
@@ -62,10 +65,15 @@ fn take(
         Ok(label) => label,
         Err(kind) => return rows.broken(number, format!("the label is {kind}, not a name or an integer")),
     };
-    match as_text(text) {
-        Ok(Some(text)) => rows.text(number, text, label),
-        Ok(None) => rows.broken(number, format!("`{}` is null, not a text", columns.text)),
-        Err(kind) => rows.broken(number, format!("`{}` is {kind}, not a text", columns.text)),
+    let text = |column: &str, value: Field| match as_text(value) {
+        Ok(Some(text)) => Ok(text),
+        Ok(None) => Err(format!("`{column}` is null, not a text")),
+        Err(kind) => Err(format!("`{column}` is {kind}, not a text")),
+    };
+    let second = columns.pair.as_deref().map(|column| text(column, second)).transpose();
+    match (text(&columns.text, first), second) {
+        (Ok(first), Ok(second)) => rows.text(number, first, second, label),
+        (Err(reason), _) | (Ok(_), Err(reason)) => rows.broken(number, reason),
     }
 }
 

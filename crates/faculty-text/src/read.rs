@@ -35,8 +35,13 @@ pub enum LabelPolicy {
 pub struct ReadOptions {
     /// The format, if the file name does not tell it.
     pub format: Option<Format>,
-    /// The column (JSON key) of the text; by default the first of `text`, `sentence`, `t`, `content`, `query`.
+    /// The column (JSON key) of the text, or of the first text of a pair; by default the first of `text`, `sentence`, `t`,
+    /// `content`, `query`.
     pub text_column: Option<String>,
+    /// The column (JSON key) of the second text of a pair. By default texts are pairs where both of two usual columns are there:
+    /// `text` and `text_pair`, `t` and `t2`, `sentence1` and `sentence2`, `premise` and `hypothesis`, `question1` and
+    /// `question2`. Where the text's column alone is named, texts are no pairs.
+    pub pair_column: Option<String>,
     /// The column (JSON key) of the label; by default the first of `label`, `labels`, `y`, `intent`, `category`,
     /// `class`.
     pub label_column: Option<String>,
@@ -62,6 +67,9 @@ impl ReadOptions {
 
 /// Reads a JSONL, CSV, TSV or plain-text file, plain or compressed (`.gz`, `.zst`), or a Parquet file (feature `parquet`;
 /// rows count as lines from 1).
+///
+/// A pair becomes one text ([`faculty_core::join_pair`]). A row that holds the separator of pairs in a text is broken, and so is
+/// one of a file of pairs with one text alone.
 ///
 /// CSV and TSV need a header row; fields may be quoted, quotes in them doubled, line breaks in them kept; lines that
 /// are wholly blank are no rows there. In the other formats a blank line is a broken row ("empty text").
@@ -104,9 +112,13 @@ pub fn read_corpus(path: &Path, options: &ReadOptions) -> Result<Corpus> {
 }
 
 fn read_plain(mut lines: Lines<'_>, path: &Path, options: &ReadOptions, rows: &mut Collector<'_>) -> Result<()> {
-    let column = [("text_column", &options.text_column), ("label_column", &options.label_column)]
-        .into_iter()
-        .find(|(_, column)| column.is_some());
+    let column = [
+        ("text_column", &options.text_column),
+        ("pair_column", &options.pair_column),
+        ("label_column", &options.label_column),
+    ]
+    .into_iter()
+    .find(|(_, column)| column.is_some());
     if let Some((option, _)) = column {
         return Err(Error::input("plain lines have no columns").file(path).key(option));
     }
@@ -119,7 +131,7 @@ fn read_plain(mut lines: Lines<'_>, path: &Path, options: &ReadOptions, rows: &m
         && let Some((number, line)) = lines.next()?
     {
         match std::str::from_utf8(line) {
-            Ok(text) => rows.text(number, text.to_owned(), None)?,
+            Ok(text) => rows.text(number, text.to_owned(), None, None)?,
             Err(error) => rows.not_utf8(number, error)?,
         }
     }

@@ -3,18 +3,29 @@
 use crate::SpecialIds;
 use crate::tokenizer_config::TokenizerConfig;
 use crate::tokenizer_file::{read_tokenizer, without_limits};
-use faculty_core::{Error, Result};
+use faculty_core::{Error, Result, join_pair, pair_fault, split_pair};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
-use tokenizers::{NormalizerWrapper, PostProcessor, Tokenizer, TruncationDirection};
+use tokenizers::{
+    Encoding, NormalizerWrapper, PostProcessor, Tokenizer, TruncationParams, TruncationStrategy, truncate_encodings,
+};
 
-/// The tokens of one text.
+/// The tokens of one text, or of a pair.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TokenRow {
     /// Token ids, special tokens included.
     pub ids: Vec<u32>,
     /// Segment ids, as long as `ids`.
     pub type_ids: Vec<u32>,
+    /// Of a pair, where the tokens of its second text begin (their number, if it has none); nothing of a text alone.
+    pub second: Option<usize>,
+}
+
+impl TokenRow {
+    /// The tokens of a text alone, all of segment 0.
+    pub fn of_ids(ids: Vec<u32>) -> Self {
+        Self { type_ids: vec![0; ids.len()], ids, second: None }
+    }
 }
 
 /// The tokens of many texts.
@@ -59,6 +70,7 @@ pub struct TextTokenizer {
     model_max_length: Option<usize>,
     special: SpecialIds,
     added: usize,
+    added_to_pair: usize,
     hash: String,
 }
 
@@ -89,13 +101,15 @@ impl TextTokenizer {
         }
         // Added tokens may lie beyond the model's vocabulary, and ids may have gaps: the highest id decides.
         let vocab_size = tokenizer.get_vocab(true).into_values().max().map_or(0, |id| id as usize + 1);
-        let added = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        let added = |pair| tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(pair));
+        let (added, added_to_pair) = (added(false), added(true));
         Ok(Self {
             dir: dir.to_path_buf(),
             vocab_size,
             model_max_length: config.max_length(),
             special,
             added,
+            added_to_pair,
             hash,
             tokenizer,
         })
@@ -126,9 +140,14 @@ impl TextTokenizer {
         &self.special
     }
 
-    /// How many special tokens every text gets.
+    /// How many special tokens every text gets that is no pair.
     pub fn added_tokens(&self) -> usize {
         self.added
+    }
+
+    /// How many special tokens every pair gets.
+    pub fn tokens_added_to_pair(&self) -> usize {
+        self.added_to_pair
     }
 
     /// SHA-256 of `tokenizer.json`, in hexadecimal digits: equal hashes, equal tokens.
@@ -165,22 +184,51 @@ impl TextTokenizer {
         })
     }
 
+    /// The text of a row, or its pair, special tokens left out; the ids may be others than those that were encoded.
+    ///
+    /// # Errors
+    /// As [`TextTokenizer::decode`].
+    pub fn decode_row(&self, row: &TokenRow) -> Result<String> {
+        match row.second {
+            None => self.decode(&row.ids),
+            Some(second) => {
+                let (first, second) = row.ids.split_at(second.min(row.ids.len()));
+                Ok(join_pair(&self.decode(first)?, &self.decode(second)?))
+            }
+        }
+    }
+
     /// Tokens of every text, special tokens included, cut on the right to `max_length`; special tokens are never
     /// cut. Runs on all threads of rayon's pool; the result does not depend on their number.
     ///
+    /// A pair ([`faculty_core::join_pair`]) is put together by the tokenizer's own post-processor and cut as `transformers` does with
+    /// `tokenizer(first, second, truncation=True, max_length=...)`: the longer text down to the shorter one, then both to half of the
+    /// room, of which the longer one, or the second of two of one length, has the odd token.
+    ///
     /// # Errors
-    /// Fails if `max_length` leaves no room for a token of the text, or a text cannot be tokenised.
+    /// Fails if `max_length` leaves no room for a token of the text, or a text cannot be tokenised or is no pair and holds
+    /// separators.
     pub fn encode(&self, texts: &[&str], max_length: usize) -> Result<Encoded> {
-        if max_length <= self.added {
-            return Err(Error::input(format!("{max_length} tokens leave no room for text"))
+        let no_room = |what: &str, added: usize| {
+            Error::input(format!("{max_length} tokens leave no room for {what}"))
                 .key("max_length")
-                .expected(format!("at least {}: the tokenizer adds {} special tokens", self.added + 1, self.added)));
+                .expected(format!("at least {}: the tokenizer adds {added} special tokens", added + 1))
+        };
+        if max_length <= self.added {
+            return Err(no_room("text", self.added));
         }
         let rows: Vec<(TokenRow, bool)> = texts
             .par_iter()
             .enumerate()
             .map(|(position, text)| {
-                self.encode_one(text, max_length - self.added).map_err(|e| {
+                let encoded = match split_pair(text) {
+                    Some(_) if max_length <= self.added_to_pair => {
+                        return Err(no_room("a pair of texts", self.added_to_pair));
+                    }
+                    Some(pair) => self.encode_pair(pair, max_length - self.added_to_pair),
+                    None => self.encode_one(text, max_length - self.added),
+                };
+                encoded.map_err(|e| {
                     Error::input(format!("text {} cannot be tokenised: {e}", position + 1))
                         .file(self.dir.join("tokenizer.json"))
                 })
@@ -193,18 +241,38 @@ impl TextTokenizer {
     /// Tokenises without special tokens, cuts, then adds them. Truncation set on the tokenizer itself gives the same
     /// ids, but needs exclusive access for every other length.
     fn encode_one(&self, text: &str, room: usize) -> tokenizers::Result<(TokenRow, bool)> {
-        let mut encoding = self.tokenizer.encode_fast(text, false)?;
-        let cut = encoding.len() > room;
-        if cut {
-            encoding.truncate(room, 0, TruncationDirection::Right);
-            // The pieces cut off would each get special tokens of their own.
-            drop(encoding.take_overflowing());
+        if let Some(fault) = pair_fault(text) {
+            return Err(fault.into());
         }
+        let encoding = self.tokenizer.encode_fast(text, false)?;
+        let cut = encoding.len() > room;
+        let (encoding, _) = cut_to(encoding, None, room)?;
         let encoding = self.tokenizer.post_process(encoding, None, true)?;
         if encoding.is_empty() {
             return Err("it has no token".into());
         }
-        Ok((TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec() }, cut))
+        Ok((TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec(), second: None }, cut))
+    }
+
+    /// The same for the two texts of a pair.
+    fn encode_pair(&self, (first, second): (&str, &str), room: usize) -> tokenizers::Result<(TokenRow, bool)> {
+        let first = self.tokenizer.encode_fast(first, false)?;
+        let mut second = self.tokenizer.encode_fast(second, false)?;
+        // As the crate marks a second text: post-processors take it over, or set their own.
+        second.set_type_ids(vec![1; second.len()]);
+        let cut = first.len() + second.len() > room;
+        let (first, second) = cut_to(first, Some(second), room)?;
+        let of_second = second.as_ref().map_or(0, Encoding::len);
+        let encoding = self.tokenizer.post_process(first, second, true)?;
+        if encoding.is_empty() {
+            return Err("it has no token".into());
+        }
+        let behind = encoding.get_special_tokens_mask().iter().rev().take_while(|&&special| special == 1).count();
+        let second = match of_second {
+            0 => encoding.len(),
+            _ => encoding.len() - behind - of_second,
+        };
+        Ok((TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec(), second: Some(second) }, cut))
     }
 
     /// Copies the tokenizer's files into the directory `to`, byte for byte.
@@ -224,6 +292,22 @@ impl TextTokenizer {
         }
         Ok(())
     }
+}
+
+/// Cuts on the right until both have `room` tokens together.
+fn cut_to(
+    first: Encoding,
+    second: Option<Encoding>,
+    room: usize,
+) -> tokenizers::Result<(Encoding, Option<Encoding>)> {
+    let params =
+        TruncationParams { max_length: room, strategy: TruncationStrategy::LongestFirst, ..TruncationParams::default() };
+    let (mut first, mut second) = truncate_encodings(first, second, &params)?;
+    // The pieces cut off would each get special tokens of their own.
+    for encoding in [Some(&mut first), second.as_mut()].into_iter().flatten() {
+        drop(encoding.take_overflowing());
+    }
+    Ok((first, second))
 }
 
 fn missing(dir: &Path) -> Error {

@@ -1,11 +1,20 @@
 //! A described data set: splits as files in a folder, each with the rows, counts and hash that it must have.
 
-use super::registry::{DeclaredSet, SplitFacts};
+use super::registry::{DeclaredSet, HubSource, SplitFacts};
 use super::{DataSet, LabelledTexts, OpenedFile};
 use faculty_core::{Error, LabelSpace, Result, hash_file};
 use faculty_text::{OnBroken, ReadOptions, read_corpus};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+
+/// Columns by name.
+#[derive(Debug, Clone, Default)]
+pub(super) struct NamedColumns {
+    text: Option<String>,
+    /// Of the second text of pairs.
+    pair: Option<String>,
+    label: Option<String>,
+}
 
 /// What a declaration or a `META.json` says of a set.
 #[derive(Debug, Clone)]
@@ -16,10 +25,16 @@ pub(super) struct Described {
     pub(super) licence: Option<String>,
     pub(super) note: String,
     pub(super) splits: BTreeMap<String, SplitFacts>,
-    /// Columns of text and label, where they have no usual names.
-    pub(super) columns: (Option<String>, Option<String>),
+    /// Columns that have no usual names.
+    pub(super) columns: NamedColumns,
     /// Who says so, for messages: a file, or the registry.
     pub(super) said_by: PathBuf,
+}
+
+impl NamedColumns {
+    fn of_hub(hub: &HubSource) -> Self {
+        Self { text: hub.text.clone(), pair: hub.text_pair.clone(), label: hub.label.clone() }
+    }
 }
 
 impl Described {
@@ -32,7 +47,7 @@ impl Described {
             licence: Some(set.licence.clone()),
             note: set.note.clone(),
             splits: set.split.clone(),
-            columns: set.hub.as_ref().map(|hub| (hub.text.clone(), hub.label.clone())).unwrap_or_default(),
+            columns: set.hub.as_ref().map(NamedColumns::of_hub).unwrap_or_default(),
             said_by: PathBuf::from(format!("registry:{name}")),
         }
     }
@@ -113,8 +128,9 @@ impl Described {
         };
         let options = ReadOptions {
             on_broken: OnBroken::Stop,
-            text_column: self.columns.0.clone(),
-            label_column: labels.and(self.columns.1.clone()),
+            text_column: self.columns.text.clone(),
+            pair_column: self.columns.pair.clone(),
+            label_column: labels.and(self.columns.label.clone()),
             ..labelling
         };
         let corpus = read_corpus(path, &options)?;

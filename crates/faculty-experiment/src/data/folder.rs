@@ -1,8 +1,8 @@
-//! A data folder that describes itself: `train|dev|test.jsonl.zst` with `{"t": text, "y": class index}` rows, and a
-//! `META.json` (in the folder, or one for all folders beside it) that records label names, rows, counts of each class and
-//! SHA-256 of every split. A folder without one is described by the registry, if that declares the name.
+//! A data folder that describes itself: `train|dev|test.jsonl.zst` with `{"t": text, "y": class index}` rows (of pairs with
+//! `"t2"`, the second text), and a `META.json` (in the folder, or one for all folders beside it) that records label names,
+//! rows, counts of each class and SHA-256 of every split. A folder without one is described by the registry, if that declares the name.
 
-use super::described::Described;
+use super::described::{Described, NamedColumns};
 use super::registry::{PerClass, Registry, SplitFacts};
 use super::{DataPlaces, DataSet, OpenedFile};
 use faculty_core::{Error, Result, hash_file};
@@ -78,7 +78,7 @@ pub(super) fn describe(
         licence: meta.licence,
         note: String::new(),
         splits: splits.collect(),
-        columns: (None, None),
+        columns: NamedColumns::default(),
         said_by: meta_path.clone(),
     };
     let sha256 = hash_file(&meta_path)?;

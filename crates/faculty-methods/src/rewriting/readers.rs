@@ -46,7 +46,7 @@ impl TeacherReader {
         let own;
         let tokens = match self.reads_text {
             true => {
-                let read = texts.rows.iter().map(|row| tokenizer.decode(&row.ids)).collect::<Result<Vec<_>>>()?;
+                let read = texts.rows.iter().map(|row| tokenizer.decode_row(row)).collect::<Result<Vec<_>>>()?;
                 own = model.tokenize(&read, None)?;
                 &own
             }

@@ -16,6 +16,7 @@ mod merged_agreement;
 mod merging;
 mod neighbours;
 mod observed;
+mod pairs;
 mod rewriting;
 mod rounds;
 mod specs;

@@ -313,7 +313,7 @@ fn a_step_of_mate_kd_is_that_of_pytorch() {
     let join = LabelJoin::build(&[("teacher", &teacher.labels)], &Aliases::default()).unwrap();
     let mut rewriter = TextRewriter::new(Rewriting::mate_kd(), &generator, &student, &[&teacher], &join, 1).unwrap();
 
-    let row = |ids: &Vec<u32>| faculty_text::TokenRow { ids: ids.clone(), type_ids: vec![0; ids.len()] };
+    let row = |ids: &Vec<u32>| faculty_text::TokenRow::of_ids(ids.clone());
     let clean = Tokens {
         rows: golden.clean.iter().map(row).collect(),
         identities: vec![0; golden.clean.len()],

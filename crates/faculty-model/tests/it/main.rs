@@ -9,6 +9,7 @@ mod merging;
 mod merging_golden;
 mod merging_rules;
 mod opening;
+mod pairs;
 mod parity;
 mod precision;
 mod pretrained;

@@ -28,7 +28,7 @@ pub fn open(name: &str) -> Classifier {
 }
 
 pub fn rows_of(ids: &[Vec<u32>]) -> Vec<TokenRow> {
-    ids.iter().map(|ids| TokenRow { ids: ids.clone(), type_ids: vec![0; ids.len()] }).collect()
+    ids.iter().cloned().map(TokenRow::of_ids).collect()
 }
 
 pub fn input(classifier: &Classifier, rows: &[TokenRow], side: PadSide, min_width: usize) -> TokenInput {

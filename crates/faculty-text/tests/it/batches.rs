@@ -94,7 +94,7 @@ fn training_batches_do_not_come_in_order_of_length() {
 }
 
 fn rows() -> Vec<TokenRow> {
-    let row = |ids: &[u32]| TokenRow { ids: ids.to_vec(), type_ids: vec![1; ids.len()] };
+    let row = |ids: &[u32]| TokenRow { type_ids: vec![1; ids.len()], ..TokenRow::of_ids(ids.to_vec()) };
     vec![row(&[2, 3]), row(&[4]), row(&[5, 6, 7])]
 }
 

@@ -8,6 +8,8 @@ mod fixture;
 mod golden;
 mod jsonl;
 mod labels;
+mod pair_files;
+mod pair_tokens;
 mod parquet_files;
 mod plain;
 mod tokenizer;

@@ -7,9 +7,14 @@ use serde::{Deserialize, Serialize};
 /// How data files are read.
 #[derive(Debug, Clone, Default, Args, Serialize, Deserialize)]
 pub struct ColumnOptions {
-    /// Column (JSON key) of the text; by default the first of text, sentence, t, content, query
+    /// Column (JSON key) of the text, or of the first of a pair; by default the first of text, sentence, t, content, query
     #[arg(long, value_name = "NAME", help_heading = "Data files")]
     pub text_column: Option<String>,
+    /// Column (JSON key) of the second text of a pair; by default the partner in text and text_pair, t and t2, sentence1 and
+    /// sentence2, premise and hypothesis, question1 and question2, where both are there and --text-column names none
+    #[arg(long, value_name = "NAME", help_heading = "Data files")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pair_column: Option<String>,
     /// Column (JSON key) of the label; by default the first of label, labels, y, intent, category, class
     #[arg(long, value_name = "NAME", help_heading = "Data files")]
     pub label_column: Option<String>,
@@ -52,6 +57,7 @@ impl ColumnOptions {
                 FormatName::Lines => Format::Lines,
             }),
             text_column: self.text_column.clone(),
+            pair_column: self.pair_column.clone(),
             label_column: self.label_column.clone(),
             labels,
             on_broken,

@@ -89,6 +89,9 @@ pub struct HubSource {
     /// The column of the text, if it has no usual name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
+    /// The column of the second text of pairs, if it has no usual name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text_pair: Option<String>,
     /// The column of the label, if it has no usual name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -137,7 +140,12 @@ impl DeclaredSet {
     pub(in crate::data) fn meaning(&self) -> String {
         let columns = self.hub.as_ref().map(|hub| (&hub.text, &hub.label));
         // A list of strings and options cannot fail to be written.
-        hash_bytes(&serde_json::to_vec(&(&self.labels, &self.domains, columns)).unwrap_or_default())
+        let mut meaning = serde_json::to_vec(&(&self.labels, &self.domains, columns)).unwrap_or_default();
+        // Sets without such a column keep the hash that they had before there were pairs.
+        if let Some(pair) = self.hub.as_ref().and_then(|hub| hub.text_pair.as_ref()) {
+            meaning.extend(pair.bytes());
+        }
+        hash_bytes(&meaning)
     }
 
     pub(super) fn validate(&self) -> Result<()> {

@@ -16,6 +16,8 @@ pub struct FacultyDataFreeSpec {
     pub score: ConfidenceSpec,
     /// Share of the mean of the teachers' weights in the scores: 0.7. Teachers that cannot be merged go without.
     pub merged_share: f64,
+    /// Share of the gate that is the teacher's that a text was written for, where somebody wrote it: 0.
+    pub intended_share: f64,
     /// From scores, brought to one scale, to weights: soft, at a temperature of 0.5 deviations.
     pub gate: GateSpec,
     /// Share of UHC in the loss: 0.5.
@@ -29,6 +31,7 @@ impl Default for FacultyDataFreeSpec {
         Self {
             score: ConfidenceSpec::Energy(Energy {}),
             merged_share: 0.7,
+            intended_share: 0.0,
             gate: GateSpec::Soft { temperature: 0.5 },
             uhc: 0.5,
             temperature: 1.0,
@@ -51,6 +54,7 @@ impl FacultyDataFreeSpec {
             score: self.score,
             z_normalise: !matches!(self.gate, GateSpec::Calibrated(_)),
             merged_share: self.merged_share,
+            intended_share: self.intended_share,
             gate: self.gate,
             ..GateRecipe::default()
         };

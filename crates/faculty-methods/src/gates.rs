@@ -1,6 +1,6 @@
 //! From teacher outputs to gate weights, over the whole transfer text at once.
 
-use crate::{Recipe, TransferSet};
+use crate::{Intended, Recipe, TransferSet};
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Result};
 use faculty_losses::{JoinTensors, amalgamated_target};
@@ -38,6 +38,17 @@ impl GateTable {
     pub fn dropped(&self) -> f64 {
         let dropped = self.sample_weights.iter().flatten().filter(|weight| **weight == 0.0).count();
         dropped as f64 / self.texts().max(1) as f64
+    }
+
+    /// Hands a share of the weights of every text that was written for a teacher to this teacher; a text that nobody claims stays
+    /// nobody's.
+    fn trust_intended(&mut self, intended: &[Intended], share: f32) {
+        for (weights, intended) in self.weights.chunks_exact_mut(self.teachers.max(1)).zip(intended) {
+            let Some((teacher, _)) = *intended else { continue };
+            let all: f32 = weights.iter().sum();
+            weights.iter_mut().for_each(|weight| *weight *= 1.0 - share);
+            weights[teacher] += share * all;
+        }
     }
 
     /// The gate of the given texts as tensors.
@@ -116,6 +127,9 @@ fn table(
         neighbours.smooth(&mut table.weights, table.teachers, space, device)?;
         // What is alike may have brought a teacher above it again.
         recipe.cap.map_or(Ok(()), |cap| cap_mean_weights(&mut table.weights, table.teachers, cap))?;
+    }
+    if let Some(intended) = transfer.intended.filter(|_| recipe.intended_share > 0.0) {
+        table.trust_intended(intended, recipe.intended_share as f32);
     }
     if let GateSpec::Claim(ClaimSpec { ambiguity: Some(limit), .. }) = recipe.gate {
         let join = JoinTensors::new(transfer.join, device);

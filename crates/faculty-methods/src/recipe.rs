@@ -216,7 +216,11 @@ impl Recipe {
         let near = gate.neighbours.map(|near| format!(" over {} neighbours", near.count)).unwrap_or_default();
         let score = kind_of(serde_json::to_value(gate.score));
         let merged = if gate.needs_merged() { format!(", {} of it merged", gate.merged_share) } else { String::new() };
-        Some(format!("{score}{scaled}{merged}, {} gate{near}", kind_of(serde_json::to_value(gate.gate))))
+        let intended = match gate.intended_share {
+            0.0 => String::new(),
+            share => format!(", {share} for whom a text was written"),
+        };
+        Some(format!("{score}{scaled}{merged}, {} gate{near}{intended}", kind_of(serde_json::to_value(gate.gate))))
     }
 
     /// The parts in words: "energy, calibrated gate; gated-kl + 2 relation; 2 rounds".

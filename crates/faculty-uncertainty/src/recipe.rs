@@ -29,6 +29,11 @@ pub struct GateRecipe {
     pub margin: bool,
     /// Divides the margins by their mean: off in MUKI.
     pub normalise_margin: bool,
+    /// Of texts that were written for a teacher, the share of the weights that is this teacher's whatever the scores say, 0 to 1:
+    /// 0, none. It needs to be known whom texts were written for, so that it is not part of [`apply`](Self::apply); texts that
+    /// are nobody's keep their weights.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub intended_share: f64,
     /// Cap on the mean weight of each teacher: off; 0.5 against a teacher nobody should learn from.
     pub cap: Option<f64>,
     /// Smooths the weights over the texts that are alike: off. It needs a space of texts, so that it is not part of
@@ -91,9 +96,10 @@ impl GateRecipe {
                 return contradiction("neighbours", "a uniform gate has nothing to smooth", "leave it out");
             }
         }
-        if !(0.0..=1.0).contains(&self.merged_share) {
-            let error = Error::input(format!("is {}", self.merged_share)).key("merged_share");
-            return Err(error.expected("0 to 1"));
+        for (key, share) in [("merged_share", self.merged_share), ("intended_share", self.intended_share)] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(Error::input(format!("is {share}")).key(key).expected("0 to 1"));
+            }
         }
         if let GateSpec::Claim(ClaimSpec { threshold: ClaimThreshold::OwnerQuartile, .. }) = self.gate
             && self.merged_share > 0.0

@@ -4,7 +4,8 @@ use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, LabelSpace, Result};
 use faculty_losses::{Amalgamate, GatedKl, JoinTensors};
 use faculty_methods::{
-    GateTable, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores, recipe_table,
+    GateTable, Intended, MethodSpec, MukiSpec, TransferSet, Vote, ensemble_scores, gate_table, gated_scores,
+    recipe_table,
 };
 use faculty_nn::{FeatureSite, StudentView, host_values};
 use faculty_teacher::{FeatureArray, PassArrays, TeacherOutputs};
@@ -226,4 +227,34 @@ fn features_reach_a_recipe_through_the_transfer_set() {
     let expected: Vec<f32> = (0..12).flat_map(|text| if text < 6 { [1.0, 0.0] } else { [0.0, 1.0] }).collect();
     assert_eq!(found.weights, expected);
     assert!(recipe_table(&recipe, &transfer, OwnerStatistics::default(), &Device::flex()).is_err());
+}
+
+#[test]
+fn whom_a_text_was_written_for_takes_its_share() {
+    let (outputs, join) = twelve();
+    let plain = TransferSet::new(&outputs, &join).unwrap();
+    let by_confidence = GateRecipe {
+        score: ConfidenceSpec::MaxSoftmax(MaxSoftmax {}),
+        gate: GateSpec::Soft { temperature: 0.5 },
+        ..GateRecipe::default()
+    };
+    // Of twelve texts the first is nobody's, the others are the second teacher's.
+    let intended: Vec<Intended> = (0..12).map(|text| (text > 0).then_some((1, 0))).collect();
+    let written = TransferSet::new(&outputs, &join).unwrap().with_intended(intended.as_slice()).unwrap();
+    let of = |share: f64, set: &TransferSet<'_>| {
+        let recipe = GateRecipe { intended_share: share, ..by_confidence };
+        recipe_table(&recipe, set, OwnerStatistics::default(), &Device::flex()).unwrap().weights
+    };
+    let scored = of(0.0, &written);
+    assert_eq!(of(0.25, &plain), scored, "nobody knows whom the task's own texts were written for");
+    for (text, (found, before)) in of(0.25, &written).chunks_exact(2).zip(scored.chunks_exact(2)).enumerate() {
+        let expected = match text {
+            0 => [before[0], before[1]],
+            _ => [0.75 * before[0], 0.75f32.mul_add(before[1], 0.25)],
+        };
+        assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < 1e-6), "text {text}: {found:?}, {expected:?}");
+    }
+    assert!(of(1.0, &written)[2..].chunks_exact(2).all(|weights| *weights == [0.0, 1.0]));
+    let error = GateRecipe { intended_share: 1.5, ..by_confidence }.check(2).unwrap_err().to_string();
+    assert!(error.contains("intended_share"), "{error}");
 }

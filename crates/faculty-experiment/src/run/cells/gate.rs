@@ -42,6 +42,7 @@ impl<'a> Runner<'a> {
         let seen = (recipe.needs_space() && !reads_labels).then(|| self.seen_of_scored(cell)).transpose()?;
         let space = seen.as_ref().map(|(values, width)| TextSpace { values, width: *width });
         let merged = self.merged_of_scored(cell, &recipe);
+        // Nobody says whom the texts were written for: what is scored is what the gate sees for itself.
         let set = TransferSet::new(&outputs, self.join)?.with_space(space).with_merged(merged.as_deref())?;
         let gate = match reads_labels {
             true => oracle_gate(self.join, &labels)?,

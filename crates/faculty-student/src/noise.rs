@@ -175,7 +175,10 @@ mod tests {
             let second = noisy.second.unwrap();
             assert_eq!(noisy.ids.iter().filter(|id| **id == 3).count(), 2, "both ends stay");
             assert_eq!(noisy.ids[second - 1], 3);
-            assert!(noisy.ids[..second].iter().all(|id| *id < 20) && noisy.ids[second..].iter().all(|id| *id >= 30 || *id < 5));
+            assert!(
+                noisy.ids[..second].iter().all(|id| *id < 20)
+                    && noisy.ids[second..].iter().all(|id| *id >= 30 || *id < 5)
+            );
             assert!(noisy.type_ids.iter().enumerate().all(|(at, segment)| (*segment == 1) == (at >= second)));
         }
     }

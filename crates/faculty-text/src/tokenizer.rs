@@ -251,7 +251,10 @@ impl TextTokenizer {
         if encoding.is_empty() {
             return Err("it has no token".into());
         }
-        Ok((TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec(), second: None }, cut))
+        Ok((
+            TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec(), second: None },
+            cut,
+        ))
     }
 
     /// The same for the two texts of a pair.
@@ -272,7 +275,14 @@ impl TextTokenizer {
             0 => encoding.len(),
             _ => encoding.len() - behind - of_second,
         };
-        Ok((TokenRow { ids: encoding.get_ids().to_vec(), type_ids: encoding.get_type_ids().to_vec(), second: Some(second) }, cut))
+        Ok((
+            TokenRow {
+                ids: encoding.get_ids().to_vec(),
+                type_ids: encoding.get_type_ids().to_vec(),
+                second: Some(second),
+            },
+            cut,
+        ))
     }
 
     /// Copies the tokenizer's files into the directory `to`, byte for byte.
@@ -295,13 +305,12 @@ impl TextTokenizer {
 }
 
 /// Cuts on the right until both have `room` tokens together.
-fn cut_to(
-    first: Encoding,
-    second: Option<Encoding>,
-    room: usize,
-) -> tokenizers::Result<(Encoding, Option<Encoding>)> {
-    let params =
-        TruncationParams { max_length: room, strategy: TruncationStrategy::LongestFirst, ..TruncationParams::default() };
+fn cut_to(first: Encoding, second: Option<Encoding>, room: usize) -> tokenizers::Result<(Encoding, Option<Encoding>)> {
+    let params = TruncationParams {
+        max_length: room,
+        strategy: TruncationStrategy::LongestFirst,
+        ..TruncationParams::default()
+    };
     let (mut first, mut second) = truncate_encodings(first, second, &params)?;
     // The pieces cut off would each get special tokens of their own.
     for encoding in [Some(&mut first), second.as_mut()].into_iter().flatten() {

@@ -2,7 +2,7 @@
 //! less clear than what it believed in (in the place of back-translation, arXiv 2406.15476).
 
 use crate::{join_words, split_words};
-use faculty_core::{Error, Result, Stream};
+use faculty_core::{Error, Result, Stream, join_pair, split_pair};
 use serde::{Deserialize, Serialize};
 
 /// How texts are altered.
@@ -44,8 +44,18 @@ impl Augment {
         Ok(())
     }
 
-    /// An altered copy, by the draws of `stream`; at least one word of the text stays.
+    /// An altered copy, by the draws of `stream`; at least one word of the text stays. Of a pair both texts are altered.
     pub fn copy(&self, text: &str, stream: &Stream) -> String {
+        match split_pair(text) {
+            Some((first, second)) => {
+                let (first, second) = (self.single(first, &stream.fork(3)), self.single(second, &stream.fork(4)));
+                join_pair(&first, &second)
+            }
+            None => self.single(text, stream),
+        }
+    }
+
+    fn single(&self, text: &str, stream: &Stream) -> String {
         let words = split_words(text);
         let spans = self.spans(words.len(), &stream.fork(0));
         let (drops, mut copy) = (stream.fork(1), Vec::with_capacity(words.len()));
@@ -137,6 +147,18 @@ mod tests {
         }
         let none = Augment { dropout: 0.0, masked: 0.0, ..Augment::default() };
         assert_eq!(none.copy("Pay it, please!", &Stream::new(3, "test")), "Pay it, please!");
+    }
+
+    #[test]
+    fn both_texts_of_a_pair_are_altered_and_stay_two() {
+        let pair = faculty_core::join_pair(TEXT, "a b c d e f g h i j");
+        let augment = Augment { dropout: 0.3, ..Augment::default() };
+        for number in 0..50 {
+            let copy = augment.copy(&pair, &Stream::new(4, "test").fork(number));
+            let (first, second) = faculty_core::split_pair(&copy).unwrap();
+            assert!(split_words(first).iter().all(|word| TEXT.contains(word)) && first != TEXT, "{first}");
+            assert!(split_words(second).iter().all(|word| word.len() == 1), "{second}");
+        }
     }
 
     #[test]

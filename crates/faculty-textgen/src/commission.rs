@@ -3,11 +3,12 @@
 use crate::delivered::Delivered;
 use crate::{
     Augment, Believed, ClassReport, DraftLog, Judge, Kept, KeywordSteering, KeywordTexts, Keywords, LmJob, LmSpec,
-    NGram, Quota, Refined, SourceSpec, Steering, TeacherJudge, TextSource, WhenShort, vocabulary_words,
+    MaskedCopies, NGram, PairedTexts, Pairing, Quota, Refined, SourceSpec, Steering, TeacherJudge, TextSource,
+    WhenShort, vocabulary_words,
 };
 use faculty_core::metrics::argmax;
-use faculty_core::{Error, Event, Observer, Result, hash_bytes, normal_form, short_hash};
-use faculty_model::{CausalModel, Classifier};
+use faculty_core::{Error, Event, Observer, Result, hash_bytes, join_pair, normal_form, short_hash, split_pair};
+use faculty_model::{CausalModel, Classifier, MaskedModel};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashSet;
@@ -29,6 +30,9 @@ pub struct Commission {
     /// Altered copies beside the texts, for the same classes; none by default. Teachers judge the texts alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
+    /// Pairs of the source's texts, for teachers that read pairs; single texts by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Pairing>,
     /// What follows if a class has fewer in the end.
     #[serde(default, skip_serializing_if = "WhenShort::is_go_on")]
     pub when_short: WhenShort,
@@ -51,6 +55,8 @@ pub struct Supplies<'a> {
     pub corpus: &'a [String],
     /// Opens the language model that the source names; asked once, if it names one.
     pub open_model: &'a dyn Fn(&str) -> Result<CausalModel>,
+    /// Opens the masked language model that rewrites second texts of pairs; asked once, if any are rewritten.
+    pub open_masked: &'a dyn Fn(&str) -> Result<MaskedModel>,
     /// Tokens of a text at most that a teacher judges; by default what it can read.
     pub max_length: Option<usize>,
     /// A folder for the drafts of sources that are dear, a file a teacher under a name that follows from all that determines them.
@@ -58,18 +64,47 @@ pub struct Supplies<'a> {
     pub drafts: Option<&'a Path>,
 }
 
-/// A text, and for whom it was written.
+/// A text, and for whom it was written. A pair is written down as `text` and `text_pair`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(from = "Line", into = "Line")]
 pub struct Commissioned {
-    /// The text.
+    /// The text, or the pair.
     pub text: String,
     /// The teacher, by number, and its class; nothing of texts that are for no class.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub class: Option<(usize, usize)>,
     /// The teacher's probability of that class.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probability: Option<f32>,
+}
+
+/// [`Commissioned`] in a file.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Line {
+    text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    text_pair: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    class: Option<(usize, usize)>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probability: Option<f32>,
+}
+
+impl From<Line> for Commissioned {
+    fn from(line: Line) -> Self {
+        let Line { text, text_pair, class, probability } = line;
+        let text = text_pair.map_or_else(|| text.clone(), |second| join_pair(&text, &second));
+        Self { text, class, probability }
+    }
+}
+
+impl From<Commissioned> for Line {
+    fn from(Commissioned { text, class, probability }: Commissioned) -> Self {
+        let (text, text_pair) = match split_pair(&text) {
+            Some((first, second)) => (first.to_owned(), Some(second.to_owned())),
+            None => (text, None),
+        };
+        Self { text, text_pair, class, probability }
+    }
 }
 
 /// Texts, and what became of the drafts of every class of every teacher; no report of texts that are for no class.
@@ -92,12 +127,16 @@ impl Commission {
             augment.check().map_err(|error| error.help("in augment"))?;
         }
         self.source.check()?;
-        self.steering.check(&self.source)
+        self.steering.check(&self.source)?;
+        self.pairs.as_ref().map_or(Ok(()), |pairs| pairs.check(&self.source, &self.steering))
     }
 
     /// Source and steering in a few words.
     pub fn describe(&self) -> String {
-        let texts = self.steering.describe(&self.source);
+        let mut texts = self.steering.describe(&self.source);
+        if let Some(pairs) = &self.pairs {
+            texts = format!("{texts}, {}", pairs.describe());
+        }
         match self.augment.as_ref().map(|augment| augment.copies) {
             None => texts,
             Some(1) => format!("{texts}, and an altered copy of each"),
@@ -178,6 +217,8 @@ impl Commission {
             (None, Some(opened)) => opened.as_ref(),
             (None, None) => return Err(Error::internal("a commission without a source")),
         };
+        let paired = self.pairs.as_ref().map(|pairs| self.paired(source, pairs, supplies)).transpose()?;
+        let source: &dyn TextSource = paired.as_ref().map_or(source, |paired| paired);
         let wanted = clients.iter().map(|client| client.labels.len() * self.per_class).sum::<usize>() as u64;
         let pool = match self.steering {
             Steering::None {} => drafts(source, wanted, observer)?,
@@ -201,6 +242,20 @@ impl Commission {
             delivered.take_unaddressed(pool);
         }
         Ok(delivered.done())
+    }
+
+    /// Pairs of the texts of a source.
+    fn paired<'a>(
+        &self,
+        source: &'a dyn TextSource,
+        pairs: &'a Pairing,
+        supplies: &Supplies<'_>,
+    ) -> Result<PairedTexts<'a>> {
+        let copies = match pairs.rewrites() {
+            true => Some(MaskedCopies::new((supplies.open_masked)(&pairs.masked_lm)?, pairs.mask_rate)?),
+            false => None,
+        };
+        PairedTexts::new(source, pairs, copies, self.seed)
     }
 
     #[expect(clippy::too_many_arguments, reason = "what is written, by whom, for whom")]

@@ -76,6 +76,11 @@ impl Corpus {
         let order = Stream::new(seed, "corpus").permutation(texts.len());
         Ok(Self { texts, order })
     }
+
+    /// Where text `number` stands in the corpus.
+    fn place(&self, number: u64) -> usize {
+        self.order[(number % self.order.len() as u64) as usize]
+    }
 }
 
 impl TextSource for Corpus {
@@ -84,8 +89,11 @@ impl TextSource for Corpus {
     }
 
     fn write(&self, numbers: Range<u64>, _: &dyn Observer) -> Result<Vec<String>> {
-        let at = |number: u64| self.order[(number % self.order.len() as u64) as usize];
-        Ok(numbers.map(|number| self.texts[at(number)].clone()).collect())
+        Ok(numbers.map(|number| self.texts[self.place(number)].clone()).collect())
+    }
+
+    fn following(&self, number: u64) -> Option<String> {
+        self.texts.get(self.place(number) + 1).cloned()
     }
 }
 

@@ -13,4 +13,10 @@ pub trait TextSource {
     /// # Errors
     /// Fails if the device fails or the user interrupted.
     fn write(&self, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>>;
+
+    /// The text that follows text `number` where it was taken from; nothing where texts have no order, or none follows.
+    fn following(&self, number: u64) -> Option<String> {
+        let _ = number;
+        None
+    }
 }

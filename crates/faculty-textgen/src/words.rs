@@ -1,6 +1,9 @@
 //! Words and punctuation marks, and texts of them.
 
-/// The words of a text in order: runs of letters, digits and apostrophes, and every other mark by itself.
+use faculty_core::PAIR_SEPARATOR;
+
+/// The words of a text in order: runs of letters, digits and apostrophes, and every other mark by itself. Of a pair those of both
+/// texts; what stands between them is no word.
 pub fn split_words(text: &str) -> Vec<&str> {
     let mut words = Vec::new();
     let mut start = None;
@@ -12,7 +15,7 @@ pub fn split_words(text: &str) -> Vec<&str> {
         if let Some(first) = start.take() {
             words.push(&text[first..at]);
         }
-        if !character.is_whitespace() {
+        if !character.is_whitespace() && character != PAIR_SEPARATOR {
             words.push(&text[at..at + character.len_utf8()]);
         }
     }
@@ -73,6 +76,7 @@ mod tests {
         assert_eq!(join_words(words), "Don't pay (more than $12. 50), please!");
         assert_eq!(split_words("  żółw…\n"), ["żółw", "…"]);
         assert!(split_words(" \t").is_empty());
+        assert_eq!(split_words(&faculty_core::join_pair("one two", "three")), ["one", "two", "three"]);
         assert_eq!(join_words([]), "");
     }
 }

@@ -9,6 +9,7 @@ mod folder;
 mod joined;
 mod jsonl;
 mod noise;
+mod pairing;
 mod parts;
 mod registry;
 mod sharing;
@@ -178,7 +179,7 @@ pub fn read_data(section: &DataSection, places: &DataPlaces) -> Result<DataSet> 
     let mut data = match section.sets.is_empty() {
         true => {
             let data = Source::parse_in(&section.source, &registry)?.read(section, places, &registry)?;
-            dev_share::carve_if_asked(data, section)?
+            pairing::pair_if_asked(dev_share::carve_if_asked(data, section)?, section)?
         }
         false => joined::read(section, places, &registry)?,
     };

@@ -1,7 +1,7 @@
 //! Noise rows for the transfer set: near-duplicates, texts of another set, empty texts.
 
 use crate::schema::NoiseSection;
-use faculty_core::{Error, Result, Stream, normal_form};
+use faculty_core::{Error, Result, Stream, join_pair, normal_form, split_pair};
 use std::collections::HashSet;
 
 /// Rows without a label, behind those of the transfer set.
@@ -105,8 +105,19 @@ fn near_duplicates(
         .expected(format!("{wanted}: choose a smaller share")))
 }
 
-/// The text with one word dropped, or with two neighbouring words swapped; `None` for a text of one word.
+/// The text with one word dropped, or with two neighbouring words swapped; `None` for a text of one word. Of a pair one of the two
+/// texts is edited.
 fn edited(text: &str, stream: Stream) -> Option<String> {
+    let Some((first, second)) = split_pair(text) else { return edited_alone(text, stream) };
+    let of_first = || Some(join_pair(&edited_alone(first, stream.fork(0))?, second));
+    let of_second = || Some(join_pair(first, &edited_alone(second, stream.fork(1))?));
+    match stream.u64_at(0) & 1 == 0 {
+        true => of_first().or_else(of_second),
+        false => of_second().or_else(of_first),
+    }
+}
+
+fn edited_alone(text: &str, stream: Stream) -> Option<String> {
     let mut words: Vec<&str> = text.split_whitespace().collect();
     if words.len() < 2 {
         return None;

@@ -8,6 +8,7 @@ mod merging;
 mod notes;
 mod out_of_scope;
 mod owners;
+mod pairs;
 mod rows;
 mod scan;
 mod starts;
@@ -158,6 +159,7 @@ fn prepare(
     let model_labels = |model: &str| faculty_hub::ModelDir::open(resolve_model(model, observer)?)?.labels();
     let mut data =
         ExperimentData::share_out(&experiment.data, set, &model_labels).map_err(|error| error.file(&options.file))?;
+    pairs::check(&experiment, &data, &corpora).map_err(|error| error.file(&options.file))?;
     data.files.extend(opened);
     let hashes: Vec<&str> = data.files.iter().map(|file| file.sha256.as_str()).collect();
     let run = RunSettings {

@@ -1,6 +1,6 @@
 //! The models that an experiment reads, by content: one that is trained anew in place is another one.
 
-use crate::schema::ExperimentFile;
+use crate::schema::{ExperimentFile, TextSection};
 use faculty_core::{Observer, Result, hash_bytes};
 use faculty_hub::ModelDir;
 use faculty_student::{StudentStart, resolve_masked_lm, resolve_model};
@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 /// SHA-256 over the models that an experiment names: teachers that exist, what teachers and students start from, and who rewrites
-/// texts.
+/// texts, in a training or for pairs.
 ///
 /// # Errors
 /// Fails if one cannot be found or read.
@@ -31,7 +31,9 @@ pub(super) fn fingerprint(experiment: &ExperimentFile, observer: &dyn Observer) 
         }
     }
     let rewriting = experiment.rows.iter().filter_map(|row| Some(row.method.recipe()?.rewriting?.generator));
-    for reference in rewriting {
+    let is_read = |text: &&TextSection| experiment.rows.iter().any(|row| row.text.as_ref() == Some(&text.name));
+    let copying = experiment.texts.iter().filter(is_read).filter_map(masked_lm_of).map(str::to_owned);
+    for reference in rewriting.chain(copying) {
         if let Entry::Vacant(unknown) = hashes.entry(format!("generator {reference}")) {
             let dir = resolve_masked_lm(&reference, observer)?;
             unknown.insert(ModelDir::open(dir)?.model_hash()?);
@@ -39,4 +41,9 @@ pub(super) fn fingerprint(experiment: &ExperimentFile, observer: &dyn Observer) 
     }
     let lines: Vec<String> = hashes.iter().map(|(reference, hash)| format!("{reference} {hash}")).collect();
     Ok(hash_bytes(lines.join("\n").as_bytes()))
+}
+
+/// The masked language model that rewrites second texts of pairs, if one does.
+pub(super) fn masked_lm_of(text: &TextSection) -> Option<&str> {
+    text.pairs.as_ref().filter(|pairs| pairs.rewrites()).map(|pairs| pairs.masked_lm.as_str())
 }

@@ -2,13 +2,16 @@
 
 use super::Work;
 use super::scan::recorded_seconds;
+use super::starts::masked_lm_of;
 use super::teachers::ReadyTeacher;
 use crate::manifest::write_json;
 use crate::precision::Precisions;
 use crate::raw::{TextClassRecord, TextRecord};
 use crate::schema::TextSection;
-use faculty_core::{Error, Event, Result, StagedDir, hash_bytes, hash_text};
-use faculty_model::{CausalModel, Classifier};
+use faculty_core::{Error, Event, Result, StagedDir, hash_bytes, hash_text, readable};
+use faculty_hub::ModelDir;
+use faculty_model::{CausalModel, Classifier, MaskedModel};
+use faculty_student::resolve_masked_lm;
 use faculty_textgen::{Client, Commission, Commissioned, Supplies, self_bleu, share_of_repeats, word_lengths};
 use serde::Serialize;
 use std::io::Write as _;
@@ -117,13 +120,15 @@ fn write(
     });
     let clients: Vec<Client<'_>> = clients.collect();
     let max_length = work.prepared.experiment.scan.max_length;
-    let supplies = Supplies { corpus, open_model: &open_model, max_length, drafts: Some(drafts) };
+    let open_masked = |name: &str| MaskedModel::open(resolve_masked_lm(name, work.observer)?, work.device);
+    let supplies =
+        Supplies { corpus, open_model: &open_model, open_masked: &open_masked, max_length, drafts: Some(drafts) };
     let (texts, reports) = commission
         .write(&clients, &supplies, work.observer)
         .map_err(|error| error.help(format!("in the texts `{}`", section.name)))?;
     let samples = |class: Option<(usize, usize)>| -> Vec<String> {
         let own = texts.iter().filter(|text| text.class == class);
-        own.take(TextRecord::SAMPLES).map(|text| text.text.clone()).collect()
+        own.take(TextRecord::SAMPLES).map(|text| readable(&text.text).into_owned()).collect()
     };
     let mut record = record_of(section, commission);
     for (number, (ready, reports)) in teachers.iter().zip(reports).enumerate() {
@@ -192,9 +197,15 @@ fn content_key(
         /// The language model that writes, by content.
         #[serde(skip_serializing_if = "Option::is_none")]
         model: Option<&'a str>,
+        /// The masked language model that rewrites second texts of pairs, by content.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        masked_lm: Option<String>,
     }
     let corpus = commission.source.corpus().and_then(|name| work.prepared.corpora.get(name));
     let digests: Vec<u8> = corpus.into_iter().flatten().flat_map(|text| hash_text(text)).collect();
+    let masked_lm = masked_lm_of(section)
+        .map(|name| ModelDir::open(resolve_masked_lm(name, work.observer)?)?.model_hash())
+        .transpose()?;
     let determines = Determines {
         commission,
         teachers: teachers.iter().map(|teacher| teacher.record.sha256.as_str()).collect(),
@@ -203,6 +214,7 @@ fn content_key(
         precision: Precisions::of(&work.prepared.experiment),
         device: &work.prepared.run.device,
         model: work.prepared.generators.hash(section),
+        masked_lm,
     };
     let json =
         serde_json::to_vec(&determines).map_err(|error| Error::internal("a key cannot be written").source(error))?;

@@ -36,6 +36,9 @@ pub struct DataSection {
     /// by a fixed seed, so that the choice of settings never moves the parts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dev_share: Option<f64>,
+    /// Makes a task of pairs from labelled texts: `same-class`, whose labels are `different` and `same`. No text is in two pairs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<PairRule>,
     /// Which split measures: `test`, or `dev` while choices are still being made.
     #[serde(default)]
     pub evaluate_on: EvaluateOn,
@@ -91,6 +94,14 @@ fn forty() -> Limit {
 
 fn is_false(value: &bool) -> bool {
     !value
+}
+
+/// How labelled texts become a task of pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairRule {
+    /// Are two texts of one class? Half of the pairs are.
+    SameClass,
 }
 
 /// The split that measures.
@@ -182,6 +193,18 @@ impl DataSection {
         if self.sets.is_empty() && (self.aliases.is_some() || self.prefix_labels) {
             let key = if self.aliases.is_some() { "data.aliases" } else { "data.prefix_labels" };
             return Err(Error::input("is for several data sets").key(key).expected("[[data.set]] tables"));
+        }
+        if self.pairs.is_some() {
+            let single = [
+                ("data.set", !self.sets.is_empty()),
+                ("data.out_of_scope", self.out_of_scope.is_some()),
+                ("data.noise.other", self.noise.as_ref().is_some_and(|noise| noise.other.is_some())),
+            ];
+            if let Some((key, _)) = single.iter().find(|(_, given)| *given) {
+                return Err(Error::input(format!("stands beside {key}, whose texts are read as they are"))
+                    .key("data.pairs")
+                    .help("keep one of the two"));
+            }
         }
         let has_files = self.train_file.is_some() || self.test_file.is_some() || self.dev_file.is_some();
         if has_files && self.source != "files" {

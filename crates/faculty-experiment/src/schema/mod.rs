@@ -13,7 +13,7 @@ mod teacher_part;
 mod text;
 
 pub use curve::CurveSection;
-pub use data::{DataSection, EvaluateOn, SetPart};
+pub use data::{DataSection, EvaluateOn, PairRule, SetPart};
 pub use label_split::LabelSplit;
 pub use limit::Limit;
 pub use models::{ScanSection, SelectionOn, StudentSection, TeacherSection};

@@ -3,7 +3,7 @@
 use super::{DataSection, Limit};
 use faculty_core::{Error, Result};
 use faculty_methods::{DataAccess, MethodSpec};
-use faculty_textgen::{Augment, Commission, SourceSpec, Steering, WhenShort};
+use faculty_textgen::{Augment, Commission, Pairing, SourceSpec, Steering, WhenShort};
 use serde::{Deserialize, Serialize};
 
 /// `[[text]]`.
@@ -18,6 +18,9 @@ pub struct TextSection {
     /// What teachers have to say in it.
     #[serde(default)]
     pub steering: Steering,
+    /// Pairs of the source's texts, for a task of pairs; `{}` is a rewritten copy, the next text of the corpus or a random one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pairs: Option<Pairing>,
     /// Altered copies beside the texts: words left out, spans masked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub augment: Option<Augment>,
@@ -58,9 +61,8 @@ impl TextSection {
                     .expected("a number of texts"));
             }
         };
-        let Self { source, steering, augment, seed, when_short, .. } = self;
-        let (source, augment) = (source.clone(), augment.clone());
-        Ok(Commission { source, steering: *steering, per_class, augment, seed: *seed, when_short: *when_short })
+        let Self { source, steering, pairs, augment, seed, when_short, .. } = self.clone();
+        Ok(Commission { source, steering, per_class, augment, pairs, seed, when_short })
     }
 
     pub(super) fn validate(&self, data: &DataSection) -> Result<()> {

@@ -15,6 +15,7 @@ mod merging;
 mod nasty;
 mod noise_and_draws;
 mod out_of_scope;
+mod pairs;
 mod parts;
 mod plots;
 mod registry;

@@ -67,7 +67,8 @@ fn the_vocabulary_of_minilm_agrees() {
 fn what_is_hidden_of_a_pair_is_of_both_texts_and_never_between_them() {
     for family in ["bert", "roberta"] {
         let model = MaskedModel::open(golden_dir().join("masked-lm").join(family), &Device::flex()).unwrap();
-        let texts: Vec<String> = (0..200).map(|n| join_pair("pay my bill now", &"book it ".repeat(1 + n % 4))).collect();
+        let texts: Vec<String> =
+            (0..200).map(|n| join_pair("pay my bill now", &"book it ".repeat(1 + n % 4))).collect();
         let tokens = model.tokenize(&texts, None).unwrap();
         let plan = MaskPlan::new(&model.tokenizer, 0.5).unwrap();
         let rows: Vec<usize> = (0..texts.len()).collect();

@@ -62,7 +62,8 @@ fn a_tokenizer_of_the_older_form_marks_the_second_text_too() {
     let file = testkit().join("models/bert/tokenizer.json");
     let mut json: Value = serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     let id = |token: &str| json["model"]["vocab"][token].as_u64().unwrap();
-    let form = serde_json::json!({"type": "BertProcessing", "sep": ["[SEP]", id("[SEP]")], "cls": ["[CLS]", id("[CLS]")]});
+    let form =
+        serde_json::json!({"type": "BertProcessing", "sep": ["[SEP]", id("[SEP]")], "cls": ["[CLS]", id("[CLS]")]});
     json["post_processor"] = form;
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("tokenizer.json"), json.to_string()).unwrap();

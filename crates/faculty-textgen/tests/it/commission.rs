@@ -1,10 +1,10 @@
 //! A language model, and other sources, that write for several teachers.
 
 use burn::tensor::Device;
-use faculty_core::{ErrorKind, Event, Observer, Result, Silent};
-use faculty_model::{CausalModel, Classifier};
+use faculty_core::{ErrorKind, Event, Observer, Result, Silent, split_pair};
+use faculty_model::{CausalModel, Classifier, MaskedModel};
 use faculty_testkit::{TinySpec, golden_dir, tiny_classifier_dir};
-use faculty_textgen::{Client, Commission, Delivery, Supplies};
+use faculty_textgen::{Client, Commission, Commissioned, Delivery, Supplies};
 use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
@@ -46,7 +46,9 @@ impl Bureau {
             open: &openers[at] as &dyn Fn() -> Result<Classifier>,
         });
         let corpus = ["the cat sat on the mat".to_owned(), "a dog ran over the old road".to_owned()];
-        let supplies = Supplies { corpus: &corpus, open_model: &open_model, max_length: None, drafts };
+        let open_masked = |model: &str| MaskedModel::open(golden_dir().join("masked-lm").join(model), &Device::flex());
+        let supplies =
+            Supplies { corpus: &corpus, open_model: &open_model, open_masked: &open_masked, max_length: None, drafts };
         let delivery = commission.write(&clients, &supplies, observer);
         assert!(opened.get() <= 1, "the language model is opened once");
         delivery
@@ -236,4 +238,70 @@ fn what_does_not_fit_a_language_model_is_refused_by_its_key() {
     refused(&by_model("").replace("\"opening\"", "\"chat\": true, \"opening\""), "no chat template");
     refused(&by_model("").replace("\"max_tokens\": 8", "\"max_tokens\": 64"), "max_tokens");
     refused(&by_model("").replace("\"floor\": 0.2", "\"floor\": 1.0"), "language-model");
+}
+
+#[test]
+fn pairs_are_written_of_a_corpus_with_copies_by_a_masked_language_model() {
+    let bureau = Bureau::new();
+    let commission = |pairs: &str, more: &str| {
+        format!(
+            r#"{{"source": {{"kind": "corpus", "corpus": "x"}}, "pairs": {pairs}, "per_class": 8, "seed": 1{more}}}"#
+        )
+    };
+    let kinds = r#"{"masked_lm": "bert", "mask_rate": 0.5}"#;
+    let (texts, reports) = bureau.write(&commission(kinds, ""), None, &Silent).unwrap();
+    assert_eq!((texts.len(), reports.len()), (8 * 5, 0));
+    let corpus = ["the cat sat on the mat", "a dog ran over the old road"];
+    let mut rewritten = 0;
+    for text in &texts {
+        let (first, second) = split_pair(&text.text).unwrap();
+        assert!(corpus.contains(&first) && !second.trim().is_empty(), "{text:?}");
+        rewritten += usize::from(!corpus.contains(&second));
+    }
+    assert!((6..22).contains(&rewritten), "a third of 40, less those of which no token was hidden: {rewritten}");
+    let again = bureau.write(&commission(kinds, ""), None, &Silent).unwrap();
+    assert_eq!(again.0, texts);
+    // A file has two columns, and gives the pair back.
+    let line = serde_json::to_value(&texts[0]).unwrap();
+    assert_eq!(line["text"], split_pair(&texts[0].text).unwrap().0);
+    assert_eq!(line["text_pair"], split_pair(&texts[0].text).unwrap().1);
+    let back: Commissioned = serde_json::from_value(line).unwrap();
+    assert_eq!(back, texts[0]);
+    // What teachers believe of pairs.
+    let believed = commission(kinds, r#", "steering": {"kind": "believed", "drafts": 2}"#);
+    let (texts, reports) = bureau.write(&believed, None, &Silent).unwrap();
+    assert_eq!(reports.len(), 2);
+    assert!(texts.iter().all(|text| split_pair(&text.text).is_some() && text.class.is_some()));
+}
+
+#[test]
+fn what_cannot_be_paired_is_refused_by_key() {
+    let check = |json: &str| serde_json::from_str::<Commission>(json).unwrap().check();
+    for (wrong, expected) in [
+        (r#"{"source": {"kind": "random-tokens"}, "pairs": {}, "per_class": 1, "seed": 1}"#, "pairs.second"),
+        (r#"{"source": {"kind": "n-gram", "corpus": "x"}, "pairs": {}, "per_class": 1, "seed": 1}"#, "only a corpus"),
+        (
+            r#"{"source": {"kind": "corpus", "corpus": "x"}, "pairs": {"second": []}, "per_class": 1, "seed": 1}"#,
+            "is empty",
+        ),
+        (
+            r#"{"source": {"kind": "corpus", "corpus": "x"}, "pairs": {"mask_rate": 1.0}, "per_class": 1, "seed": 1}"#,
+            "pairs.mask_rate",
+        ),
+        (
+            r#"{"source": {"kind": "corpus", "corpus": "x"}, "steering": {"kind": "keywords"}, "pairs": {}, "per_class": 1, "seed": 1}"#,
+            "single texts",
+        ),
+        (
+            r#"{"source": {"kind": "language-model", "model": "m"}, "pairs": {"second": ["random"]}, "per_class": 1, "seed": 1}"#,
+            "a language model writes single texts",
+        ),
+    ] {
+        let error = check(wrong).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+    }
+    let random = r#"{"source": {"kind": "random-tokens"}, "pairs": {"second": ["random"]}, "per_class": 1, "seed": 1}"#;
+    check(random).unwrap();
+    let described = serde_json::from_str::<Commission>(random).unwrap().describe();
+    assert_eq!(described, "random tokens, in pairs with a random one");
 }

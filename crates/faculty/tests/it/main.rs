@@ -17,6 +17,7 @@ mod interrupt;
 mod kill;
 mod merge;
 mod mlm_head;
+mod pairs;
 mod precision;
 mod predict;
 mod settings;

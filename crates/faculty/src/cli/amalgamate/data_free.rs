@@ -7,7 +7,8 @@ use faculty_core::{Error, Result, hash_file};
 use faculty_experiment::{DataPlaces, read_texts};
 use faculty_hub::{cache_root, public_name};
 use faculty_methods::Intended;
-use faculty_model::{CausalModel, Classifier};
+use faculty_model::{CausalModel, Classifier, MaskedModel};
+use faculty_student::resolve_masked_lm;
 use faculty_teacher::{ClassifierTeacher, Teacher};
 use faculty_text::{OnBroken, read_corpus};
 use faculty_textgen::{
@@ -92,6 +93,7 @@ impl DataFree {
             steering,
             per_class: options.per_class.unwrap_or(40),
             augment: None,
+            pairs: None,
             seed: options.train.seed(),
             when_short: options.when_short.unwrap_or_default(),
         };
@@ -159,7 +161,14 @@ impl DataFree {
             .collect();
         let open_model = |model: &str| CausalModel::open(find_language_model(model, &session.console)?.path, &device);
         let drafts = cache_root()?.join("drafts");
-        let supplies = Supplies { corpus: &corpus, open_model: &open_model, max_length: None, drafts: Some(&drafts) };
+        let open_masked = |model: &str| MaskedModel::open(resolve_masked_lm(model, &session.console)?, &device);
+        let supplies = Supplies {
+            corpus: &corpus,
+            open_model: &open_model,
+            open_masked: &open_masked,
+            max_length: None,
+            drafts: Some(&drafts),
+        };
         let (texts, reports) = self.commission.write(&clients, &supplies, &session.console)?;
         let label = |(teacher, class): (usize, usize)| {
             let teacher = teachers.get(teacher)?;

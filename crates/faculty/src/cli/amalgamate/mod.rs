@@ -16,7 +16,7 @@ use super::{finetune, inputs, manifest, measure, output, precision};
 use clap::Args;
 use configuration::Configuration;
 use data_free::{DataFree, Written};
-use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream};
+use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream, is_pair};
 use faculty_hub::cache_root;
 use faculty_methods::{AmalgamateRun, Intended, Recipe, TransferSet};
 use faculty_model::{Classifier, PrecisionCheck};
@@ -213,7 +213,14 @@ impl<'a> Work<'a> {
         let join = LabelJoin::build(&spaces, &configuration.aliases)?;
         if let Some(eval) = &configuration.options.eval {
             // Before the training: a label that does not exist should not cost an hour.
-            faculty_text::read_corpus(eval, &configuration.options.columns.labelled())?.resolve_labels(join.union())?;
+            let corpus = faculty_text::read_corpus(eval, &configuration.options.columns.labelled())?;
+            corpus.resolve_labels(join.union())?;
+            if configuration.data_free.is_some() && corpus.texts.iter().any(|text| is_pair(text)) {
+                return Err(Error::input("measures on pairs of texts, and --data-free writes single texts")
+                    .file(eval)
+                    .key("--data-free")
+                    .help("pairs of another corpus: [[text]] with `pairs` in an experiment, or --text FILE with two columns"));
+            }
         }
         let mut texts: Vec<String> = corpora.iter().flat_map(|corpus| corpus.texts.iter().cloned()).collect();
         let write = |chosen: &DataFree| chosen.write(&configuration.teachers, &teachers, session);

@@ -78,6 +78,9 @@ mod with_the_feature {
         assert_eq!((first.texts, first.labels), (vec!["one".to_owned()], None));
         let idle = ReadOptions { text_column: Some("idle".to_owned()), ..ReadOptions::labelled() };
         assert_eq!(read_corpus(&path, &idle).unwrap().texts.len(), 3);
+        let pair = ReadOptions { pair_column: Some("idle".to_owned()), ..ReadOptions::labelled() };
+        let texts = read_corpus(&path, &pair).unwrap().texts;
+        assert_eq!(texts, ["one", "zwei, ü", "three\nlines"].map(|text| faculty_core::join_pair(text, text)));
         let wrong = ReadOptions { text_column: Some("txt".to_owned()), ..ReadOptions::labelled() };
         let error = read_corpus(&path, &wrong).unwrap_err().to_string();
         assert!(error.contains("did you mean `text`?"), "{error}");

@@ -7,8 +7,9 @@ use faculty_uncertainty::{ConfidenceSpec, Energy, GateRecipe, GateSpec};
 use serde::{Deserialize, Serialize};
 
 /// Half of the loss follows a gate, half compares classes of one teacher alone: on texts that nobody has written for real a gate
-/// errs, so that whom a text was written for has a say, too, and what a student that starts from the mean of the teachers' weights knows of the teachers among each other is worth
-/// keeping. Chosen on development texts of three sets (`docs/data-free.md`), with that start and a lower rate than others.
+/// errs, so that whom a text was written for has a say, too, and what a student that starts from the mean of the teachers' weights
+/// knows of the teachers among each other is worth keeping. Chosen on development texts of three sets (`docs/data-free.md`), with
+/// that start and a lower rate than others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FacultyDataFreeSpec {

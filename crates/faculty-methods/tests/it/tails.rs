@@ -3,7 +3,7 @@
 use crate::observed::{assert_resumes, part};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
-use faculty_core::{Aliases, LabelJoin, NamedTensor, Observer, Result, Silent, Stream};
+use faculty_core::{Aliases, LabelJoin, NamedTensor, Result, Silent, Stream};
 use faculty_methods::{
     AmalgamateRun, GateChoice, JudgedBlocks, MethodSpec, PassSettings, Recipe, TailJudge, TailJudgeMethod, TailPhase,
     TailSchedule, TailStart, TransferSet, amalgamate, tail_logits,

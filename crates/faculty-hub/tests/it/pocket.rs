@@ -95,7 +95,7 @@ fn who_imports_at_the_same_time_waits_and_replaces_nothing() {
         let dir = import_pocket_encoder(&assets, cache.path()).unwrap();
         // As any reader would, while the others are still at it.
         (
-            hash_file(dir.join("tokenizer.json")).unwrap(),
+            hash_file(&dir.join("tokenizer.json")).unwrap(),
             dir.join("model.safetensors").metadata().unwrap().modified().unwrap(),
         )
     };

@@ -33,7 +33,7 @@ pub(super) fn pair_if_asked(mut data: DataSet, section: &DataSection) -> Result<
         match pairs.is_empty() {
             true => Err(Error::input(format!("the {name} split of `{}` gives no pairs of both kinds", data.name))
                 .key("data.pairs")
-                .expected("at least four texts, of two classes")),
+                .expected("more texts of at least two classes")),
             false => Ok(pairs),
         }
     };
@@ -111,7 +111,7 @@ mod tests {
 
     #[test]
     fn pairs_are_balanced_true_and_share_no_text() {
-        for counts in [vec![15; 150], vec![120; 10], vec![2, 2], vec![7, 9, 1, 30], vec![500, 3, 3]] {
+        for counts in [vec![15; 150], vec![120; 10], vec![4, 4], vec![7, 9, 1, 30], vec![500, 3, 3]] {
             let (all, mut seen) = (texts(&counts), HashSet::new());
             let pairs = pairs_of(all.clone(), counts.len(), Stream::new(1, "test"), &mut seen);
             let same = pairs.labels.iter().filter(|label| **label == 1).count();

@@ -51,6 +51,10 @@ fn smoke(file: &Path, encoder: &Path, out: &Path) -> ExperimentOptions {
         .extend(rewritten.map(|(index, _)| {
             format!("row[{index}].method.adversary.generator={:?}", generator.display().to_string())
         }));
+    let paired = texts.iter().enumerate().filter(|(_, text)| text.pairs.is_some());
+    options.overrides.set.extend(
+        paired.map(|(index, _)| format!("text[{index}].pairs.masked_lm={:?}", generator.display().to_string())),
+    );
     options.out = Some(out.to_path_buf());
     options
 }

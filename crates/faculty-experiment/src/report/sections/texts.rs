@@ -27,7 +27,7 @@ pub(in crate::report) fn texts(page: &Page<'_>) -> Option<Element> {
                  for which the intended class was its likeliest. Self-BLEU-4: 1 is always the same text.",
             ))
             .child(data_table("Texts that were written", columns(header, &WORDS), lines.collect()))
-            .children(judge_words(page.table).map(|words| paragraph(words)))
+            .children(judge_words(page.table).map(paragraph))
             .children(texts.iter().map(samples)),
     )
 }

@@ -38,7 +38,7 @@ pub use labels::LabelSpace;
 pub use lock::{try_lock, wait_for_lock};
 pub use normal_form::normal_form;
 pub use observe::{Event, Observer, Silent, Unseen};
-pub use pairs::{PAIR_SEPARATOR, is_pair, join_pair, pair_fault, readable, split_pair};
+pub use pairs::{PAIR_SEPARATOR, is_pair, join_pair, one_text, pair_fault, readable, split_pair};
 pub use stream::{Stream, mix64};
 pub use suggest::nearest;
 pub use tensors::{NamedTensor, NamedTensors};

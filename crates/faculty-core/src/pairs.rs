@@ -37,6 +37,14 @@ pub fn pair_fault(text: &str) -> Option<&'static str> {
         .then_some("it holds more than one unit separator (U+001F), which stands between the two texts of a pair")
 }
 
+/// What a model wrote, as one text: [`PAIR_SEPARATOR`] is nothing that it may write, and a space stands in its place.
+pub fn one_text(written: String) -> String {
+    match written.contains(PAIR_SEPARATOR) {
+        true => written.replace(PAIR_SEPARATOR, " "),
+        false => written,
+    }
+}
+
 /// A text as a person reads it: a pair with ` / ` between its texts, any other as it is.
 pub fn readable(text: &str) -> Cow<'_, str> {
     match text.contains(PAIR_SEPARATOR) {
@@ -47,7 +55,7 @@ pub fn readable(text: &str) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_pair, join_pair, pair_fault, readable, split_pair};
+    use super::{is_pair, join_pair, one_text, pair_fault, readable, split_pair};
 
     #[test]
     fn a_pair_comes_apart_as_it_was_put_together() {
@@ -66,5 +74,7 @@ mod tests {
         let three = join_pair("a", &join_pair("b", "c"));
         assert!(split_pair(&three).is_none() && pair_fault(&three).is_some());
         assert_eq!(readable(&three), "a / b / c");
+        assert_eq!(one_text(three), "a b c");
+        assert_eq!(one_text("a / b".to_owned()), "a / b");
     }
 }

@@ -1,12 +1,11 @@
 //! A loss between hidden states inside an amalgamation.
 
+use crate::Recipe;
 use crate::amalgamate::step_loss;
-use crate::companion::{Companion, CompanionStep};
-use crate::{Recipe, TransferSet};
-use burn::tensor::{Device, Gradients};
+use crate::companion::{Companion, CompanionSetup, CompanionStep};
+use burn::tensor::Gradients;
 use faculty_core::{Error, NamedTensors, Result, Stream};
 use faculty_losses::features::{AlignFeatures, AlignSpec, FeatureBatch, FeatureWidths, PseudoClasses};
-use faculty_model::Classifier;
 use faculty_nn::Pooling;
 use faculty_student::{ObjectiveState, StepLoss};
 
@@ -22,14 +21,8 @@ impl Aligned {
     ///
     /// # Errors
     /// Fails if the teachers were not asked for features, or a setting is out of range.
-    pub(crate) fn new(
-        spec: &AlignSpec,
-        recipe: &Recipe,
-        student: &Classifier,
-        transfer: &TransferSet<'_>,
-        seed: u64,
-        device: &Device,
-    ) -> Result<Self> {
+    pub(crate) fn new(spec: &AlignSpec, recipe: &Recipe, setup: CompanionSetup<'_, '_>) -> Result<Self> {
+        let CompanionSetup { student, transfer, seed, .. } = setup;
         let width =
             |outputs: &faculty_teacher::TeacherOutputs| outputs.features.as_ref().map(|features| features.width);
         let teachers: Option<Vec<usize>> = transfer.outputs.iter().map(width).collect();
@@ -37,7 +30,7 @@ impl Aligned {
             Error::internal("a loss between hidden states needs the teachers' features, and they were not asked for")
         })?;
         let widths = FeatureWidths { student: student.config.hidden_size, teachers };
-        let loss = spec.build(&widths, Stream::new(seed, "alignment maps"), &device.clone().autodiff())?;
+        let loss = spec.build(&widths, Stream::new(seed, "alignment maps"), &student.device.clone().autodiff())?;
         Ok(Self { loss, pooling: recipe.features.pooling, weight: recipe.align_weight })
     }
 }

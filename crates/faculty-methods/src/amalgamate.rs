@@ -1,21 +1,17 @@
 //! Training a student from teacher outputs, without labels.
 
 mod chosen;
+mod companions;
 mod objective;
 mod union;
 
+use self::companions::companions;
 use self::objective::Amalgamation;
 pub(crate) use self::union::{UnionLosses, step_loss};
-use crate::aligned::Aligned;
-use crate::anchors::AnchorLearner;
-use crate::backward::Backward;
 use crate::blocks::Blocks;
-use crate::companion::Companion;
+use crate::companion::CompanionSetup;
 use crate::curriculum::Active;
-use crate::guessing::GuessLearner;
-use crate::rewriting::RewritingLearner;
 use crate::self_training::reweigh;
-use crate::tails::Tails;
 use crate::{Curriculum, DataAccess, GateTable, MethodSpec, Rounds, TransferSet, gate_table};
 use burn::tensor::{Tensor, TensorData};
 use faculty_core::{Error, Observer, Result, Unseen};
@@ -125,10 +121,9 @@ pub fn amalgamate<'a>(
     } else {
         transfer
     };
-    let mut blocks = match &recipe.blocks {
-        Some(spec) => Some(Blocks::prepare(spec, student, teachers, &transfer, tokens, run.seed, run.observer)?),
-        None => None,
-    };
+    let setup =
+        CompanionSetup { student, teachers, transfer: &transfer, tokens, seed: run.seed, observer: run.observer };
+    let blocks = recipe.blocks.as_ref().map(|spec| Blocks::prepare(spec, setup)).transpose()?;
     let mut gate = match (gate, recipe.gate()) {
         (Some(given), _) => {
             given.check(transfer.len())?;
@@ -178,32 +173,8 @@ pub fn amalgamate<'a>(
         run.noise = Some(curriculum.student_noise);
     }
     let losses = recipe.losses.iter().map(|part| Ok((part.loss.build()?, part.weight))).collect::<Result<_>>()?;
-    let mut companions: Vec<Box<dyn Companion + '_>> = Vec::new();
-    if let Some(spec) = &recipe.align {
-        companions.push(Box::new(Aligned::new(spec, &recipe, student, &transfer, run.seed, &device)?));
-    }
-    if let Some(spec) = recipe.backward {
-        companions.push(Box::new(Backward::new(spec, student, teachers, &transfer, tokens, run.observer)?));
-    }
-    if let Some(spec) = recipe.guessing {
-        let (gate, join) = (recipe.gate(), transfer.join);
-        companions.push(Box::new(GuessLearner::new(spec, gate, student, teachers, join, run.seed, run.observer)?));
-    }
-    if let Some(spec) = recipe.anchors {
-        let (seed, observer) = (run.seed, run.observer);
-        companions.push(Box::new(AnchorLearner::new(spec, student, teachers, &transfer, tokens, seed, observer)?));
-    }
-    if let Some(spec) = recipe.rewriting.clone() {
-        let (seed, observer) = (run.seed, run.observer);
-        companions.push(Box::new(RewritingLearner::new(spec, student, teachers, &transfer, tokens, seed, observer)?));
-    }
-    if let Some(blocks) = blocks.as_mut().and_then(|prepared| prepared.blocks.take()) {
-        companions.push(Box::new(blocks));
-    }
-    if let Some(spec) = recipe.tails {
-        let (seed, observer) = (run.seed, run.observer);
-        companions.push(Box::new(Tails::new(spec, student, teachers, &transfer, tokens, seed, observer)?));
-    }
+    let blocks = blocks.and_then(|prepared| prepared.blocks);
+    let companions = companions(&recipe, blocks, setup)?;
     let names = transfer.join.union().names();
     let active =
         (!curriculum.takes_batches_as_they_are()).then(|| Active::new(curriculum, transfer.len(), names, run.seed));

@@ -1,12 +1,11 @@
 //! Backward-pass distillation in a training: now and then the student also learns from texts that were moved to where it and
 //! its teachers differ most.
 
-use crate::companion::{Companion, CompanionStep, TeacherWork};
-use crate::live::{named, require_room};
-use crate::{AdversarySpec, EmbeddingAdversary, TransferSet};
+use crate::companion::{Companion, CompanionSetup, CompanionStep, TeacherWork};
+use crate::{AdversarySpec, EmbeddingAdversary};
 use burn::tensor::{Device, Tensor, TensorData};
-use faculty_core::{Error, Event, NamedTensors, Observer, Result};
-use faculty_model::{Classifier, Tokens};
+use faculty_core::{Error, Event, NamedTensors, Result};
+use faculty_model::Tokens;
 use faculty_nn::{StudentView, TeacherView};
 use faculty_student::{ObjectiveState, StepLoss};
 use serde::{Deserialize, Serialize};
@@ -85,21 +84,12 @@ pub(crate) struct Backward<'a> {
 }
 
 impl<'a> Backward<'a> {
-    /// Prepares for a student that learns from `tokens`; `teachers` are those of the transfer set, in its order.
-    ///
     /// # Errors
     /// Fails if the teachers were not handed over, or one of them has another vocabulary than the student or cannot hold its
     /// longest text.
-    pub(crate) fn new(
-        spec: BackwardPass,
-        student: &Classifier,
-        teachers: Option<&[&Classifier]>,
-        transfer: &TransferSet<'_>,
-        tokens: &'a Tokens,
-        observer: &dyn Observer,
-    ) -> Result<Self> {
-        let named = named(teachers, transfer.join)?;
-        require_room(named.iter().map(|(name, teacher)| (*name, &teacher.config)), tokens)?;
+    pub(crate) fn new(spec: BackwardPass, setup: CompanionSetup<'_, 'a>) -> Result<Self> {
+        let CompanionSetup { student, transfer, tokens, observer, .. } = setup;
+        let named = setup.readers()?;
         let adversary = EmbeddingAdversary::new(student, &named, transfer.join, spec.adversary)?;
         for ((name, _), residual) in named.iter().zip(adversary.unexplained()) {
             if residual > POOR_MAP {

@@ -1,12 +1,49 @@
 //! The plug for parts of a method that work in every step of a training, beside the losses on what teachers said before.
 
+use crate::TransferSet;
 use crate::amalgamate::UnionLosses;
+use crate::live::{named, require_room};
 use burn::tensor::Gradients;
-use faculty_core::{NamedTensors, Result};
+use faculty_core::{NamedTensors, Observer, Result};
+use faculty_model::{Classifier, Tokens};
 use faculty_nn::fused::AdamWConfig;
 use faculty_nn::{Gate, Pooling, StateTensor, TeacherView};
 use faculty_student::{ObjectiveState, StepContext, StepLoss};
 use serde::{Deserialize, Serialize};
+
+/// What a companion is prepared from. What it keeps of the run lives as long as that (`'a`); the student as it is now does not.
+#[derive(Clone, Copy)]
+pub(crate) struct CompanionSetup<'r, 'a> {
+    /// Before its first update.
+    pub(crate) student: &'r Classifier,
+    /// Those of the transfer set, in its order, if they were handed over.
+    pub(crate) teachers: Option<&'r [&'a Classifier]>,
+    pub(crate) transfer: &'r TransferSet<'a>,
+    /// The texts as the student reads them.
+    pub(crate) tokens: &'a Tokens,
+    pub(crate) seed: u64,
+    pub(crate) observer: &'a dyn Observer,
+}
+
+impl<'a> CompanionSetup<'_, 'a> {
+    /// The teachers with their names in the join.
+    ///
+    /// # Errors
+    /// As [`named`].
+    pub(crate) fn named(&self) -> Result<Vec<(&'a str, &'a Classifier)>> {
+        named(self.teachers, self.transfer.join)
+    }
+
+    /// The same of teachers that will read the student's tokens.
+    ///
+    /// # Errors
+    /// As [`named`], or if one of them cannot hold the longest text.
+    pub(crate) fn readers(&self) -> Result<Vec<(&'a str, &'a Classifier)>> {
+        let named = self.named()?;
+        require_room(named.iter().map(|(name, teacher)| (*name, &teacher.config)), self.tokens)?;
+        Ok(named)
+    }
+}
 
 /// What a companion sees of a step.
 pub(crate) struct CompanionStep<'a> {

@@ -3,7 +3,7 @@
 use crate::ChatTemplate;
 use crate::tokenizer_config::{TokenizerConfig, read_object};
 use crate::tokenizer_file::{read_tokenizer, without_limits};
-use faculty_core::{Error, Result};
+use faculty_core::{Error, Result, one_text};
 use serde_json::Value;
 use std::path::Path;
 use tokenizers::Tokenizer;
@@ -137,12 +137,12 @@ impl LmTokenizer {
         Ok(encoding.get_ids().to_vec())
     }
 
-    /// The text of tokens, special ones left out.
+    /// The text of tokens, special ones left out: one text, whatever they say ([`one_text`]).
     ///
     /// # Errors
     /// Fails if a token does not exist.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        let text = self.tokenizer.decode(ids, true);
+        let text = self.tokenizer.decode(ids, true).map(one_text);
         text.map_err(|error| Error::input(format!("tokens cannot be read: {error}")))
     }
 

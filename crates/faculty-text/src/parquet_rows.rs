@@ -14,6 +14,17 @@ pub(crate) fn read(path: &Path, _: &ReadOptions, _: &mut Collector<'_>) -> Resul
 
 #[cfg(feature = "parquet")]
 pub(crate) fn read(path: &Path, options: &ReadOptions, rows: &mut Collector<'_>) -> Result<()> {
+    // The crate that decodes panics on some damaged files. Nobody looks at what was collected before an error.
+    let decoding = std::panic::AssertUnwindSafe(|| decode(path, options, rows));
+    std::panic::catch_unwind(decoding).unwrap_or_else(|_| {
+        Err(Error::input("is no Parquet file that can be read: its decoder panicked")
+            .file(path)
+            .help("the file is damaged; fetch it again"))
+    })
+}
+
+#[cfg(feature = "parquet")]
+fn decode(path: &Path, options: &ReadOptions, rows: &mut Collector<'_>) -> Result<()> {
     use crate::columns::Columns;
     use parquet::file::reader::{FileReader, SerializedFileReader};
     use parquet::schema::types::Type;

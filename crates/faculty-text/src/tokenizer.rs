@@ -3,7 +3,7 @@
 use crate::SpecialIds;
 use crate::tokenizer_config::TokenizerConfig;
 use crate::tokenizer_file::{read_tokenizer, without_limits};
-use faculty_core::{Error, Result, join_pair, pair_fault, split_pair};
+use faculty_core::{Error, Result, join_pair, one_text, pair_fault, split_pair};
 use rayon::prelude::*;
 use std::path::{Path, PathBuf};
 use tokenizers::{
@@ -174,12 +174,12 @@ impl TextTokenizer {
         self.tokenizer.id_to_token(id)
     }
 
-    /// The text of token ids, special tokens left out.
+    /// The text of token ids, special tokens left out: one text, whatever they say ([`one_text`]).
     ///
     /// # Errors
     /// Fails if the tokenizer's decoder cannot put them together.
     pub fn decode(&self, ids: &[u32]) -> Result<String> {
-        self.tokenizer.decode(ids, true).map_err(|error| {
+        self.tokenizer.decode(ids, true).map(one_text).map_err(|error| {
             Error::input(format!("tokens cannot be put together: {error}")).file(self.dir.join("tokenizer.json"))
         })
     }

@@ -1,6 +1,6 @@
 //! The text of tokens that come one by one.
 
-use faculty_core::{PAIR_SEPARATOR, Result};
+use faculty_core::Result;
 use faculty_text::LmTokenizer;
 
 /// Tokens and their text. Each token costs a look at its neighbours, not at the whole text: what is decoded anew begins at the
@@ -35,7 +35,7 @@ impl Decoded {
     /// Takes a token in.
     pub(crate) fn push(&mut self, token: u32, tokenizer: &LmTokenizer) -> Result<()> {
         self.tokens.push(token);
-        let window = decode(tokenizer, &self.tokens[self.prefix..])?;
+        let window = tokenizer.decode(&self.tokens[self.prefix..])?;
         match window.strip_prefix(self.before.as_str()) {
             Some(more) if more.is_empty() || more.ends_with(NO_CHARACTER) => self.pending = more.to_owned(),
             Some(more) => {
@@ -43,11 +43,11 @@ impl Decoded {
                 self.pending.clear();
                 self.prefix = self.read;
                 self.read = self.tokens.len();
-                self.before = decode(tokenizer, &self.tokens[self.prefix..])?;
+                self.before = tokenizer.decode(&self.tokens[self.prefix..])?;
             }
             // A decoder that changes what it said: everything anew.
             None => {
-                self.text = decode(tokenizer, &self.tokens)?;
+                self.text = tokenizer.decode(&self.tokens)?;
                 self.pending.clear();
                 (self.prefix, self.read) = (0, self.tokens.len());
                 self.before.clone_from(&self.text);
@@ -65,26 +65,20 @@ impl Decoded {
     pub(crate) fn with(&self, token: u32, tokenizer: &LmTokenizer) -> Result<String> {
         let mut tokens = self.tokens[self.prefix..].to_vec();
         tokens.push(token);
-        let window = decode(tokenizer, &tokens)?;
+        let window = tokenizer.decode(&tokens)?;
         if let Some(more) = window.strip_prefix(self.before.as_str()) {
             return Ok(format!("{}{more}", self.text));
         }
         tokens.splice(..0, self.tokens[..self.prefix].iter().copied());
-        decode(tokenizer, &tokens)
+        tokenizer.decode(&tokens)
     }
-}
-
-/// The text of tokens. What stands between the two texts of a pair is nothing that a model may write into one of them: a space.
-fn decode(tokenizer: &LmTokenizer, tokens: &[u32]) -> Result<String> {
-    let text = tokenizer.decode(tokens)?;
-    Ok(if text.contains(PAIR_SEPARATOR) { text.replace(PAIR_SEPARATOR, " ") } else { text })
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use super::{Decoded, decode};
+    use super::Decoded;
     use burn::tensor::Device;
     use faculty_core::{PAIR_SEPARATOR, Stream};
     use faculty_model::CausalModel;
@@ -104,7 +98,7 @@ mod tests {
             for tokens in texts {
                 let mut decoded = Decoded::default();
                 for (at, &token) in tokens.iter().enumerate() {
-                    let all = decode(&tokenizer, &tokens[..=at]).unwrap();
+                    let all = tokenizer.decode(&tokens[..=at]).unwrap();
                     assert!(!all.contains(PAIR_SEPARATOR), "{all:?}");
                     assert_eq!(decoded.with(token, &tokenizer).unwrap(), all);
                     decoded.push(token, &tokenizer).unwrap();

@@ -4,9 +4,8 @@ use super::net::AnchorNet;
 use super::report::AnchorReport;
 use super::set::Anchors;
 use super::spec::{AnchorSpec, MixTarget, Towards};
-use crate::TransferSet;
-use crate::companion::{Companion, CompanionStep, TeacherWork};
-use crate::live::{logits_of, named, require_room};
+use crate::companion::{Companion, CompanionSetup, CompanionStep, TeacherWork};
+use crate::live::logits_of;
 use burn::tensor::{Tensor, TensorData};
 use faculty_core::metrics::argmax;
 use faculty_core::{Error, NamedTensors, Observer, Result};
@@ -45,22 +44,11 @@ struct Mix {
 }
 
 impl<'a> AnchorLearner<'a> {
-    /// Prepares for a student that learns from `tokens`; `teachers` are those of the transfer set, in its order.
-    ///
     /// # Errors
     /// Fails if the teachers were not handed over, one of them cannot hold the longest text, or as [`Anchors::new`].
-    pub(crate) fn new(
-        spec: AnchorSpec,
-        student: &Classifier,
-        teachers: Option<&[&Classifier]>,
-        transfer: &TransferSet<'_>,
-        tokens: &'a Tokens,
-        seed: u64,
-        observer: &'a dyn Observer,
-    ) -> Result<Self> {
-        let named = named(teachers, transfer.join)?;
-        require_room(named.iter().map(|(name, teacher)| (*name, &teacher.config)), tokens)?;
-        let teachers: Vec<&Classifier> = named.iter().map(|(_, teacher)| *teacher).collect();
+    pub(crate) fn new(spec: AnchorSpec, setup: CompanionSetup<'_, 'a>) -> Result<Self> {
+        let CompanionSetup { student, transfer, tokens, seed, observer, .. } = setup;
+        let teachers: Vec<&Classifier> = setup.readers()?.into_iter().map(|(_, teacher)| teacher).collect();
         let anchors = Anchors::new(student, &teachers, transfer, spec, seed)?;
         let trained = spec.towards != (Towards::Anchors {});
         Ok(Self { anchors, tokens, observer, student: student.clone(), trained, work: TeacherWork::default() })

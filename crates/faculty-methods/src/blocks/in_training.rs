@@ -7,7 +7,7 @@ use super::spec::{BlockAmalgamation, BlockScore};
 use super::states::{Asked, PooledStates};
 use super::weights::BlockWeights;
 use crate::amalgamate::step_loss;
-use crate::companion::{Companion, CompanionStep, TeacherWork};
+use crate::companion::{Companion, CompanionSetup, CompanionStep, TeacherWork};
 use crate::{GateTable, TransferSet};
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use faculty_core::{Error, NamedTensors, Observer, Result, Stream};
@@ -53,15 +53,9 @@ struct Weighed<'a> {
 }
 
 impl<'a> Weighed<'a> {
-    fn of(
-        spec: &BlockAmalgamation,
-        student: &Classifier,
-        teachers: Option<&[&'a Classifier]>,
-        transfer: &TransferSet<'a>,
-        tokens: &Tokens,
-        observer: &dyn Observer,
-    ) -> Result<Self> {
+    fn of(spec: &BlockAmalgamation, setup: CompanionSetup<'_, 'a>) -> Result<Self> {
         spec.check()?;
+        let CompanionSetup { student, transfer, tokens, observer, .. } = setup;
         let count = block_count(student.network.encoder.layers.len(), spec.count);
         let weighs = spec.confidence.score != BlockScore::Uniform;
         let sets = match weighs || spec.balanced {
@@ -70,7 +64,7 @@ impl<'a> Weighed<'a> {
         };
         let integrates = spec.integration.integrator != Integrator::None;
         let asked = match spec.needs_teachers() {
-            true => Some(Asked::new(teachers, transfer, count)?),
+            true => Some(Asked::new(setup, count)?),
             false => None,
         };
         let by_token = match &asked {
@@ -105,7 +99,9 @@ pub fn block_weights(
     tokens: &Tokens,
     observer: &dyn Observer,
 ) -> Result<Vec<GateTable>> {
-    Ok(Weighed::of(spec, student, Some(teachers), transfer, tokens, observer)?.weights.tables())
+    // Nothing of it is drawn.
+    let setup = CompanionSetup { student, teachers: Some(teachers), transfer, tokens, seed: 0, observer };
+    Ok(Weighed::of(spec, setup)?.weights.tables())
 }
 
 /// What `prepare` gives.
@@ -122,20 +118,12 @@ impl<'a> Blocks<'a> {
     /// # Errors
     /// Fails if a setting is out of range, teachers are to be asked and were not handed over, a teacher has no text of its own, or
     /// states must meet token by token and cannot.
-    pub(crate) fn prepare(
-        spec: &BlockAmalgamation,
-        student: &Classifier,
-        teachers: Option<&[&'a Classifier]>,
-        transfer: &TransferSet<'a>,
-        tokens: &'a Tokens,
-        seed: u64,
-        observer: &dyn Observer,
-    ) -> Result<Prepared<'a>> {
+    pub(crate) fn prepare(spec: &BlockAmalgamation, setup: CompanionSetup<'_, 'a>) -> Result<Prepared<'a>> {
+        let CompanionSetup { student, transfer, tokens, seed, observer, .. } = setup;
         let device = student.device.clone();
         let layers = student.network.encoder.layers.len();
         let count = block_count(layers, spec.count);
-        let Weighed { sets, asked, pooled, by_token, weights, work } =
-            Weighed::of(spec, student, teachers, transfer, tokens, observer)?;
+        let Weighed { sets, asked, pooled, by_token, weights, work } = Weighed::of(spec, setup)?;
         if let Some(sets) = sets.as_ref().filter(|_| spec.confidence.score != BlockScore::Uniform) {
             weights.note(transfer, sets, observer);
         }

@@ -3,7 +3,8 @@
 use super::ends::block_ends;
 use super::spec::BlockPositions;
 use crate::TransferSet;
-use crate::live::{named, require_shared_vocabulary};
+use crate::companion::CompanionSetup;
+use crate::live::require_shared_vocabulary;
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Event, Observer, Result, Unseen};
 use faculty_model::{Classifier, Tokens};
@@ -28,8 +29,8 @@ pub(super) struct Asked<'a> {
 impl<'a> Asked<'a> {
     /// # Errors
     /// Fails if the teachers were not handed over.
-    pub(super) fn new(teachers: Option<&[&'a Classifier]>, transfer: &TransferSet<'a>, blocks: usize) -> Result<Self> {
-        let teachers = named(teachers, transfer.join)?;
+    pub(super) fn new(setup: CompanionSetup<'_, 'a>, blocks: usize) -> Result<Self> {
+        let teachers = setup.named()?;
         let ends = teachers.iter().map(|(_, model)| block_ends(model.network.encoder.layers.len(), blocks)).collect();
         Ok(Self { teachers, ends })
     }

@@ -8,11 +8,11 @@ use super::replay::ReplayBuffer;
 use super::spec::{GuessTarget, GuessingSpec};
 use crate::amalgamate::UnionLosses;
 use crate::companion::ADAM;
-use crate::companion::{Companion, CompanionStep, TeacherWork};
+use crate::companion::{Companion, CompanionSetup, CompanionStep, TeacherWork};
 use burn::module::Param;
 use burn::tensor::{Device, Gradients, Tensor, TensorData};
 use faculty_core::metrics::argmax;
-use faculty_core::{Error, Event, LabelJoin, NamedTensors, Observer, Result, Stream};
+use faculty_core::{Error, Event, NamedTensors, Result, Stream};
 use faculty_model::Classifier;
 use faculty_nn::{Gate, Linear, StudentView, TeacherView, TrainedModule, host_values};
 use faculty_student::{ObjectiveState, StepLoss};
@@ -58,24 +58,16 @@ struct Values {
 }
 
 impl GuessLearner {
-    /// Prepares for a student; `teachers` are those of the join, in its order.
+    /// No text is read.
     ///
     /// # Errors
     /// Fails if the teachers were not handed over, or as [`EmbeddingGuesser::new`].
-    pub(crate) fn new(
-        spec: GuessingSpec,
-        gate: Option<GateRecipe>,
-        student: &Classifier,
-        teachers: Option<&[&Classifier]>,
-        join: &LabelJoin,
-        seed: u64,
-        observer: &dyn Observer,
-    ) -> Result<Self> {
+    pub(crate) fn new(spec: GuessingSpec, gate: Option<GateRecipe>, setup: CompanionSetup<'_, '_>) -> Result<Self> {
         spec.check_gate(gate)?;
-        let teachers = teachers.ok_or_else(|| {
-            Error::internal("guesses are asked of the teachers themselves, and they were not handed over")
-        })?;
-        let guesser = EmbeddingGuesser::new(student, teachers, join, spec, seed)?;
+        let CompanionSetup { student, seed, observer, .. } = setup;
+        let join = setup.transfer.join;
+        let teachers: Vec<&Classifier> = setup.named()?.into_iter().map(|(_, teacher)| teacher).collect();
+        let guesser = EmbeddingGuesser::new(student, &teachers, join, spec, seed)?;
         for (part, residual) in join.teachers().iter().zip(guesser.unexplained()) {
             if residual > POOR_MAP {
                 let text = format!(

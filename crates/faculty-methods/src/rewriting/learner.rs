@@ -1,9 +1,8 @@
 //! Rewriting inside an amalgamation.
 
 use super::{GeneratorStep, Rewriting, TextRewriter};
-use crate::TransferSet;
-use crate::companion::{Companion, CompanionStep, TeacherWork};
-use crate::live::{named, require_room};
+use crate::companion::{Companion, CompanionSetup, CompanionStep, TeacherWork};
+use crate::live::require_room;
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Event, NamedTensors, Observer, Result};
 use faculty_model::{Classifier, MaskedModel, Tokens};
@@ -35,21 +34,12 @@ struct Progress {
 }
 
 impl<'a> RewritingLearner<'a> {
-    /// Prepares for a student that learns from `tokens`; `teachers` are those of the transfer set, in its order.
-    ///
     /// # Errors
     /// Fails if the generator cannot be found or opened, the teachers were not handed over, a model cannot read what is written,
     /// or vocabularies differ where they must not.
-    pub(crate) fn new(
-        spec: Rewriting,
-        student: &Classifier,
-        teachers: Option<&[&Classifier]>,
-        transfer: &TransferSet<'_>,
-        tokens: &'a Tokens,
-        seed: u64,
-        observer: &'a dyn Observer,
-    ) -> Result<Self> {
-        let named = named(teachers, transfer.join)?;
+    pub(crate) fn new(spec: Rewriting, setup: CompanionSetup<'_, 'a>) -> Result<Self> {
+        let CompanionSetup { student, transfer, tokens, seed, observer, .. } = setup;
+        let named = setup.named()?;
         let generator = MaskedModel::open(resolve_masked_lm(&spec.generator, observer)?, &student.device)?;
         // Who reads text cuts it itself.
         let readers = named.iter().map(|(name, teacher)| (*name, &teacher.config, &teacher.tokenizer));

@@ -5,16 +5,14 @@ use super::schedule::TailPhase;
 use super::spec::{JudgedBlocks, TailJudge, TailSchedule, TailStart};
 use super::start::{Pair, fit};
 use super::tail::tail_logits;
-use crate::TransferSet;
 use crate::amalgamate::step_loss;
 use crate::blocks::{StudentPass, block_count, block_ends};
 use crate::companion::ADAM;
-use crate::companion::{Companion, CompanionStep, TeacherWork};
+use crate::companion::{Companion, CompanionSetup, CompanionStep, TeacherWork};
 use crate::live::{LiveTeacher, constant_student};
 use burn::tensor::{Device, Gradients, Int, Tensor, TensorData};
-use faculty_core::{Error, Event, NamedTensors, Observer, Result, Stream};
+use faculty_core::{Error, Event, NamedTensors, Result, Stream};
 use faculty_losses::{LossTerms, batch_mean, kl_rows_from_logits};
-use faculty_model::{Classifier, Tokens};
 use faculty_nn::{DropoutPlan, Pooling, SequenceClassifier, Spans, Taps, TeacherView, TrainedModule, host_values};
 use faculty_student::{ObjectiveState, StepContext, StepLoss};
 use serde::{Deserialize, Serialize};
@@ -59,17 +57,10 @@ impl Tails {
     /// # Errors
     /// Fails if a setting is out of range, the teachers were not handed over, or blocks are to be trained one after the other and a
     /// teacher has another vocabulary.
-    pub(crate) fn new(
-        spec: TailJudge,
-        student: &Classifier,
-        teachers: Option<&[&Classifier]>,
-        transfer: &TransferSet<'_>,
-        tokens: &Tokens,
-        seed: u64,
-        observer: &dyn Observer,
-    ) -> Result<Self> {
+    pub(crate) fn new(spec: TailJudge, setup: CompanionSetup<'_, '_>) -> Result<Self> {
         spec.check()?;
-        let teachers = LiveTeacher::all(teachers, transfer.join)?;
+        let CompanionSetup { student, tokens, seed, observer, .. } = setup;
+        let teachers = LiveTeacher::all(setup.teachers, setup.transfer.join)?;
         let layers = student.network.encoder.layers.len();
         let count = block_count(layers, spec.count);
         let odd = teachers.iter().find_map(|teacher| {

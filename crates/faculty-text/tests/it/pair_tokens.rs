@@ -1,7 +1,7 @@
 //! Pairs of texts as tokens: those of the reference implementation, whole and cut.
 
-use faculty_core::join_pair;
-use faculty_text::TextTokenizer;
+use faculty_core::{PAIR_SEPARATOR, join_pair};
+use faculty_text::{TextTokenizer, TokenRow};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 
@@ -81,6 +81,18 @@ fn a_pair_is_decoded_as_a_pair() {
             assert_eq!(&tokenizer.decode_row(row).unwrap(), text, "{family}");
         }
     }
+}
+
+#[test]
+fn tokens_of_one_text_never_say_a_pair() {
+    let tokenizer = TextTokenizer::from_dir(testkit().join("models/roberta")).unwrap();
+    // How a byte-level vocabulary spells the separator.
+    let separator = (0..).map_while(|id| tokenizer.token(id)).position(|token| token == "ğ").unwrap();
+    let word = tokenizer.encode(&["book"], 8).unwrap().rows.remove(0);
+    let ids = [&word.ids[..], &[separator as u32], &word.ids[..]].concat();
+    assert_eq!(tokenizer.decode(&ids).unwrap(), "book book");
+    let pair = tokenizer.decode_row(&TokenRow { second: Some(word.ids.len()), ids, type_ids: Vec::new() }).unwrap();
+    assert_eq!(pair.matches(PAIR_SEPARATOR).count(), 1, "{pair:?}");
 }
 
 #[test]

@@ -40,17 +40,6 @@ impl GateTable {
         dropped as f64 / self.texts().max(1) as f64
     }
 
-    /// Hands a share of the weights of every text that was written for a teacher to this teacher; a text that nobody claims stays
-    /// nobody's.
-    fn trust_intended(&mut self, intended: &[Intended], share: f32) {
-        for (weights, intended) in self.weights.chunks_exact_mut(self.teachers.max(1)).zip(intended) {
-            let Some((teacher, _)) = *intended else { continue };
-            let all: f32 = weights.iter().sum();
-            weights.iter_mut().for_each(|weight| *weight *= 1.0 - share);
-            weights[teacher] += share * all;
-        }
-    }
-
     /// The gate of the given texts as tensors.
     pub fn batch(&self, rows: &[usize], device: &Device) -> Gate {
         let weights: Vec<f32> = rows
@@ -128,9 +117,7 @@ fn table(
         // What is alike may have brought a teacher above it again.
         recipe.cap.map_or(Ok(()), |cap| cap_mean_weights(&mut table.weights, table.teachers, cap))?;
     }
-    if let Some(intended) = transfer.intended.filter(|_| recipe.intended_share > 0.0) {
-        table.trust_intended(intended, recipe.intended_share as f32);
-    }
+    trust_intended(&mut table.weights, table.teachers, transfer.intended, recipe.intended_share);
     if let GateSpec::Claim(ClaimSpec { ambiguity: Some(limit), .. }) = recipe.gate {
         let join = JoinTensors::new(transfer.join, device);
         let all: Vec<usize> = (0..table.texts()).collect();
@@ -142,6 +129,19 @@ fn table(
         }
     }
     Ok(table)
+}
+
+/// Hands a share of the weights of every text that was written for a teacher to this teacher; a text that nobody claims stays
+/// nobody's. `weights` are `[texts, teachers]`.
+pub(crate) fn trust_intended(weights: &mut [f32], teachers: usize, intended: Option<&[Intended]>, share: f64) {
+    let Some(intended) = intended.filter(|_| share > 0.0) else { return };
+    let share = share as f32;
+    for (weights, intended) in weights.chunks_exact_mut(teachers.max(1)).zip(intended) {
+        let Some((teacher, _)) = *intended else { continue };
+        let all: f32 = weights.iter().sum();
+        weights.iter_mut().for_each(|weight| *weight *= 1.0 - share);
+        weights[teacher] += share * all;
+    }
 }
 
 /// Faculty's gate where passes are dear: energy of one pass, z-normalised, soft at 0.5 deviations.

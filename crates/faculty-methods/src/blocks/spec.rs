@@ -41,6 +41,8 @@ pub struct BlockConfidence {
     pub temperature: f64,
     /// Which class a text of a pseudo-set has.
     pub classes: PseudoClass,
+    /// Share of the weights that is the teacher's that a text was written for, where somebody wrote it: 0 (Faculty's).
+    pub intended_share: f64,
 }
 
 /// What teachers are scored by.
@@ -118,6 +120,7 @@ impl Default for BlockConfidence {
             fit: LayerFit::default(),
             temperature: 1.0,
             classes: PseudoClass::default(),
+            intended_share: 0.0,
         }
     }
 }
@@ -154,6 +157,10 @@ impl BlockAmalgamation {
             let error = Error::input(format!("is {temperature}")).key("blocks.confidence.temperature");
             return Err(error.expected("a positive number"));
         }
+        let share = self.confidence.intended_share;
+        if !(0.0..=1.0).contains(&share) {
+            return Err(Error::input(format!("is {share}")).key("blocks.confidence.intended_share").expected("0 to 1"));
+        }
         self.confidence.fit.check().map_err(within)?;
         self.integration.check().map_err(within)
     }
@@ -173,6 +180,10 @@ impl BlockAmalgamation {
         let (integrator, score) = (self.integration.integrator.name(), self.confidence.score.name());
         let last = if self.confidence.layers == ScoredLayers::Last { " of the last block" } else { "" };
         let pooled = if self.positions == BlockPositions::Pooled { ", pooled" } else { "" };
-        format!("{integrator} over blocks by {score}{last}{pooled}")
+        let intended = match self.confidence.intended_share {
+            0.0 => String::new(),
+            share => format!(", {share} for whom a text was written"),
+        };
+        format!("{integrator} over blocks by {score}{last}{pooled}{intended}")
     }
 }

@@ -3,6 +3,7 @@
 use super::pseudo_sets::PseudoSets;
 use super::spec::{BlockConfidence, BlockScore, ScoredLayers};
 use super::states::PooledStates;
+use crate::gates::trust_intended;
 use crate::{GateTable, TransferSet};
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Event, Observer, Result};
@@ -40,7 +41,8 @@ impl BlockWeights {
     ) -> Result<Self> {
         let teachers = transfer.outputs.len();
         let Some(sets) = sets.filter(|_| spec.score != BlockScore::Uniform) else {
-            let weights = vec![1.0 / teachers as f32; transfer.len() * teachers];
+            let mut weights = vec![1.0 / teachers as f32; transfer.len() * teachers];
+            trust_intended(&mut weights, teachers, transfer.intended, spec.intended_share);
             return Ok(Self { teachers, blocks: vec![weights], scores: Vec::new() });
         };
         let all: Vec<Vec<f64>> = match spec.score {
@@ -54,7 +56,9 @@ impl BlockWeights {
         };
         let mut blocks = Vec::new();
         for scores in &all {
-            blocks.push(score_weights(scores, teachers, spec.temperature)?);
+            let mut weights = score_weights(scores, teachers, spec.temperature)?;
+            trust_intended(&mut weights, teachers, transfer.intended, spec.intended_share);
+            blocks.push(weights);
         }
         let scores = all.last().map(|last| last.iter().map(|&score| score as f32).collect()).unwrap_or_default();
         Ok(Self { teachers, blocks, scores })

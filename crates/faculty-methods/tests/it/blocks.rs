@@ -152,6 +152,16 @@ fn every_teacher_trusts_itself_most_on_its_own_texts_and_nobody_rules_random_wor
         (world.own_weights(&last, &world.transfer()), world.own_weights(&scored(BlockScore::Rmd), &world.transfer()));
     assert_eq!(one, all[1..]);
     assert_eq!(world.own_weights(&scored(BlockScore::Uniform), &world.transfer()), [[0.5, 0.5]]);
+    // Whom a text was written for takes its share, whatever the score.
+    for score in [BlockScore::Rmd, BlockScore::Uniform] {
+        let plain = scored(score);
+        let confidence = BlockConfidence { intended_share: 0.25, ..plain.confidence };
+        let told = world.own_weights(&BlockAmalgamation { confidence, ..plain }, &world.transfer());
+        for (found, before) in told.iter().flatten().zip(world.own_weights(&plain, &world.transfer()).iter().flatten())
+        {
+            assert!((found - (0.75 * before + 0.25)).abs() < 1e-5, "{score:?}: {found}, before {before}");
+        }
+    }
 
     // Random words, shared out at random: teachers have no texts of their own to be told from others'.
     let stream = Stream::new(5, "random words");
@@ -311,6 +321,7 @@ fn what_makes_no_sense_is_refused_by_key() {
         (json!({"count": 0}), "blocks.count"),
         (json!({"confidence": {"temperature": 0.0}}), "blocks.confidence.temperature"),
         (json!({"confidence": {"fit": {"shrinkage": -0.1}}}), "fit.shrinkage"),
+        (json!({"confidence": {"intended_share": 1.5}}), "blocks.confidence.intended_share"),
         (json!({"integration": {"heads": 0}}), "heads"),
         (json!({"integration": {"integrator": "concat-linear", "agreement_weight": 0.1}}), "agreement_weight"),
     ] {

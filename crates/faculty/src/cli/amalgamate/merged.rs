@@ -17,9 +17,7 @@ impl Work<'_> {
         let console = &session.console;
         let hears = configuration.method.recipe().is_some_and(|recipe| recipe.needs_merged());
         let Some(dir) = configuration.base.as_ref().filter(|_| hears) else {
-            if configuration.base.is_none()
-                && matches!(configuration.method, MethodSpec::Faculty(_) | MethodSpec::FacultyDataFree(_))
-            {
+            if configuration.base.is_none() && matches!(configuration.method, MethodSpec::Faculty(_)) {
                 console.note(
                     "the gate goes without the mean of the teachers' weights: name the checkpoint that all of them were \
                      fine-tuned from by --base, if there is one",

@@ -75,7 +75,7 @@ pub struct MethodOptions {
     #[arg(long, help_heading = "Method")]
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub single_pass: bool,
-    /// faculty, faculty-data-free, and --student merged: the checkpoint that all teachers were fine-tuned from (minilm-l3, a directory, or
+    /// faculty, and --student merged: the checkpoint that all teachers were fine-tuned from (minilm-l3, a directory, or
     /// owner/name[@revision]). The gate then hears the mean of the teachers' weights beside their own scores, and picks better
     #[arg(long, value_name = "MODEL", help_heading = "Method")]
     pub base: Option<String>,
@@ -131,9 +131,7 @@ impl MethodOptions {
                 MethodSpec::AsDfd(AsDfdMethod { temperature, ..default })
             }
             "faculty-data-free" => {
-                let default = FacultyDataFreeSpec::default();
-                let merged_share = if self.base.is_some() { default.merged_share } else { 0.0 };
-                MethodSpec::FacultyDataFree(FacultyDataFreeSpec { temperature, merged_share, ..default })
+                MethodSpec::FacultyDataFree(FacultyDataFreeSpec { temperature, ..FacultyDataFreeSpec::default() })
             }
             "faculty" => MethodSpec::Faculty(self.faculty()?),
             _ => {

@@ -46,9 +46,10 @@ pub use manifest::{Manifest, ModelRecord};
 pub use plan::{Cell, Plan, PlannedTeacher, RunSettings};
 pub use precision::Precisions;
 pub use raw::{
-    AccuracyPoint, CellDetails, CellRecord, CellStatus, GateKind, GateOutOfScope, JudgedTexts, LossPoint, NastyRecord,
-    OutOfScope, RawRecord, RowRecord, RunRecord, ScoreSeparation, ScoreStudy, Seconds, SetAccuracy, SetupRecord,
-    StudiedScore, TableRecord, TeacherPasses, TeacherRecord, TextClassRecord, TextRecord, append_raw, exact, read_raw,
+    AccuracyPoint, CellDetails, CellRecord, CellStatus, GateKind, GateOutOfScope, JudgedTexts, LossPoint, MethodRecord,
+    NastyRecord, OutOfScope, RawRecord, RowRecord, RunRecord, ScoreSeparation, ScoreStudy, Seconds, SetAccuracy,
+    SetupRecord, StudiedScore, TableRecord, TeacherPasses, TeacherRecord, TextClassRecord, TextRecord, append_raw,
+    exact, read_raw,
 };
 pub use run::{
     Corpora, ExperimentOptions, ExperimentSummary, Generators, Prepared, check_run, missing_data, prepare_experiment,

@@ -1,12 +1,14 @@
 //! `raw.jsonl`: one JSON line an event, only ever appended to. Tables are rendered from it and from nothing else.
 
 mod details;
+mod method;
 mod nasty;
 mod out_of_scope;
 mod place;
 mod text;
 
 pub use details::{AccuracyPoint, CellDetails, JudgedTexts, LossPoint, TeacherPasses};
+pub use method::MethodRecord;
 pub use nasty::NastyRecord;
 pub use out_of_scope::{GateKind, GateOutOfScope, OutOfScope, ScoreSeparation, ScoreStudy, StudiedScore};
 pub use place::RunRecord;
@@ -16,7 +18,7 @@ use crate::precision::Precisions;
 use crate::schema::{Metric, Reference, Role};
 use faculty_core::metrics::{Classification, Selection, SliceAccuracy};
 use faculty_core::{Error, Result};
-use faculty_methods::{DataAccess, MethodSpec};
+use faculty_methods::DataAccess;
 use faculty_model::PrecisionCheck;
 use serde::{Deserialize, Serialize};
 use std::fs::OpenOptions;
@@ -70,7 +72,7 @@ pub struct RowRecord {
     /// What it may see.
     pub access: DataAccess,
     /// The method and every setting.
-    pub method: MethodSpec,
+    pub method: MethodRecord,
     /// False for rows without training, whose value does not depend on a seed.
     pub seeded: bool,
     /// The published value, or `"unknown"`.

@@ -9,14 +9,13 @@ use serde::{Deserialize, Serialize};
 
 /// Half of the loss follows a gate, half compares classes of one teacher alone. On texts that nobody has written for real answers
 /// say little about whose a text is; the teachers' hidden states say more, so that the gate is the relative Mahalanobis distance
-/// that STRATANET names, and whom a text was written for has a say, too. What a student that starts from the mean of the teachers'
+/// that STRATANET names, fitted on the texts that were written for each teacher. What a student that starts from the mean of the teachers'
 /// weights knows of the teachers among each other is worth keeping. Chosen on development texts of three sets
 /// (`docs/data-free.md`), with that start and a lower rate than others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FacultyDataFreeSpec {
-    /// How far each teacher is trusted: relative Mahalanobis distance in its last layer, and for 0.3 of the weights whom the text was
-    /// written for.
+    /// How far each teacher is trusted: relative Mahalanobis distance in its last layer.
     pub confidence: BlockConfidence,
     /// Share of UHC in the loss: 0.5.
     pub uhc: f64,
@@ -26,8 +25,7 @@ pub struct FacultyDataFreeSpec {
 
 impl Default for FacultyDataFreeSpec {
     fn default() -> Self {
-        let confidence =
-            BlockConfidence { layers: ScoredLayers::Last, intended_share: 0.3, ..BlockConfidence::default() };
+        let confidence = BlockConfidence { layers: ScoredLayers::Last, ..BlockConfidence::default() };
         Self { confidence, uhc: 0.5, temperature: 1.0 }
     }
 }

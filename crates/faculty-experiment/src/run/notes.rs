@@ -3,7 +3,7 @@
 use super::Prepared;
 use crate::data::TeacherTexts;
 use crate::precision::Precisions;
-use crate::raw::{RowRecord, TableRecord};
+use crate::raw::{MethodRecord, RowRecord, TableRecord};
 use crate::schema::{EvaluateOn, Reference, RowSection, Unknown};
 use faculty_core::Result;
 use faculty_hub::public_name;
@@ -20,7 +20,7 @@ pub(super) fn table_record(prepared: &Prepared) -> Result<TableRecord> {
                 name: row.name.clone(),
                 role: row.role(),
                 access: experiment.access(row)?,
-                method: row.method.clone(),
+                method: MethodRecord::of(&row.method)?,
                 seeded: row.trains_student(),
                 reference: experiment.reference.get(&row.name).cloned().unwrap_or(Reference::Word(Unknown::Unknown)),
                 note: row.note.clone(),

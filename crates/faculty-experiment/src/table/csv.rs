@@ -84,7 +84,7 @@ fn fields(row: &TableRow) -> Vec<String> {
     let memory = row.cells.values().filter_map(|cell| cell.peak_memory_bytes).max();
     vec![
         quoted(&row.row.name),
-        row.row.method.kind().to_owned(),
+        row.row.method.kind.clone(),
         role.and_then(|role| role.as_str().map(str::to_owned)).unwrap_or_default(),
         row.good_cells().count().to_string(),
         row.failures.to_string(),

@@ -23,7 +23,6 @@ use crate::schema::{Reference, Role};
 use faculty_core::metrics::retained_share;
 use faculty_core::statistics::Summary;
 use faculty_core::{Error, Result};
-use faculty_methods::MethodSpec;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
@@ -213,8 +212,7 @@ impl Table {
                 .collect()
         };
         // An oracle stands among the ceilings, but what is kept is kept of a student that has learnt from labels.
-        let is_ceiling =
-            |row: &&RowRecord| row.role == Role::Ceiling && !matches!(row.method, MethodSpec::Oracle { .. });
+        let is_ceiling = |row: &&RowRecord| row.role == Role::Ceiling && !row.method.is_oracle();
         let ceiling = record.rows.iter().find(is_ceiling).map(of_row);
         let teachers: &[TeacherRecord] = setup.map_or(&[][..], |setup| setup.teachers.as_slice());
         let summary = |row| summarise(record, row, of_row(row), ceiling.as_ref(), teachers);

@@ -3,7 +3,7 @@
 use super::TableRow;
 use crate::raw::{CellStatus, RowRecord, SetupRecord};
 use faculty_core::statistics::Summary;
-use faculty_methods::{DataAccess, MethodSpec};
+use faculty_methods::DataAccess;
 
 /// What stands where a figure does not exist.
 pub(crate) const NONE: &str = "-";
@@ -56,9 +56,9 @@ pub(crate) fn seconds(summary: Option<&Summary>) -> String {
 
 /// What the labels were used for.
 pub(crate) fn labels_used(row: &RowRecord) -> &'static str {
-    match (row.access, &row.method) {
-        (DataAccess::Labelled, MethodSpec::Oracle { .. }) => "selection",
-        (DataAccess::Labelled, _) => "training",
+    match row.access {
+        DataAccess::Labelled if row.method.is_oracle() => "selection",
+        DataAccess::Labelled => "training",
         _ => "none",
     }
 }

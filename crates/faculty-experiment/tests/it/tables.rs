@@ -3,8 +3,8 @@ use faculty_core::metrics::{Classification, Selection};
 use faculty_experiment::schema::{Metric, Published, Reference, Role, Unknown};
 use faculty_experiment::table::{Status, Table, TableFormat};
 use faculty_experiment::{
-    CellDetails, CellRecord, CellStatus, Precisions, RawRecord, RowRecord, Seconds, SetupRecord, TableRecord,
-    TeacherRecord,
+    CellDetails, CellRecord, CellStatus, MethodRecord, Precisions, RawRecord, RowRecord, Seconds, SetupRecord,
+    TableRecord, TeacherRecord,
 };
 use faculty_methods::{MethodSpec, MukiSpec};
 use faculty_model::PrecisionCheck;
@@ -16,7 +16,7 @@ pub fn row(name: &str, role: Role, method: MethodSpec) -> RowRecord {
         role,
         access: method.access(),
         seeded: method.trains(),
-        method,
+        method: MethodRecord::of(&method).unwrap(),
         reference: Reference::Word(Unknown::Unknown),
         note: String::new(),
         text: None,

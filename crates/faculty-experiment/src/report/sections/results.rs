@@ -54,7 +54,7 @@ fn line(page: &Page<'_>, row: &TableRow, tone: Tone, focus: &[f64]) -> Element {
     let name = row_name(&row.row.name).child(Element::new("span").class("role").text(format!(
         "{}, {}",
         role(row.row.role),
-        row.row.method.kind()
+        row.row.method.kind
     )));
     let other = match page.table.record.metric {
         Metric::Accuracy => row.macro_f1,

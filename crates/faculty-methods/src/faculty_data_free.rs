@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FacultyDataFreeSpec {
-    /// How far each teacher is trusted: relative Mahalanobis distance in its last layer.
+    /// How far each teacher is trusted: relative Mahalanobis distance in its last layer, and for 0.3 of the weights whom the text was
+    /// written for.
     pub confidence: BlockConfidence,
     /// Share of UHC in the loss: 0.5.
     pub uhc: f64,
@@ -25,7 +26,8 @@ pub struct FacultyDataFreeSpec {
 
 impl Default for FacultyDataFreeSpec {
     fn default() -> Self {
-        let confidence = BlockConfidence { layers: ScoredLayers::Last, ..BlockConfidence::default() };
+        let confidence =
+            BlockConfidence { layers: ScoredLayers::Last, intended_share: 0.3, ..BlockConfidence::default() };
         Self { confidence, uhc: 0.5, temperature: 1.0 }
     }
 }

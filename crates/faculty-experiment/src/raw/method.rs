@@ -19,7 +19,8 @@ impl MethodRecord {
     /// # Errors
     /// Fails if the settings cannot be written as JSON.
     pub fn of(method: &MethodSpec) -> Result<Self> {
-        let written = serde_json::to_value(method).and_then(serde_json::from_value);
+        // As text: a value would widen numbers of 32 bits, and a rate of 0.1 would be written as 0.10000000149011612.
+        let written = serde_json::to_string(method).and_then(|text| serde_json::from_str(&text));
         written.map_err(|error| Error::internal("a method cannot be written down").source(error))
     }
 

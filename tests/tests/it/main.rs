@@ -2,4 +2,3 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod experiments;
-mod published;

@@ -9,15 +9,15 @@ use serde::{Deserialize, Serialize};
 
 /// Half of the loss follows a gate, half compares classes of one teacher alone. On texts that nobody has written for real answers
 /// say little about whose a text is; the teachers' hidden states say more, so that the gate is the relative Mahalanobis distance
-/// that STRATANET names, fitted on the texts that were written for each teacher. What a student that starts from the mean of the teachers'
+/// that STRATANET names, fitted on the texts that were written for each teacher, and whom a text was written for. What a student that starts from the mean of the teachers'
 /// weights knows of the teachers among each other is worth keeping. Chosen on development texts of three sets
 /// (`docs/data-free.md`), with that start and a lower rate than others.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct FacultyDataFreeSpec {
-    /// How far each teacher is trusted: relative Mahalanobis distance in its last layer, and for 0.3 of the weights whom the text was
-    /// written for.
-    pub confidence: BlockConfidence,
+    /// Share of the gate that is the teacher's that a text was written for, where somebody wrote it: 0.3. The rest follows the
+    /// relative Mahalanobis distances in the teachers' last layers.
+    pub intended_share: f64,
     /// Share of UHC in the loss: 0.5.
     pub uhc: f64,
     /// Temperature of teachers and student: 1.
@@ -26,20 +26,20 @@ pub struct FacultyDataFreeSpec {
 
 impl Default for FacultyDataFreeSpec {
     fn default() -> Self {
-        let confidence =
-            BlockConfidence { layers: ScoredLayers::Last, intended_share: 0.3, ..BlockConfidence::default() };
-        Self { confidence, uhc: 0.5, temperature: 1.0 }
+        Self { intended_share: 0.3, uhc: 0.5, temperature: 1.0 }
     }
 }
 
 impl FacultyDataFreeSpec {
     /// # Errors
-    /// Fails if the share of UHC is none; the recipe's own check sees the rest.
+    /// Fails if a share is none; the recipe's own check sees the rest.
     pub(crate) fn check(&self) -> Result<()> {
-        match (0.0..=1.0).contains(&self.uhc) {
-            true => Ok(()),
-            false => Err(Error::input(format!("is {}", self.uhc)).key("uhc").expected("0 to 1")),
+        for (key, share) in [("intended_share", self.intended_share), ("uhc", self.uhc)] {
+            if !(0.0..=1.0).contains(&share) {
+                return Err(Error::input(format!("is {share}")).key(key).expected("0 to 1"));
+            }
         }
+        Ok(())
     }
 
     pub(crate) fn recipe(&self) -> Recipe {
@@ -50,7 +50,12 @@ impl FacultyDataFreeSpec {
         let losses = parts.into_iter().filter(|(_, weight)| *weight > 0.0);
         let losses = losses.map(|(loss, weight)| WeightedLoss { loss, weight }).collect();
         let integration = BlockSettings { integrator: Integrator::None, ..BlockSettings::default() };
-        let blocks = BlockAmalgamation { confidence: self.confidence, integration, ..BlockAmalgamation::default() };
+        let confidence = BlockConfidence {
+            layers: ScoredLayers::Last,
+            intended_share: self.intended_share,
+            ..BlockConfidence::default()
+        };
+        let blocks = BlockAmalgamation { confidence, integration, ..BlockAmalgamation::default() };
         Recipe { gate: GateChoice::None(NoGate::None), losses, blocks: Some(blocks), ..Recipe::default() }
     }
 }

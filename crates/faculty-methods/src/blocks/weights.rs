@@ -40,9 +40,12 @@ impl BlockWeights {
         observer: &dyn Observer,
     ) -> Result<Self> {
         let teachers = transfer.outputs.len();
-        let Some(sets) = sets.filter(|_| spec.score != BlockScore::Uniform) else {
-            let mut weights = vec![1.0 / teachers as f32; transfer.len() * teachers];
+        let trusting = |mut weights: Vec<f32>| {
             trust_intended(&mut weights, teachers, transfer.intended, spec.intended_share);
+            weights
+        };
+        let Some(sets) = sets.filter(|_| spec.score != BlockScore::Uniform) else {
+            let weights = trusting(vec![1.0 / teachers as f32; transfer.len() * teachers]);
             return Ok(Self { teachers, blocks: vec![weights], scores: Vec::new() });
         };
         let all: Vec<Vec<f64>> = match spec.score {
@@ -56,9 +59,7 @@ impl BlockWeights {
         };
         let mut blocks = Vec::new();
         for scores in &all {
-            let mut weights = score_weights(scores, teachers, spec.temperature)?;
-            trust_intended(&mut weights, teachers, transfer.intended, spec.intended_share);
-            blocks.push(weights);
+            blocks.push(trusting(score_weights(scores, teachers, spec.temperature)?));
         }
         let scores = all.last().map(|last| last.iter().map(|&score| score as f32).collect()).unwrap_or_default();
         Ok(Self { teachers, blocks, scores })

@@ -1,6 +1,7 @@
 //! Backward-pass distillation in a training.
 
 use crate::observed::{assert_resumes, count, part};
+use crate::sentences::drawn;
 use burn::tensor::{Device, Tensor};
 use faculty_core::{Aliases, LabelJoin, NamedTensor, Observer, Result, Silent, Stream};
 use faculty_losses::{Amalgamate, GatedKl, JoinTensors};
@@ -12,7 +13,7 @@ use faculty_model::{Classifier, Tokens};
 use faculty_nn::{DropoutPlan, DropoutRates, RowKeys, StudentView, TeacherView, host_values};
 use faculty_student::{Checkpoints, StudentNoise, TrainReport, TrainRun, TrainSettings};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherOutputs};
-use faculty_testkit::{TINY_WORDS, TinySpec, tiny_classifier_dir};
+use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use faculty_uncertainty::OwnerStatistics;
 use serde_json::json;
 
@@ -55,14 +56,7 @@ fn world(hidden: usize) -> World {
 }
 
 fn texts() -> Vec<String> {
-    let stream = Stream::new(4, "texts");
-    let text = |index: usize| {
-        let draw = stream.fork(index as u64);
-        let words = 3 + draw.below_at(90, 6);
-        let word = |at: u64| TINY_WORDS[draw.below_at(at, TINY_WORDS.len() as u64) as usize];
-        (0..words).map(word).collect::<Vec<_>>().join(" ")
-    };
-    (0..TEXTS).map(text).collect()
+    drawn(Stream::new(4, "texts"), TEXTS, 3, 6)
 }
 
 fn settings() -> TrainSettings {

@@ -316,6 +316,32 @@ fn teachers_of_another_tokenizer_read_the_texts_themselves() {
 }
 
 #[test]
+fn facultys_recipe_without_data_is_its_parts_put_together_by_hand() {
+    let world = world(10, 3);
+    let spec = |value: serde_json::Value| -> MethodSpec { serde_json::from_value(value).unwrap() };
+    let named = |settings: serde_json::Value| {
+        let mut all = json!({"kind": "faculty-data-free"});
+        all.as_object_mut().unwrap().extend(settings.as_object().unwrap().clone());
+        spec(all)
+    };
+    let by_hand = spec(json!({
+        "kind": "recipe",
+        "gate": "none",
+        "losses": [{"loss": {"kind": "gated-kl"}, "weight": 0.5}, {"loss": {"kind": "uhc"}, "weight": 0.5}],
+        "blocks": {"confidence": {"intended_share": 0.3}, "integration": {"integrator": "none"}},
+    }));
+    let recipe = world.train(&named(json!({})));
+    assert!(recipe == world.train(&by_hand));
+    for other in [json!({"intended_share": 0.0}), json!({"uhc": 0.0}), json!({"uhc": 1.0})] {
+        assert!(recipe.0 != world.train(&named(other.clone())).0, "{other} changes nothing");
+    }
+    for (wrong, key) in [(json!({"intended_share": 1.5}), "intended_share"), (json!({"uhc": -0.1}), "uhc")] {
+        let error = named(wrong).check(2).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{key}`")) && error.contains("0 to 1"), "{error}");
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused_by_key() {
     for (wrong, key) in [
         (json!({"count": 0}), "blocks.count"),

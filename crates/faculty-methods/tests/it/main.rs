@@ -23,6 +23,7 @@ mod rewriting_runs;
 mod rewriting_step;
 mod rewriting_world;
 mod rounds;
+mod sentences;
 mod specs;
 mod stage;
 mod tails;

@@ -1,6 +1,7 @@
 //! Teachers of pairs of texts: what is rewritten stays a pair, and a student learns from them.
 
-use crate::rewriting_world::{sentences, tiny_generator, world};
+use crate::rewriting_world::{tiny_generator, world};
+use crate::sentences::sentences;
 use crate::toy;
 use burn::tensor::{Device, Tensor};
 use faculty_core::{Aliases, LabelJoin, Silent, Stream, join_pair};

@@ -1,6 +1,7 @@
 //! A masked language model that rewrites texts, and learns to rewrite them to where student and teachers differ.
 
-use crate::rewriting_world::{TEXTS, plain, rows, sentences, weights_of, world};
+use crate::rewriting_world::{TEXTS, plain, rows, weights_of, world};
+use crate::sentences::sentences;
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use faculty_core::{Aliases, LabelJoin};

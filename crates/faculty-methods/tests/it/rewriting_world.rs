@@ -1,12 +1,13 @@
 //! A student, its teachers, a generator that rewrites, and texts.
 
+use crate::sentences::sentences;
 use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 use faculty_core::{Aliases, LabelJoin, NamedTensor, Stream};
 use faculty_methods::{GeneratorStep, Rewriting, TextRewriter};
 use faculty_model::{Classifier, MaskedModel, Tokens};
 use faculty_nn::DropoutPlan;
-use faculty_testkit::{TINY_WORDS, TinySpec, tiny_classifier_dir};
+use faculty_testkit::{TinySpec, tiny_classifier_dir};
 use std::path::Path;
 
 /// A student over four labels, two teachers of two each (one of them wider), a generator, and texts.
@@ -20,17 +21,6 @@ pub struct World {
 }
 
 pub const TEXTS: usize = 6;
-
-pub fn sentences(count: usize, seed: u64) -> Vec<String> {
-    let stream = Stream::new(seed, "sentences");
-    let text = |index: usize| {
-        let draw = stream.fork(index as u64);
-        let words = 4 + draw.below_at(90, 5);
-        let word = |at: u64| TINY_WORDS[draw.below_at(at, TINY_WORDS.len() as u64) as usize];
-        (0..words).map(word).collect::<Vec<_>>().join(" ")
-    };
-    (0..count).map(text).collect()
-}
 
 /// A masked language model below `dir/generator`.
 pub fn tiny_generator(dir: &Path) -> MaskedModel {

@@ -1,7 +1,8 @@
 //! Zero-shot distillation in a training.
 
 use crate::observed::{Notes, assert_resumes, count, part};
-use crate::rewriting_world::{sentences, tiny_generator};
+use crate::rewriting_world::tiny_generator;
+use crate::sentences::sentences;
 use crate::toy;
 use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, NamedTensor, Observer, Result, Silent};

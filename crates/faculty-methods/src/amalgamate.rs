@@ -3,10 +3,12 @@
 mod chosen;
 mod companions;
 mod objective;
+mod renewed;
 mod union;
 
 use self::companions::companions;
 use self::objective::Amalgamation;
+use self::renewed::{Kept, add, renewed};
 pub(crate) use self::union::{UnionLosses, step_loss};
 use crate::blocks::Blocks;
 use crate::companion::CompanionSetup;
@@ -38,12 +40,15 @@ pub struct AmalgamateRun<'a> {
     pub teachers: Option<&'a [&'a Classifier]>,
     /// A gate in place of the method's own: what a method that reads labels is given ([`oracle_gate`](crate::oracle_gate)).
     pub gate: Option<&'a GateTable>,
+    /// Is told the gate before the first update, one row a text that is learnt from, for analyses; nobody by default.
+    pub told: Option<&'a dyn Fn(&GateTable)>,
 }
 
 impl<'a> AmalgamateRun<'a> {
     /// A run without curriculum and rounds.
     pub fn new(train: TrainRun<'a>) -> Self {
-        Self { train, curriculum: None, rounds: None, owners: OwnerStatistics::default(), teachers: None, gate: None }
+        let owners = OwnerStatistics::default();
+        Self { train, curriculum: None, rounds: None, owners, teachers: None, gate: None, told: None }
     }
 
     /// The same run under a curriculum.
@@ -90,7 +95,8 @@ impl<'a> From<TrainRun<'a>> for AmalgamateRun<'a> {
 /// # Errors
 /// Fails if the method needs no training, or labels and no gate was made from them, the student's labels are not the union,
 /// the texts do not match, the Monte-Carlo passes are missing or identical, texts are to be moved and a teacher has another
-/// vocabulary than the student, the curriculum does not fit the method or empties a class, or as [`train`].
+/// vocabulary than the student, the curriculum does not fit the method or empties a class, texts are to be renewed and were
+/// written for nobody or there is one pass over them, or as [`train`].
 pub fn amalgamate<'a>(
     method: &MethodSpec,
     student: &mut Classifier,
@@ -99,17 +105,33 @@ pub fn amalgamate<'a>(
     settings: &TrainSettings,
     run: impl Into<AmalgamateRun<'a>>,
 ) -> Result<TrainReport> {
-    let AmalgamateRun { train: mut run, curriculum, rounds, owners, teachers, gate } = run.into();
     method.check(transfer.outputs.len())?;
-    let Some(recipe) = method.recipe().filter(|_| method.trains()) else {
-        return Err(Error::internal(format!("method `{}` is not trained without labels", method.kind())));
-    };
     if student.labels != *transfer.join.union() {
         return Err(Error::internal("the student's labels are not the union of the label join"));
     }
     if tokens.len() != transfer.len() {
         return Err(Error::internal(format!("{} texts for {} rows of teacher outputs", tokens.len(), transfer.len())));
     }
+    match method.recipe().and_then(|recipe| recipe.renew) {
+        Some(renewal) => renewed(renewal, method, student, tokens, transfer, settings, run.into()),
+        None => learn(method, student, tokens, transfer, settings, run.into(), None),
+    }
+}
+
+/// One training, or a part of one: what its objective keeps is taken from `kept` and left there.
+fn learn(
+    method: &MethodSpec,
+    student: &mut Classifier,
+    tokens: &Tokens,
+    transfer: TransferSet<'_>,
+    settings: &TrainSettings,
+    run: AmalgamateRun<'_>,
+    kept: Option<&mut Kept>,
+) -> Result<TrainReport> {
+    let AmalgamateRun { train: mut run, curriculum, rounds, owners, teachers, gate, told } = run;
+    let Some(recipe) = method.recipe().filter(|_| method.trains()) else {
+        return Err(Error::internal(format!("method `{}` is not trained without labels", method.kind())));
+    };
     let curriculum = curriculum.cloned().unwrap_or_default();
     curriculum.check(method)?;
     let began = Instant::now();
@@ -143,6 +165,9 @@ pub fn amalgamate<'a>(
     };
     if gate.teachers != transfer.outputs.len() {
         return Err(Error::internal(format!("a gate over {} teachers for {}", gate.teachers, transfer.outputs.len())));
+    }
+    if let Some(told) = told {
+        told(&gate);
     }
     if curriculum.margin_weight != MarginSpec::None {
         if gate.scores.len() != gate.weights.len() {
@@ -197,8 +222,16 @@ pub fn amalgamate<'a>(
         active,
         rounds,
     };
+    let Some(kept) = kept else {
+        let mut report = train(student, tokens, &mut objective, settings, run)?;
+        report.seconds += preparation;
+        return Ok(report);
+    };
+    let asked = kept.hand_over(&mut objective)?;
     let mut report = train(student, tokens, &mut objective, settings, run)?;
     report.seconds += preparation;
+    add(&mut report.counts, &asked);
+    kept.take(&objective)?;
     Ok(report)
 }
 

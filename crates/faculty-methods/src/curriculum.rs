@@ -96,6 +96,10 @@ impl Curriculum {
                 .key("curriculum")
                 .expected("no filter and no student noise beside moved texts"));
         }
+        if method.recipe().is_some_and(|recipe| recipe.renew.is_some()) && !self.takes_batches_as_they_are() {
+            let error = Error::input("a filter counts on the texts that a training begins with").key("curriculum");
+            return Err(error.expected("no filter beside `renew`"));
+        }
         let gate = method.gate();
         let mixes = self.unix.as_ref().is_some_and(|unix| unix.mix);
         for (on, key) in [(self.claimed_only, "claimed_only"), (self.rdd.is_some(), "rdd"), (mixes, "unix.mix")] {

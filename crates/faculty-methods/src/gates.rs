@@ -24,7 +24,7 @@ pub struct GateTable {
 
 impl GateTable {
     /// Equal weights for all teachers on so many texts, and no scores.
-    pub(crate) fn equal(texts: usize, teachers: usize) -> Self {
+    pub fn equal(texts: usize, teachers: usize) -> Self {
         let weights = vec![1.0 / teachers.max(1) as f32; texts * teachers];
         Self { teachers, weights, scores: Vec::new(), sample_weights: None }
     }

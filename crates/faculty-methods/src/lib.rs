@@ -25,6 +25,7 @@ mod named;
 mod nasty;
 mod oracle;
 mod recipe;
+mod renewal;
 mod rewriting;
 mod rounds;
 mod self_training;
@@ -58,6 +59,7 @@ pub use named::{BackwardMethod, ClaimMethod, ContrastiveMethod, FacultySpec, Sel
 pub use nasty::{NastySpec, nasty_teacher};
 pub use oracle::oracle_gate;
 pub use recipe::{GateChoice, NoGate, PassSettings, Recipe, SelfTraining, WeightedLoss};
+pub use renewal::Renewal;
 pub use rewriting::{
     AdversaryChoice, DivergenceForm, GeneratorStep, LocalRealism, NgramDiscriminator, OtherTokenizers, Rewriting,
     TextRewriter, ZeroShotMethod,

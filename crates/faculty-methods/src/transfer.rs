@@ -113,6 +113,21 @@ impl<'a> TransferSet<'a> {
         self.len() == 0
     }
 
+    /// Everything of some of the texts.
+    pub(crate) fn pick(&self, rows: &[usize]) -> Picked<'a> {
+        let vectors = |values: &[f32], width: usize| -> Vec<f32> {
+            rows.iter().flat_map(|&row| &values[row * width..(row + 1) * width]).copied().collect()
+        };
+        Picked {
+            join: self.join,
+            outputs: self.outputs.iter().map(|outputs| outputs.select(rows)).collect(),
+            space: self.space.map(|space| (vectors(space.values, space.width), space.width)),
+            merged: self.merged.map(|logits| vectors(logits, self.join.classes())),
+            intended: self.intended.map(|all| rows.iter().map(|&row| all[row]).collect()),
+            texts: self.texts.map(|all| rows.iter().map(|&row| all[row].clone()).collect()),
+        }
+    }
+
     /// The teachers' views of the given texts.
     pub fn views(&self, rows: &[usize], device: &Device) -> Vec<TeacherView> {
         self.outputs.iter().map(|outputs| outputs.view(rows, device)).collect()
@@ -132,5 +147,28 @@ impl<'a> TransferSet<'a> {
             TeacherView::from_logits(Tensor::from_data(TensorData::new(cut, [self.len(), to_union.len()]), device))
         };
         Some(self.join.teachers().iter().map(|teacher| view(teacher.to_union())).collect())
+    }
+}
+
+/// Some texts of a transfer set, with everything that is known of them.
+pub(crate) struct Picked<'a> {
+    join: &'a LabelJoin,
+    outputs: Vec<TeacherOutputs>,
+    space: Option<(Vec<f32>, usize)>,
+    merged: Option<Vec<f32>>,
+    intended: Option<Vec<Intended>>,
+    texts: Option<Vec<String>>,
+}
+
+impl Picked<'_> {
+    pub(crate) fn set(&self) -> TransferSet<'_> {
+        TransferSet {
+            outputs: &self.outputs,
+            join: self.join,
+            space: self.space.as_ref().map(|(values, width)| TextSpace { values, width: *width }),
+            merged: self.merged.as_deref(),
+            intended: self.intended.as_deref(),
+            texts: self.texts.as_deref(),
+        }
     }
 }

@@ -52,6 +52,12 @@ impl Checkpoints {
         &self.dir
     }
 
+    /// A folder below for a part of the training, from 0.
+    #[must_use]
+    pub fn part(&self, number: usize) -> Self {
+        Self { dir: self.dir.join(format!("part-{number}")), ..self.clone() }
+    }
+
     /// Removes the folder: for when the result of the training is safe elsewhere.
     ///
     /// # Errors

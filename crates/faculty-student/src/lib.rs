@@ -36,4 +36,4 @@ pub use objective::{EpochEnd, EpochLog, Objective, ObjectiveState, StepContext, 
 pub use probe::{Figures, Glance, Probe, ProbePoint};
 pub use settings::TrainSettings;
 pub use spec::{StudentSpec, StudentStart};
-pub use train::{CurvePoint, TrainReport, TrainRun, train, train_batches};
+pub use train::{CurvePoint, TrainPart, TrainReport, TrainRun, train, train_batches};

@@ -1,6 +1,9 @@
 //! The training loop: any objective, AdamW with linear warm-up and decay, streams for everything random.
 
+mod part;
 mod saved;
+
+pub use part::TrainPart;
 
 use crate::clock::Clock;
 use crate::learner::Learner;
@@ -64,12 +67,14 @@ pub struct TrainRun<'a> {
     pub noise: Option<StudentNoise>,
     /// Who looks at the student on its way; nobody by default.
     pub probe: Option<Probe<'a>>,
+    /// Which passes of a longer training this is; all of it by default.
+    pub part: Option<TrainPart<'a>>,
 }
 
 impl<'a> TrainRun<'a> {
-    /// A run without checkpoints, noise and probe.
+    /// A whole run without checkpoints, noise and probe.
     pub fn new(seed: u64, observer: &'a dyn Observer) -> Self {
-        Self { seed, observer, checkpoints: None, noise: None, probe: None }
+        Self { seed, observer, checkpoints: None, noise: None, probe: None, part: None }
     }
 
     /// The same run, written down.
@@ -89,6 +94,12 @@ impl<'a> TrainRun<'a> {
     pub fn with_probe(self, probe: Probe<'a>) -> Self {
         Self { probe: Some(probe), ..self }
     }
+
+    /// Some passes of the same run.
+    #[must_use]
+    pub fn with_part(self, part: TrainPart<'a>) -> Self {
+        Self { part: Some(part), ..self }
+    }
 }
 
 /// Reading a loss waits for the device; so do it every so many steps.
@@ -103,6 +114,8 @@ const LOG_EVERY: usize = 10;
 ///
 /// The classifier's network is on the plain device before and after, in the precision it came with. Its hash is cleared,
 /// since its weights are no longer those of a directory.
+///
+/// Of a [part](TrainPart) of a training, `settings` are those of the whole.
 ///
 /// # Errors
 /// Fails if settings are wrong, the objective fails, the loss stops being finite, or the user interrupted (the
@@ -166,8 +179,12 @@ impl Trainer<'_> {
         let noise = self.noise()?;
         let precision_before = self.classifier.network.precision();
         let mut learner = Learner::new(self.classifier, self.settings);
-        let mut report = TrainReport::default();
-        let mut at = Position::default();
+        let (mut report, mut at, mut end) = (TrainReport::default(), Position::default(), self.settings.epochs);
+        if let Some(part) = &self.run.part {
+            part.check(self.settings)?;
+            (report, at.epoch, end) = (part.before.clone(), part.from, part.to);
+            clock = clock.going_on(report.seconds, report.steps);
+        }
         let fingerprint = self.run.checkpoints.map(|checkpoints| self.fingerprint(checkpoints)).transpose()?;
         if let (Some(checkpoints), Some(fingerprint)) = (self.run.checkpoints, &fingerprint) {
             checkpoints.sweep()?;
@@ -178,7 +195,7 @@ impl Trainer<'_> {
                 learner = self.probe(learner, &mut report, at, &mut clock, Some(fingerprint.as_str()))?;
             }
         }
-        while at.epoch < self.settings.epochs {
+        while at.epoch < end {
             let epoch = at.epoch;
             let plan = (self.plan)(epoch as u64);
             if at.batch > 0 && at.batch == plan.len() {
@@ -215,6 +232,10 @@ impl Trainer<'_> {
             }
             // Where there is no text there is no last batch.
             at = Position { epoch: epoch + 1, batch: 0 };
+        }
+        if end < self.settings.epochs {
+            // The part behind this one is not to repeat it.
+            self.write(&learner, &report, at, &mut clock, fingerprint.as_deref());
         }
         self.classifier.network = learner.finish()?;
         self.classifier.network.set_precision(precision_before);

@@ -58,6 +58,10 @@ pub(super) fn cells(
             0 => data.training_texts(section.reads_labels()),
             text => written[text - 1].1,
         };
+        let texts = match section.method.recipe().and_then(|recipe| recipe.renew) {
+            Some(renewal) => renewal.texts(texts, data.teachers.iter().map(|teacher| teacher.labels.len()).sum()),
+            None => texts,
+        };
         let is_absent = experiment.text_of(section)?.is_some_and(|text| generators.absence(text).is_some());
         let keeps_student = section.trains_student()
             && !is_absent

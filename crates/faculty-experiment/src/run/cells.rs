@@ -23,7 +23,7 @@ use crate::raw::{CellDetails, CellRecord, CellStatus, Seconds, SetAccuracy, exac
 use faculty_core::metrics::Predictions;
 use faculty_core::{Error, ErrorKind, Event, LabelJoin, Result};
 use faculty_hub::ModelDir;
-use faculty_methods::MethodSpec;
+use faculty_methods::{GateTable, MethodSpec};
 use faculty_model::Classifier;
 use faculty_student::{StudentOrigin, StudentStart, TrainReport, resolve_model};
 use std::rc::Rc;
@@ -49,6 +49,8 @@ struct Trained {
     report: TrainReport,
     /// What it started from, in words.
     start: String,
+    /// Whom it was told to trust at first, text by text; nothing of one that learnt from labels.
+    gate: Option<GateTable>,
 }
 
 /// A trained student, or why there is none.
@@ -111,7 +113,7 @@ impl<'a> Runner<'a> {
                     record.status = CellStatus::Failed;
                     record.reason = Some(reason);
                 }
-                Ok(Trained { student, report, start }) => {
+                Ok(Trained { student, report, start, gate }) => {
                     record.steps = report.steps;
                     record.texts_seen = report.texts;
                     record.seconds.train = report.seconds;
@@ -129,6 +131,7 @@ impl<'a> Runner<'a> {
                     record.details.keep_losses(&report.curve);
                     record.details.keep_curve(&report.probes, self.curve_rows.len());
                     record.details.teacher_passes = teacher_passes(&report);
+                    self.score_block_gate(cell, row, gate, &mut record)?;
                     let settings = &self.work.prepared.experiment.student.train;
                     let rate_at = |update| settings.rate_at(update, report.steps);
                     let logged = training_lines(&report.curve, rate_at, &record);

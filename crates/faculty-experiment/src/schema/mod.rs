@@ -111,6 +111,13 @@ impl ExperimentFile {
         }
         for (index, row) in self.rows.iter().enumerate() {
             let in_row = |error: Error| error.help(format!("in row[{index}], `{}`", row.name));
+            if let Some(renewal) = row.method.recipe().and_then(|recipe| recipe.renew) {
+                renewal.pass(self.student.train.epochs).map_err(|error| in_row(error.key("student.train.epochs")))?;
+                if row.text.is_none() {
+                    let error = Error::input("the task's own texts were written for nobody").key("text");
+                    return Err(in_row(error.expected("a [[text]] that is written for classes, or no `renew`")));
+                }
+            }
             match self.text_of(row)? {
                 Some(text) => text.check_method(&row.method).map_err(in_row)?,
                 // Nor would the task's own texts be read, and nobody could say so of a row that names none.

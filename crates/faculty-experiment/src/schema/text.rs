@@ -78,13 +78,15 @@ impl TextSection {
         if !method.trains() {
             return refused("names texts, and the row trains no student".to_owned());
         }
-        if method.reads_labels() && !self.steering.has_classes(&self.source) {
+        let recipe = method.recipe();
+        let reads_classes = method.reads_labels() || recipe.as_ref().is_some_and(|recipe| recipe.renew.is_some());
+        if reads_classes && !self.steering.has_classes(&self.source) {
             return refused(format!(
                 "the texts of `{}` were written for no class, and the row reads classes",
                 self.name
             ));
         }
-        match method.recipe().is_some_and(|recipe| recipe.needs_owners()) {
+        match recipe.is_some_and(|recipe| recipe.needs_owners()) {
             true => refused("what owners ship is compared with the task's own texts alone".to_owned()),
             false => Ok(()),
         }

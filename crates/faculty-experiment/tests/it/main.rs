@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stderr)]
 
 mod access;
+mod block_gates;
 mod bounds;
 mod configuration;
 mod data;

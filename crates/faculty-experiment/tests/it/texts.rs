@@ -81,7 +81,12 @@ fn general(root: &Path) {
 }
 
 fn options(root: &Path) -> ExperimentOptions {
-    let options = experiment(root, "texts", 8, &format!("{TEAMS}{TEXTS}{ROWS}"));
+    with_rows(root, ROWS)
+}
+
+/// Two teachers, and texts that are written for them.
+pub(crate) fn with_rows(root: &Path, rows: &str) -> ExperimentOptions {
+    let options = experiment(root, "texts", 8, &format!("{TEAMS}{TEXTS}{rows}"));
     general(root);
     options
 }
@@ -335,6 +340,11 @@ fn what_does_not_fit_is_refused_in_words() {
                 .to_owned(),
             "steering",
         ),
+        (
+            format!("{random}[[row]]\nname = \"a\"\ntext = \"noise\"\nmethod = {{ kind = \"stratanet\", renew = {{}} }}\n"),
+            "written for no class",
+        ),
+        ("[[row]]\nname = \"a\"\nmethod = { kind = \"stratanet\", renew = {} }\n".to_owned(), "written for nobody"),
         (format!("{random}per_class = 0\n[[row]]\nname = \"a\"\nmethod = {{ kind = \"uhc\" }}\n"), "per_class"),
         (format!("{random}{random}[[row]]\nname = \"a\"\nmethod = {{ kind = \"uhc\" }}\n"), "share a folder"),
     ] {

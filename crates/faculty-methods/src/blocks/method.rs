@@ -1,7 +1,7 @@
 //! The named method.
 
 use super::BlockAmalgamation;
-use crate::{GateChoice, NoGate, Recipe, WeightedLoss};
+use crate::{GateChoice, NoGate, Recipe, Renewal, WeightedLoss};
 use faculty_losses::{GatedKl, LossSpec};
 use serde::{Deserialize, Serialize};
 
@@ -15,11 +15,14 @@ pub struct StratanetMethod {
     pub temperature: f64,
     /// Blocks, confidence, integrator.
     pub blocks: BlockAmalgamation,
+    /// Renews a part of the texts in the midst of the training: off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renew: Option<Renewal>,
 }
 
 impl Default for StratanetMethod {
     fn default() -> Self {
-        Self { temperature: 2.0, blocks: BlockAmalgamation::default() }
+        Self { temperature: 2.0, blocks: BlockAmalgamation::default(), renew: None }
     }
 }
 
@@ -31,11 +34,13 @@ impl StratanetMethod {
             gate: GateChoice::None(NoGate::None),
             losses: vec![WeightedLoss { loss, weight: self.temperature * self.temperature }],
             blocks: Some(self.blocks),
+            renew: self.renew,
             ..Recipe::default()
         }
     }
 
     pub(crate) fn describe(&self) -> String {
-        format!("STRATANET-style: {}", self.blocks.describe())
+        let renewal = self.renew.map(|renewal| format!("; {}", renewal.describe())).unwrap_or_default();
+        format!("STRATANET-style: {}{renewal}", self.blocks.describe())
     }
 }

@@ -16,13 +16,13 @@ use faculty_testkit::{TINY_WORDS, TinySpec, tiny_classifier_dir};
 use serde_json::json;
 
 /// Two teachers of two classes each (one of them wider and deeper), a student over all four, and texts.
-struct World {
+pub struct World {
     dir: tempfile::TempDir,
     teachers: Vec<Classifier>,
-    outputs: Vec<TeacherOutputs>,
-    join: LabelJoin,
-    texts: Vec<String>,
-    intended: Vec<Intended>,
+    pub outputs: Vec<TeacherOutputs>,
+    pub join: LabelJoin,
+    pub texts: Vec<String>,
+    pub intended: Vec<Intended>,
 }
 
 fn settings(epochs: usize) -> TrainSettings {
@@ -30,7 +30,7 @@ fn settings(epochs: usize) -> TrainSettings {
 }
 
 /// `count` texts a class, and how long the teachers learn.
-fn world(count: usize, epochs: usize) -> World {
+pub fn world(count: usize, epochs: usize) -> World {
     let (dir, device) = (tempfile::tempdir().unwrap(), Device::flex());
     let spec = |classes: std::ops::Range<usize>| TinySpec { gain: 3.0, ..TinySpec::new(classes.map(class_name)) };
     tiny_classifier_dir(dir.path().join("student"), &spec(0..4).seed(7));
@@ -84,11 +84,11 @@ impl World {
         Classifier::open(self.dir.path().join("student"), &Device::flex()).unwrap()
     }
 
-    fn transfer(&self) -> TransferSet<'_> {
+    pub fn transfer(&self) -> TransferSet<'_> {
         TransferSet::new(&self.outputs, &self.join).unwrap().with_intended(self.intended.as_slice()).unwrap()
     }
 
-    fn train_on(
+    pub fn train_on(
         &self,
         method: &MethodSpec,
         transfer: TransferSet<'_>,
@@ -104,7 +104,7 @@ impl World {
         Ok((student.network.export(&student.config).unwrap(), TrainReport { seconds: 0.0, ..report }))
     }
 
-    fn train(&self, method: &MethodSpec) -> (Vec<NamedTensor>, TrainReport) {
+    pub fn train(&self, method: &MethodSpec) -> (Vec<NamedTensor>, TrainReport) {
         self.train_on(method, self.transfer(), None, &Silent).unwrap()
     }
 
@@ -250,7 +250,7 @@ fn the_passes_of_teachers_are_counted() {
 fn without_integrator_and_weights_it_is_uniform_distillation() {
     let world = world(5, 1);
     let blocks = BlockAmalgamation { confidence: scored(BlockScore::Uniform).confidence, ..with(Integrator::None) };
-    let plain = MethodSpec::Stratanet(StratanetMethod { temperature: 1.0, blocks });
+    let plain = MethodSpec::Stratanet(StratanetMethod { temperature: 1.0, blocks, renew: None });
     assert!(world.train(&plain).0 == world.train(&MethodSpec::Uniform { temperature: 1.0 }).0);
 }
 

@@ -18,6 +18,7 @@ mod merging;
 mod neighbours;
 mod observed;
 mod pairs;
+mod renewal;
 mod rewriting;
 mod rewriting_runs;
 mod rewriting_step;

@@ -113,6 +113,9 @@ impl Trainer<'_> {
         if let Some(points) = self.run.probe.map(|probe| probe.points()).filter(|&points| points > 0) {
             determines["probes"] = points.into();
         }
+        if let Some(part) = &self.run.part {
+            determines["passes"] = serde_json::json!([part.from, part.to]);
+        }
         let json = serde_json::to_vec(&determines)
             .map_err(|error| Error::internal("the settings of a training cannot be written").source(error))?;
         Ok(hash_bytes(&json))

@@ -123,7 +123,7 @@ impl Case {
             }
         };
         let probe = Some(Probe::new(self.looks, &look));
-        let run = TrainRun { seed: self.seed, observer, checkpoints, noise: self.noise, probe };
+        let run = TrainRun { checkpoints, noise: self.noise, probe, ..TrainRun::new(self.seed, observer) };
         let mut report = train(&mut classifier, &tokens, &mut objective, &self.settings, run)?;
         assert!(report.seconds > 0.0);
         report.seconds = 0.0;

@@ -7,6 +7,7 @@ mod checkpoints;
 mod damaged_checkpoints;
 mod fresh;
 mod masked_lm;
+mod parts;
 mod probes;
 mod start;
 mod threads;

@@ -10,8 +10,8 @@ use crate::run::scan::Answers;
 use crate::schema::{RowSection, SelectionOn};
 use faculty_core::Result;
 use faculty_core::metrics::{Predictions, teacher_selection};
-use faculty_methods::{MethodSpec, Recipe, TransferSet, gate_table, gated_scores, oracle_gate};
-use faculty_uncertainty::TextSpace;
+use faculty_methods::{GateTable, MethodSpec, Recipe, TransferSet, gate_table, gated_scores, oracle_gate};
+use faculty_uncertainty::{TextSpace, score_weights};
 use std::borrow::Cow;
 
 impl<'a> Runner<'a> {
@@ -48,11 +48,7 @@ impl<'a> Runner<'a> {
             true => oracle_gate(self.join, &labels)?,
             false => gate_table(&recipe, &set, self.scan.owners.statistics(), self.work.device)?,
         };
-        let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
-        // Rows without a label (noise) stand behind the others.
-        let weights = &gate.weights[..labels.len() * gate.teachers];
-        record.selection = Some(teacher_selection(weights, &labels, &knows)?);
-        record.details.keep_gate(&gate, &labels, &knows)?;
+        self.keep_selection(&gate, &labels, record)?;
         if prepared.experiment.scan.selection_on == SelectionOn::Test {
             let target = gated_scores(&gate, &set, 1.0, self.work.device)?;
             record.target_accuracy = target_accuracy(&target, self.join.classes(), &labels)?;
@@ -71,6 +67,44 @@ impl<'a> Runner<'a> {
             found.gate = of_gate(&recipe, &set, labels.len(), owners, self.work.device)?;
         }
         Ok(())
+    }
+
+    /// The same of a gate that comes of blocks, which knows the texts that its student learns from alone. Nobody says whom they
+    /// were written for here either.
+    pub(super) fn score_block_gate(
+        &self,
+        cell: &Cell,
+        row: &RowSection,
+        gate: Option<GateTable>,
+        record: &mut CellRecord,
+    ) -> Result<()> {
+        let prepared = self.work.prepared;
+        let blocks = row.method.recipe().and_then(|recipe| recipe.blocks);
+        let (SelectionOn::Transfer, Some(blocks), Some(mut gate)) =
+            (prepared.experiment.scan.selection_on, blocks, gate)
+        else {
+            return Ok(());
+        };
+        let chosen = self.texts.rows(cell, &prepared.data, false);
+        let labels = self.texts.labels_of(cell, chosen.as_deref());
+        // Of renewed texts some alone.
+        if labels.is_empty() || gate.texts() < labels.len() {
+            return Ok(());
+        }
+        let scores: Vec<f64> = gate.scores.iter().map(|&score| f64::from(score)).collect();
+        gate.weights = match scores.is_empty() {
+            true => GateTable::equal(gate.texts(), gate.teachers).weights,
+            false => score_weights(&scores, gate.teachers, blocks.confidence.temperature)?,
+        };
+        self.keep_selection(&gate, &labels, record)
+    }
+
+    /// Rows without a label (noise) stand behind the others.
+    fn keep_selection(&self, gate: &GateTable, labels: &[usize], record: &mut CellRecord) -> Result<()> {
+        let knows: Vec<&[usize]> = self.join.teachers().iter().map(|teacher| teacher.to_union()).collect();
+        let weights = &gate.weights[..labels.len() * gate.teachers];
+        record.selection = Some(teacher_selection(weights, labels, &knows)?);
+        record.details.keep_gate(gate, labels, &knows)
     }
 
     /// Vectors of the texts that a gate is scored on, and their width.

@@ -3,7 +3,7 @@
 use super::texts::TextSet;
 use super::{Outcome, Runner, Trained};
 use crate::access::access_words;
-use crate::plan::Cell;
+use crate::plan;
 use crate::precision::Precisions;
 use crate::raw::{CellRecord, TeacherPasses};
 use crate::run::curve::CurveTexts;
@@ -13,8 +13,8 @@ use crate::run::scan::Answers;
 use crate::schema::RowSection;
 use faculty_core::{Error, ErrorKind, Event, Result, Stream};
 use faculty_methods::{
-    AmalgamateRun, BACKWARD_PASSES, FORWARD_PASSES, MergeSpec, MethodSpec, TransferSet, amalgamate, fine_tune,
-    oracle_gate,
+    AmalgamateRun, BACKWARD_PASSES, FORWARD_PASSES, GateTable, MergeSpec, MethodSpec, TransferSet, amalgamate,
+    fine_tune, oracle_gate,
 };
 use faculty_model::Classifier;
 use faculty_student::{
@@ -22,9 +22,16 @@ use faculty_student::{
     TrainRun, build_student,
 };
 use faculty_uncertainty::TextSpace;
+use std::cell::Cell;
 
 impl Runner<'_> {
-    pub(super) fn train(&mut self, cell: &Cell, row: &RowSection, answers: &Answers, seed: u64) -> Result<Outcome> {
+    pub(super) fn train(
+        &mut self,
+        cell: &plan::Cell,
+        row: &RowSection,
+        answers: &Answers,
+        seed: u64,
+    ) -> Result<Outcome> {
         let prepared = self.work.prepared;
         let section = &prepared.experiment.student;
         let data = &prepared.data;
@@ -37,7 +44,8 @@ impl Runner<'_> {
         self.texts.check_access(cell)?;
         self.read_texts(&student)?;
         let labelled = row.method.reads_labels();
-        let looks_around = !labelled && row.method.recipe().is_some_and(|it| it.needs_space());
+        let recipe = row.method.recipe();
+        let looks_around = !labelled && recipe.as_ref().is_some_and(|recipe| recipe.needs_space());
         let seen = looks_around.then(|| self.seen(TextSet::Transfer(cell.text), Some(seed))).transpose()?;
         let tokens = self.tokens()?;
         let curve = CurveTexts::new(&self.curve_rows, &tokens.test, &data.test);
@@ -46,30 +54,38 @@ impl Runner<'_> {
         let chosen = self.texts.rows(cell, data, labelled);
         let tokens = rows::tokens(&tokens.transfer[cell.text], chosen.as_deref());
         let training = row.training(&section.train);
-        let total = (training.epochs * tokens.len()) as u64;
+        let texts = match recipe.as_ref().and_then(|recipe| recipe.renew) {
+            Some(renewal) => {
+                renewal.texts(tokens.len(), self.join.teachers().iter().map(|teacher| teacher.len()).sum())
+            }
+            None => tokens.len(),
+        };
+        let total = (training.epochs * texts) as u64;
         self.work.observer.on(Event::Start { stage: &cell.title(), total, unit: "texts" });
         let checkpoints = self.checkpoints(cell);
         let run = TrainRun::new(seed, self.work.observer).with_checkpoints(&checkpoints).with_probe(probe);
         let labels = labelled.then(|| self.texts.labels_for(cell, chosen.as_deref())).transpose()?;
-        let asks_in_training = row.method.recipe().is_some_and(|recipe| recipe.needs_teachers());
+        let gate = Cell::default();
+        let told = |table: &GateTable| gate.set(Some(table.clone()));
+        let asks_in_training = recipe.as_ref().is_some_and(|recipe| recipe.needs_teachers());
         let trained = match (&row.method, &labels) {
             (MethodSpec::Supervised {}, Some(labels)) => fine_tune(&mut student, &tokens, labels, &training, run),
             (_, labels) => {
                 let outputs = rows::outputs(&answers.transfer[cell.text], chosen.as_deref());
-                let heard = row.method.recipe().and_then(|recipe| self.scan.heard(&recipe, cell.text));
+                let heard = recipe.as_ref().and_then(|recipe| self.scan.heard(recipe, cell.text));
                 let heard = heard.map(|merged| merged.transfer(cell.text, chosen.as_deref()));
                 let around = seen.as_ref().map(|seen| (seen.rows(chosen.as_deref()), seen.width));
                 let space = around.as_ref().map(|(values, width)| TextSpace { values, width: *width });
                 let (texts, intended) = self.texts.given(cell, chosen.as_deref());
                 let set = TransferSet::new(&outputs, self.join)?.with_space(space).with_merged(heard.as_deref())?;
                 let set = set.with_texts(&*texts)?.with_intended(intended.as_deref())?;
-                let gate = labels.as_ref().map(|labels| oracle_gate(self.join, labels)).transpose()?;
+                let given = labels.as_ref().map(|labels| oracle_gate(self.join, labels)).transpose()?;
                 let mut opened = self.open_teachers(if asks_in_training { self.teachers.len() } else { 0 })?;
                 opened.iter_mut().for_each(|teacher| teacher.set_precision(Precisions::of(&prepared.experiment).scan));
                 let opened: Vec<&Classifier> = opened.iter().collect();
                 let owners = self.scan.owners.statistics();
                 let run = AmalgamateRun::new(run).with_curriculum(&row.curriculum).with_owners(owners);
-                let run = AmalgamateRun { gate: gate.as_ref(), ..run.with_teachers(&opened) };
+                let run = AmalgamateRun { gate: given.as_ref(), told: Some(&told), ..run.with_teachers(&opened) };
                 amalgamate(&row.method, &mut student, &tokens, set, &training, run)
             }
         };
@@ -78,7 +94,7 @@ impl Runner<'_> {
                 report.seconds += seen.map_or(0.0, |seen| seen.seconds_of(tokens.len()));
                 let summary = format!("{} updates in {:.1} s", report.steps, report.seconds);
                 self.work.observer.on(Event::End { summary: &summary });
-                Ok(Ok(Trained { student, report, start: origin.description }))
+                Ok(Ok(Trained { student, report, start: origin.description, gate: gate.take() }))
             }
             // A loss that stops being finite is a result of the row, and stays in the table; so is that its teachers cannot
             // read what the student reads. (Settings were checked before.)
@@ -95,7 +111,7 @@ impl Runner<'_> {
 
     /// Where the training of a cell is written down. Its hash determines everything but the teachers' outputs, so that
     /// these are in the key.
-    pub(super) fn checkpoints(&self, cell: &Cell) -> Checkpoints {
+    pub(super) fn checkpoints(&self, cell: &plan::Cell) -> Checkpoints {
         let teachers: Vec<&str> = self.teachers.iter().map(|teacher| teacher.record.sha256.as_str()).collect();
         let key = format!("{} {}", cell.hash, teachers.join(" "));
         Checkpoints::new(self.work.dir.checkpoint_path(cell), key, self.work.checkpoints)
@@ -142,7 +158,7 @@ impl Runner<'_> {
 
     pub(super) fn card(
         &self,
-        cell: &Cell,
+        cell: &plan::Cell,
         row: &RowSection,
         (seed, start): (u64, &str),
         student: &Classifier,

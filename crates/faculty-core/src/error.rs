@@ -121,6 +121,13 @@ impl Error {
         self
     }
 
+    /// Puts the key below a place: `epochs` in `row[0]` is `row[0].epochs`. Without a key the place is the key.
+    #[must_use]
+    pub fn under(mut self, place: &str) -> Self {
+        self.0.key = Some(self.0.key.map_or_else(|| place.to_owned(), |key| format!("{place}.{key}")));
+        self
+    }
+
     /// Says what was expected.
     #[must_use]
     pub fn expected(mut self, expected: impl Into<String>) -> Self {

@@ -7,6 +7,9 @@ fn an_error_tells_place_expectation_and_advice_in_one_order() {
     let error = Error::input("is wrong").help("do this").key("k").line(7).file("a/b.json").expected("that");
     assert_eq!(error.to_string(), "a/b.json:7: key `k`: is wrong; expected that\n  help: do this");
     assert_eq!(error.message(), "is wrong");
+    let of = |error: Error| error.under("row[0]").to_string();
+    assert_eq!(of(Error::input("is 0").key("epochs")), "key `row[0].epochs`: is 0");
+    assert_eq!(of(Error::input("is wrong")), "key `row[0]`: is wrong");
     assert_eq!(Error::input("is wrong").line(7).to_string(), "is wrong", "a line without a file is no place");
 }
 

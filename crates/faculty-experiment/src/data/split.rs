@@ -191,9 +191,9 @@ impl ExperimentData {
     }
 
     /// Which rows of [`Self::transfer_texts`] the students of a seed learn from, in their order; `None` = all of them.
-    /// With `labelled`, only rows that have a label.
-    pub fn training_rows(&self, seed: Option<u64>, labelled: bool) -> Option<Vec<usize>> {
-        match (self.few_shot, seed) {
+    /// `drawn` is how many are drawn for every seed, if not all. With `labelled`, only rows that have a label.
+    pub fn training_rows(&self, drawn: Option<usize>, seed: Option<u64>, labelled: bool) -> Option<Vec<usize>> {
+        match (drawn, seed) {
             (Some(count), Some(seed)) => {
                 let mut rows = Stream::new(seed, "few-shot transfer texts").permutation(self.transfer.len());
                 rows.truncate(count);
@@ -205,9 +205,15 @@ impl ExperimentData {
         }
     }
 
+    /// How many texts are drawn for every seed for a row that wants `few_shot_k` a class, if not what all rows want.
+    pub fn drawn(&self, few_shot_k: Option<usize>) -> Option<usize> {
+        let of_row = few_shot_k.map(|k| (k * self.union.len()).min(self.transfer.len()));
+        of_row.or(self.few_shot)
+    }
+
     /// How many texts a student learns from; the same for every seed.
-    pub fn training_texts(&self, labelled: bool) -> usize {
-        match self.few_shot {
+    pub fn training_texts(&self, drawn: Option<usize>, labelled: bool) -> usize {
+        match drawn {
             Some(count) => count,
             None if labelled => self.transfer.len(),
             None => self.transfer.len() + self.noise.len(),

@@ -18,6 +18,8 @@ pub struct Cell {
     pub name: String,
     /// The list of texts that its student learns from: 0 is the task's own, others are the `[[text]]` tables in order.
     pub text: usize,
+    /// Of the task's texts, how many are drawn for the seed; none where all are read.
+    pub drawn: Option<usize>,
     /// The seed; none for rows without training.
     pub seed: Option<u64>,
     /// What the row may see.
@@ -54,8 +56,9 @@ pub(super) fn cells(
     let mut push = |row: usize, seed: Option<u64>| -> Result<()> {
         let section = &experiment.rows[row];
         let text = experiment.text_index(section);
+        let drawn = data.drawn(section.few_shot_k);
         let texts = match text {
-            0 => data.training_texts(section.reads_labels()),
+            0 => data.training_texts(drawn, section.reads_labels()),
             text => written[text - 1].1,
         };
         let texts = match section.method.recipe().and_then(|recipe| recipe.renew) {
@@ -74,9 +77,13 @@ pub(super) fn cells(
             row,
             name: section.name.clone(),
             text,
+            drawn,
             seed,
             access: experiment.access(section)?,
-            updates: if section.trains_student() { experiment.student.train.steps(texts) } else { 0 },
+            updates: match section.trains_student() {
+                true => section.training(&experiment.student.train).steps(texts),
+                false => 0,
+            },
             keeps_student,
             hash: cell_hash(experiment, run, generators, row, seed)?,
             is_absent,
@@ -154,6 +161,10 @@ fn cell_hash(
         start: Option<&'a StudentStart>,
         #[serde(skip_serializing_if = "Option::is_none")]
         learning_rate: Option<f64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        few_shot_k: Option<usize>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        epochs: Option<usize>,
         #[serde(skip_serializing_if = "faculty_methods::Curriculum::is_off")]
         curriculum: &'a faculty_methods::Curriculum,
         run: &'a RunSettings,
@@ -171,6 +182,8 @@ fn cell_hash(
         generator: text.and_then(|text| generators.hash(text)),
         start: experiment.rows[row].start.as_ref(),
         learning_rate: experiment.rows[row].learning_rate,
+        few_shot_k: experiment.rows[row].few_shot_k,
+        epochs: experiment.rows[row].epochs,
         curriculum: &experiment.rows[row].curriculum,
         run,
         seed,

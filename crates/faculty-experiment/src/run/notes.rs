@@ -43,7 +43,7 @@ fn notes(prepared: &Prepared) -> Vec<String> {
     let (experiment, data) = (&prepared.experiment, &prepared.data);
     let student = &experiment.student;
     let layers = student.layers.map_or_else(String::new, |layers| format!(", cut to {layers} layers"));
-    let texts = data.training_texts(false);
+    let texts = data.training_texts(data.few_shot, false);
     let which = match data.few_shot {
         Some(_) => format!("{texts} texts, drawn from {} for every seed anew", data.transfer.len()),
         None => format!("the same {texts} texts"),
@@ -63,11 +63,18 @@ fn notes(prepared: &Prepared) -> Vec<String> {
             notes.push(format!("{}: reads the texts `{text}`{classes}, in {} updates at most", row.name, cell.updates));
         }
     }
+    for row in experiment.rows.iter().filter(|row| row.text.is_none() && (row.few_shot_k.or(row.epochs)).is_some()) {
+        if let Some(cell) = prepared.plan.cells.iter().find(|cell| cell.name == row.name) {
+            let of = data.drawn(row.few_shot_k).map(|drawn| format!("reads {drawn} texts, drawn for every seed anew"));
+            let of = of.unwrap_or_else(|| "reads all texts".to_owned());
+            notes.push(format!("{}: {of}, in {} updates", row.name, cell.updates));
+        }
+    }
     if !data.noise.is_empty() {
         notes.push(format!(
             "noise among the transfer texts: {}; the ceiling leaves them out and is trained for {} updates",
             data.noise.describe(),
-            student.train.steps(data.training_texts(true)),
+            student.train.steps(data.training_texts(data.few_shot, true)),
         ));
     }
     notes.extend(data.teachers.iter().filter_map(own_training));

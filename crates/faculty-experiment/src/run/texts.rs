@@ -85,7 +85,7 @@ impl StudentTexts {
     /// only texts that have a class.
     pub(super) fn rows(&self, cell: &Cell, data: &ExperimentData, labelled: bool) -> Option<Vec<usize>> {
         match cell.text {
-            TASK => data.training_rows(cell.seed, labelled),
+            TASK => data.training_rows(cell.drawn, cell.seed, labelled),
             list => {
                 let TextList { texts, labels, .. } = &self.lists[list];
                 (labelled && labels.len() < texts.len()).then(|| (0..labels.len()).collect())

@@ -84,7 +84,12 @@ impl ExperimentFile {
             return Err(Error::input("the experiment has no row").key("row").expected("at least one [[row]]"));
         }
         for (index, row) in self.rows.iter().enumerate() {
-            row.validate().map_err(|error| error.key(format!("row[{index}]")))?;
+            row.validate().map_err(|error| error.under(&format!("row[{index}]")))?;
+            if row.few_shot_k.is_some() && self.data.noise.is_some() {
+                return Err(Error::input("stands beside data.noise")
+                    .key(format!("row[{index}].few_shot_k"))
+                    .help("a draw of few texts and noise among them are two studies: keep one of the two"));
+            }
             if let Some(other) = self.rows[..index].iter().find(|other| slug(&other.name) == slug(&row.name)) {
                 return Err(Error::input(format!("rows `{}` and `{}` would share a folder", other.name, row.name))
                     .key(format!("row[{index}].name"))
@@ -112,7 +117,9 @@ impl ExperimentFile {
         for (index, row) in self.rows.iter().enumerate() {
             let in_row = |error: Error| error.help(format!("in row[{index}], `{}`", row.name));
             if let Some(renewal) = row.method.recipe().and_then(|recipe| recipe.renew) {
-                renewal.pass(self.student.train.epochs).map_err(|error| in_row(error.key("student.train.epochs")))?;
+                renewal
+                    .pass(row.training(&self.student.train).epochs)
+                    .map_err(|error| in_row(error.key("student.train.epochs")))?;
                 if row.text.is_none() {
                     let error = Error::input("the task's own texts were written for nobody").key("text");
                     return Err(in_row(error.expected("a [[text]] that is written for classes, or no `renew`")));

@@ -41,6 +41,13 @@ pub struct RowSection {
     /// another. Updates stay equal, and the table says so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub learning_rate: Option<f64>,
+    /// Of the task's texts this row's student reads so many a class on average, drawn for every seed and not by class, in place of
+    /// `data.few_shot_k`: for tables of what texts are worth.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub few_shot_k: Option<usize>,
+    /// Passes of this row's student over its texts, in place of `[student.train] epochs`: few texts want more of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub epochs: Option<usize>,
     /// Which texts the student learns from, and how much; by default all alike.
     #[serde(default, skip_serializing_if = "Curriculum::is_off")]
     pub curriculum: Curriculum,
@@ -75,6 +82,7 @@ impl RowSection {
     pub fn training(&self, student: &TrainSettings) -> TrainSettings {
         let mut own = student.clone();
         own.learning_rate = self.learning_rate.unwrap_or(own.learning_rate);
+        own.epochs = self.epochs.unwrap_or(own.epochs);
         own
     }
 
@@ -110,7 +118,18 @@ impl RowSection {
             }
             _ => {}
         }
-        // Whole, since the caller names the row as the key.
-        self.curriculum.check(&self.method).map_err(|error| Error::input(error.to_string()))
+        for (key, value) in [("few_shot_k", self.few_shot_k), ("epochs", self.epochs)] {
+            if value.is_some() && !self.trains_student() {
+                return Err(Error::input("is given, and the row trains no student").key(key));
+            }
+            if value == Some(0) {
+                return Err(Error::input("is 0").key(key).expected("at least 1"));
+            }
+        }
+        if self.few_shot_k.is_some() && self.text.is_some() {
+            let error = Error::input("draws from the task's own texts, and the row reads others").key("few_shot_k");
+            return Err(error.expected("no `text` beside it; texts are written as many as [[text]] per_class says"));
+        }
+        self.curriculum.check(&self.method)
     }
 }

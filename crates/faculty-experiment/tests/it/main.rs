@@ -21,6 +21,7 @@ mod parts;
 mod plots;
 mod registry;
 mod report;
+mod row_draws;
 mod run_directory;
 mod several_sets;
 mod small_world;

@@ -49,9 +49,9 @@ fn noise_rows_stand_behind_the_transfer_texts_and_have_no_label() {
         });
         assert!(close, "`{near}` is near no transfer text");
     }
-    assert_eq!(noisy.training_rows(Some(1), false), None);
-    assert_eq!(noisy.training_rows(Some(1), true), Some((0..30).collect()));
-    assert_eq!((noisy.training_texts(false), noisy.training_texts(true)), (54, 30));
+    assert_eq!(noisy.training_rows(None, Some(1), false), None);
+    assert_eq!(noisy.training_rows(None, Some(1), true), Some((0..30).collect()));
+    assert_eq!((noisy.training_texts(None, false), noisy.training_texts(None, true)), (54, 30));
     let other_seed = with(root.path(), &noise.replace("empty", "seed = 2\nempty")).unwrap();
     assert_ne!(other_seed.noise.texts, noisy.noise.texts);
     let lines = noisy.amounts.describe().join("\n");
@@ -83,9 +83,12 @@ fn few_texts_are_drawn_for_every_seed_and_not_by_class() {
     let root = tempfile::tempdir().unwrap();
     sets(root.path());
     let data = with(root.path(), "few_shot_k = 4").unwrap();
-    assert_eq!((data.transfer.len(), data.training_texts(false), data.training_texts(true)), (30, 12, 12));
-    let draw = |seed: u64| data.training_rows(Some(seed), false).unwrap();
-    assert_eq!(draw(1), data.training_rows(Some(1), true).unwrap(), "the ceiling sees the same texts");
+    assert_eq!(
+        (data.transfer.len(), data.training_texts(data.few_shot, false), data.training_texts(data.few_shot, true)),
+        (30, 12, 12)
+    );
+    let draw = |seed: u64| data.training_rows(data.few_shot, Some(seed), false).unwrap();
+    assert_eq!(draw(1), data.training_rows(data.few_shot, Some(1), true).unwrap(), "the ceiling sees the same texts");
     assert_eq!((draw(1), draw(1).len()), (draw(1), 12));
     assert!(draw(1).is_sorted() && draw(1).iter().collect::<HashSet<_>>().len() == 12);
     assert_ne!(draw(1), draw(2));
@@ -95,8 +98,15 @@ fn few_texts_are_drawn_for_every_seed_and_not_by_class() {
         counts
     };
     assert!((1..20).any(|seed| by_class(seed) != [4, 4, 4]), "a draw by class would always be even");
-    assert_eq!(data.training_rows(None, false), None, "rows without a seed see the whole transfer set");
-    assert_eq!(with(root.path(), "few_shot_k = 400").unwrap().training_texts(false), 30);
+    assert_eq!(data.training_rows(data.few_shot, None, false), None, "rows without a seed see the whole transfer set");
+    assert_eq!(with(root.path(), "few_shot_k = 400").unwrap().few_shot, Some(30));
+    // A row may want fewer or more than the others.
+    assert_eq!([data.drawn(None), data.drawn(Some(2)), data.drawn(Some(400))], [Some(12), Some(6), Some(30)]);
+    assert_eq!(data.training_rows(data.drawn(Some(2)), Some(1), false).unwrap().len(), 6);
+    assert!(
+        data.training_rows(Some(6), Some(1), false).unwrap().iter().all(|row| draw(1).contains(row)),
+        "nested draws"
+    );
 }
 
 #[test]

@@ -20,6 +20,7 @@ fn cell(hash: &str) -> Cell {
         row: 1,
         name: "MUKI".to_owned(),
         text: 0,
+        drawn: None,
         seed: Some(1),
         access: DataAccess::Unlabelled,
         updates: 3,

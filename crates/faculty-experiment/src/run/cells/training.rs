@@ -197,7 +197,7 @@ impl Runner<'_> {
                 true => format!("{}; the mean of the teachers' weights", access_words(cell.access)),
                 false => access_words(cell.access).to_owned(),
             },
-            texts: record.texts_seen / prepared.experiment.student.train.epochs.max(1),
+            texts: record.texts_seen / row.training(&prepared.experiment.student.train).epochs.max(1),
             seeds: vec![seed],
             configuration: toml::to_string(&crate::rundir::Resolved {
                 experiment: prepared.experiment.clone(),

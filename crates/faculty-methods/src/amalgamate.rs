@@ -126,7 +126,7 @@ fn learn(
     transfer: TransferSet<'_>,
     settings: &TrainSettings,
     run: AmalgamateRun<'_>,
-    kept: Option<&mut Kept>,
+    mut kept: Option<&mut Kept>,
 ) -> Result<TrainReport> {
     let AmalgamateRun { train: mut run, curriculum, rounds, owners, teachers, gate, told } = run;
     let Some(recipe) = method.recipe().filter(|_| method.trains()) else {
@@ -222,16 +222,11 @@ fn learn(
         active,
         rounds,
     };
-    let Some(kept) = kept else {
-        let mut report = train(student, tokens, &mut objective, settings, run)?;
-        report.seconds += preparation;
-        return Ok(report);
-    };
-    let asked = kept.hand_over(&mut objective)?;
+    let asked = kept.as_deref_mut().map_or_else(|| Ok(Vec::new()), |kept| kept.hand_over(&mut objective))?;
     let mut report = train(student, tokens, &mut objective, settings, run)?;
     report.seconds += preparation;
     add(&mut report.counts, &asked);
-    kept.take(&objective)?;
+    kept.map_or(Ok(()), |kept| kept.take(&objective))?;
     Ok(report)
 }
 

@@ -46,6 +46,7 @@ mod spec;
 mod steering;
 mod teacher_judge;
 mod when_short;
+mod whole;
 mod words;
 mod writer;
 
@@ -65,7 +66,9 @@ pub use near::{Distinct, similarity};
 pub use ngram::{NGram, NGramSettings};
 pub use paired::PairedTexts;
 pub use pairing::{Pairing, SecondText};
-pub use prefix::{PrefixPoint, PrefixReport, PrefixSpec, PrefixTrainer, PrefixedLm, SoftPrefixes, rewards};
+pub use prefix::{
+    PrefixPoint, PrefixReport, PrefixSpec, PrefixStart, PrefixTrainer, PrefixedLm, SoftPrefixes, rewards,
+};
 pub use prompted::PromptedLm;
 pub use prompts::{CHAT, PLAIN, Prompting, label_in_words};
 pub use quality::{LengthStatistics, repeats_itself, self_bleu, share_of_repeats, word_lengths};

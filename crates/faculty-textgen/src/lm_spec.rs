@@ -1,15 +1,15 @@
 //! A language model that writes for a teacher's classes, as a configuration names it.
 
 use crate::{
-    ClassReport, ClassSource, DraftLog, Guidance, Guide, Judge, Kept, LmWriter, PrefixSpec, PrefixTrainer, PrefixedLm,
-    PromptedLm, Prompting, Quota, SoftPrefixes, Writing,
+    ClassReport, ClassSource, DraftLog, Guidance, Guide, Judge, Kept, LmWriter, PrefixSpec, PrefixStart, PrefixTrainer,
+    PrefixedLm, PromptedLm, Prompting, Quota, SoftPrefixes, Writing,
 };
-use faculty_core::{Error, Event, Observer, Result, hash_bytes};
+use faculty_core::{Error, Event, Observer, Result, hash_bytes, short_hash};
 use faculty_hub::{WeightFiles, public_name, write_safetensors};
 use faculty_model::CausalModel;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A causal language model, what it is told, how far the teacher has a say in its tokens, and which of its texts are kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,7 +26,8 @@ pub struct LmSpec {
     /// The teacher's say in each token; none by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub guidance: Option<Guidance>,
-    /// Trained vectors in place of a prompt, and of guidance; none by default. They are trained once a teacher, before it writes.
+    /// Trained vectors in place of a prompt's tokens, and of guidance; none by default. They are trained once a teacher, before it
+    /// writes, and no examples are shown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<PrefixSpec>,
     /// The teacher's probability of the class that a text must reach: 0.9.
@@ -129,6 +130,12 @@ impl LmSpec {
                     .key("guidance")
                     .expected("one of guidance and prefix"));
             }
+            if prefix.start == PrefixStart::Name && (self.prompting.template.is_some() || self.prompting.chat.is_some())
+            {
+                return Err(Error::input("is for a prompt, and the vectors start as a name")
+                    .key(if self.prompting.template.is_some() { "template" } else { "chat" })
+                    .expected("none, or prefix.start = \"prompt\""));
+            }
             if prefix.adversary > 0.0 {
                 return Err(Error::input("needs a student, and texts are written before there is one")
                     .key("prefix.adversary")
@@ -149,12 +156,13 @@ impl LmSpec {
     /// The model in a few words.
     pub fn describe(&self) -> String {
         if let Some(prefix) = self.prefix {
-            let PrefixSpec { length, steps, .. } = prefix;
-            let model = public_name(&self.model);
-            return format!(
-                "{model} behind {length} vectors trained in {steps} updates, at least {} believed",
-                self.floor
-            );
+            let PrefixSpec { start, length, steps, .. } = prefix;
+            let (model, floor) = (public_name(&self.model), self.floor);
+            let vectors = match start {
+                PrefixStart::Prompt => "its prompt as vectors".to_owned(),
+                PrefixStart::Name => format!("class names as {length} vectors"),
+            };
+            return format!("{model} behind {vectors}, trained in {steps} updates, at least {floor} believed");
         }
         let asked = match self.prompting.chat {
             Some(true) => "asked for",
@@ -183,8 +191,8 @@ impl LmSpec {
         // Texts that are written together do not change each other.
         let writing = Writing { batch: 0, ..self.writing() };
         let key = match self.prefix {
-            Some(prefix) => json!({"generator": job.model.hash, "writing": writing, "prefix": prefix,
-                "labels": job.labels, "heard": job.judge_key, "seed": job.seed}),
+            Some(prefix) => json!({"generator": job.model.hash, "writing": writing, "prompting": self.prompting,
+                "prefix": prefix, "labels": job.labels, "heard": job.judge_key, "seed": job.seed}),
             None => json!({"generator": job.model.hash, "writing": writing, "prompting": self.prompting,
                 "labels": job.labels, "heard": heard, "seed": job.seed}),
         };
@@ -201,15 +209,20 @@ impl LmSpec {
         self.check()?;
         let guide = Guide::new(job.judge, job.labels.len(), self.guidance.unwrap_or(Guidance::off()))?;
         let guided = (guide.guidance().gamma > 0.0).then_some(&guide);
+        let mut passes = 0;
         let (kept, reports) = match self.prefix {
-            Some(prefix) => self.fill(self.prefixed(&prefix, job, drafts, observer)?, job, drafts, observer)?,
+            Some(prefix) => {
+                let (source, heard) = self.prefixed(&prefix, job, drafts, observer)?;
+                passes = heard;
+                self.fill(source, job, drafts, observer)?
+            }
             None => {
                 let writer = LmWriter::new(job.model.clone(), self.writing(), job.seed)?;
                 let source = PromptedLm::new(writer, &self.prompting, job.labels, guided, job.seed)?;
                 self.fill(source, job, drafts, observer)?
             }
         };
-        Ok(LmTexts { kept, reports, passes: guide.passes() })
+        Ok(LmTexts { kept, reports, passes: passes + guide.passes() })
     }
 
     /// The texts that the teacher believes among those of a source, whose drafts are kept if there is a place for them.
@@ -230,20 +243,21 @@ impl LmSpec {
         quota.fill_some(job.classes, &log, job.judge, observer)
     }
 
-    /// The model behind its prefixes, trained now or, beside the drafts, by an earlier run.
+    /// The model behind its prefixes, trained now or, beside the drafts, by an earlier run; and how many texts the teacher was asked
+    /// about.
     fn prefixed(
         &self,
         prefix: &PrefixSpec,
         job: &LmJob<'_>,
         drafts: Option<&Path>,
         observer: &dyn Observer,
-    ) -> Result<PrefixedLm> {
-        let start = SoftPrefixes::saying(job.model, job.labels, prefix.length)?;
-        let kept = drafts.map(|path| path.with_extension("prefixes.safetensors"));
-        let prefixes = match kept.as_deref().filter(|path| path.is_file()) {
+    ) -> Result<(PrefixedLm, u64)> {
+        let start = self.untrained(prefix, job)?;
+        let kept = drafts.map(|drafts| self.prefixes_path(job, drafts));
+        let (prefixes, passes) = match kept.as_deref().filter(|path| path.is_file()) {
             Some(path) => {
                 observer.on(Event::Note { text: "trained prefixes of an earlier run are used again" });
-                start.restored(&WeightFiles::open_file(path)?)?
+                (start.restored(&WeightFiles::open_file(path)?)?, 0)
             }
             None => {
                 let stop = self.writing().stop;
@@ -253,16 +267,48 @@ impl LmSpec {
                 if let Some(path) = &kept {
                     write_safetensors(path, &[prefixes.export()?], &[])?;
                 }
-                prefixes
+                (prefixes, (prefix.steps * prefix.batch) as u64)
             }
         };
-        PrefixedLm::new(job.model.clone(), prefixes, self.writing(), job.seed)
+        Ok((PrefixedLm::new(job.model.clone(), prefixes, self.writing(), job.seed)?, passes))
+    }
+
+    /// What the vectors are before they are trained.
+    fn untrained(&self, prefix: &PrefixSpec, job: &LmJob<'_>) -> Result<SoftPrefixes> {
+        self.prompting.check_names(job.labels)?;
+        match prefix.start {
+            PrefixStart::Name => {
+                let names: Vec<String> = job.labels.iter().map(|label| self.prompting.name(label)).collect();
+                SoftPrefixes::saying(job.model, &names, prefix.length)
+            }
+            PrefixStart::Prompt => {
+                let template = job.model.tokenizer.chat_template();
+                let chat = self.prompting.chat_of(template).map_err(|error| error.file(&job.model.origin))?;
+                let prompt = |label: &String| self.prompting.prompt(label, &[], chat);
+                let prompts = job.labels.iter().map(prompt).collect::<Result<Vec<String>>>()?;
+                SoftPrefixes::prompting(job.model, &prompts)
+            }
+        }
+    }
+
+    /// The file of the trained prefixes of a job, beside its drafts: its name says what they were trained from.
+    pub fn prefixes_path(&self, job: &LmJob<'_>, drafts: &Path) -> PathBuf {
+        let key = self.draft_key(job);
+        drafts.with_extension(format!("{}.prefixes.safetensors", short_hash(&key)))
+    }
+
+    /// A prompt's opening is closed by a mark.
+    fn stop(&self) -> Vec<String> {
+        match self.prefix {
+            Some(PrefixSpec { start: PrefixStart::Name, .. }) => Writing::default().stop,
+            _ => self.prompting.stop(),
+        }
     }
 
     fn writing(&self) -> Writing {
         let mut writing = self.writing.clone();
         if writing.stop == Writing::default().stop {
-            writing.stop = self.prompting.stop();
+            writing.stop = self.stop();
         }
         writing
     }
@@ -323,10 +369,10 @@ mod tests {
     fn a_model_behind_trained_vectors_writes_for_labels_and_keeps_both() {
         let spec = spec(
             r#"{"model": "tiny", "floor": 0.5, "writing": {"max_tokens": 6}, "most_drafts": 200,
-            "prefix": {"length": 3, "steps": 4, "batch": 4, "max_tokens": 6}}"#,
+            "prefix": {"steps": 4, "batch": 4, "max_tokens": 6}}"#,
         )
         .unwrap();
-        assert!(spec.describe().contains("3 vectors"), "{}", spec.describe());
+        assert!(spec.describe().contains("prompt as vectors"), "{}", spec.describe());
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../faculty-testkit/golden/causal/llama.gguf");
         let model = CausalModel::open(path, &Device::flex()).unwrap();
         let labels = ["pay".to_owned(), "play".to_owned()];
@@ -343,11 +389,13 @@ mod tests {
         let drafts = dir.path().join("a.drafts");
         let first = spec.write(&job, Some(&drafts), &Silent).unwrap();
         assert!(first.kept.iter().all(|text| text.text.len() % 2 == text.class) && !first.kept.is_empty());
-        let prefixes = std::fs::read(dir.path().join("a.prefixes.safetensors")).unwrap();
+        let path = spec.prefixes_path(&job, &drafts);
+        let prefixes = std::fs::read(&path).unwrap();
         let again = spec.write(&job, Some(&drafts), &Silent).unwrap();
         assert_eq!(first.kept, again.kept);
+        assert_eq!((first.passes, again.passes), (16, 0), "the vectors were trained once");
         assert_eq!(first.kept, spec.write(&job, None, &Silent).unwrap().kept, "and without a folder");
-        assert_eq!(std::fs::read(dir.path().join("a.prefixes.safetensors")).unwrap(), prefixes);
+        assert_eq!(std::fs::read(&path).unwrap(), prefixes);
         let other = LmJob { judge_key: "another teacher", ..job };
         assert_ne!(spec.draft_key(&job), spec.draft_key(&other), "the teacher trained the vectors");
     }
@@ -362,6 +410,8 @@ mod tests {
             (r#"{"model": "x", "prefix": {"length": 0}}"#, "length"),
             (r#"{"model": "x", "prefix": {"adversary": 0.1}}"#, "adversary"),
             (r#"{"model": "x", "prefix": {}, "guidance": {}}"#, "guidance"),
+            (r#"{"model": "x", "prefix": {"start": "name"}, "prompting": {"template": "{label}"}}"#, "template"),
+            (r#"{"model": "x", "prefix": {"start": "word"}}"#, "`prompt` or `name`"),
             (r#"{"model": "x", "guidance": {"top": 1}}"#, "top"),
             (r#"{"model": "x", "prompting": {"template": "words"}}"#, "template"),
             (r#"{"model": "x", "writing": {"sampling": {"top_p": 0}}}"#, "top_p"),

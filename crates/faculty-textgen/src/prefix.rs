@@ -33,7 +33,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrefixSpec {
-    /// Vectors of a prefix: 10 (10 to 20).
+    /// What the vectors are before they are trained: the prompt.
+    pub start: PrefixStart,
+    /// Vectors of a prefix that starts as a name: 10 (10 to 20). One that starts as a prompt has as many as the longest prompt has tokens.
     pub length: usize,
     /// Updates of all prefixes of a teacher: 60.
     pub steps: usize,
@@ -54,6 +56,7 @@ pub struct PrefixSpec {
 impl Default for PrefixSpec {
     fn default() -> Self {
         Self {
+            start: PrefixStart::Prompt,
             length: 10,
             steps: 60,
             batch: 16,
@@ -94,6 +97,16 @@ impl PrefixSpec {
     }
 }
 
+/// What vectors are before they are trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrefixStart {
+    /// The word embeddings of what the model would be told otherwise, without examples.
+    Prompt,
+    /// Those of the label's name, over and over.
+    Name,
+}
+
 /// The prefixes of a teacher's classes.
 #[derive(Module, Debug)]
 pub struct SoftPrefixes {
@@ -102,24 +115,49 @@ pub struct SoftPrefixes {
 }
 
 impl SoftPrefixes {
-    /// Prefixes that say the names of the labels, over and over: the word embeddings of their tokens.
+    /// Prefixes of so many vectors that say each name, over and over: the word embeddings of its tokens.
     ///
     /// # Errors
-    /// Fails if a label has no token, or the device fails.
-    pub fn saying<S: AsRef<str>>(model: &CausalModel, labels: &[S], length: usize) -> Result<Self> {
-        let mut ids = Vec::with_capacity(labels.len() * length);
-        for label in labels {
-            let name = crate::label_in_words(label.as_ref());
-            let tokens = model.tokenizer.encode(&format!(" {name}"))?;
-            if tokens.is_empty() {
-                return Err(Error::input(format!("the label `{}` has no token", label.as_ref())));
+    /// Fails if a name has no token, or the device fails.
+    pub fn saying<S: AsRef<str>>(model: &CausalModel, names: &[S], length: usize) -> Result<Self> {
+        let ids = |name: &S| {
+            let tokens = tokens(model, &format!(" {}", name.as_ref()))?;
+            Ok(tokens.iter().copied().cycle().take(length).collect())
+        };
+        Ok(Self::of(model, &names.iter().map(ids).collect::<Result<Vec<Vec<u32>>>>()?))
+    }
+
+    /// Prefixes that are prompts: the word embeddings of their tokens. In front of one that is shorter than the longest stand more of
+    /// the token that stands in front of everything.
+    ///
+    /// # Errors
+    /// Fails if a prompt has no token, or the device fails.
+    pub fn prompting<S: AsRef<str>>(model: &CausalModel, prompts: &[S]) -> Result<Self> {
+        let first = first_token(model)?;
+        let ids = |prompt: &S| {
+            let mut tokens = tokens(model, prompt.as_ref())?;
+            // A chat template writes it itself.
+            if tokens.len() > 1 && tokens[0] == first {
+                tokens.remove(0);
             }
-            ids.extend(tokens.iter().cycle().take(length).map(|&id| id as i32));
+            Ok(tokens)
+        };
+        let mut rows = prompts.iter().map(ids).collect::<Result<Vec<Vec<u32>>>>()?;
+        let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
+        for row in &mut rows {
+            row.splice(0..0, std::iter::repeat_n(first, longest - row.len()));
         }
+        Ok(Self::of(model, &rows))
+    }
+
+    /// The word embeddings of tokens, equally many in every row.
+    fn of(model: &CausalModel, rows: &[Vec<u32>]) -> Self {
+        let ids: Vec<i32> = rows.iter().flatten().map(|&id| id as i32).collect();
         let count = ids.len();
         let ids = Tensor::from_data(TensorData::new(ids, [1, count]), &model.device);
-        let rows = model.network.embed(ids).reshape([labels.len() as i64, length as i64, -1]);
-        Ok(Self { rows: Param::from_tensor(rows) })
+        let length = rows.first().map_or(0, Vec::len);
+        let vectors = model.network.embed(ids).reshape([rows.len() as i64, length as i64, -1]);
+        Self { rows: Param::from_tensor(vectors) }
     }
 
     /// Number of classes.
@@ -153,6 +191,15 @@ impl SoftPrefixes {
 
 /// The name of the tensor in a file: the path of the parameter.
 const ROWS: &str = "rows";
+
+/// The tokens of a text, one at least.
+fn tokens(model: &CausalModel, text: &str) -> Result<Vec<u32>> {
+    let tokens = model.tokenizer.encode(text)?;
+    match tokens.is_empty() {
+        true => Err(Error::input(format!("{text:?} has no token")).file(&model.origin)),
+        false => Ok(tokens),
+    }
+}
 
 /// The token that stands in front of everything: the one that begins texts, or the first that ends one.
 pub(crate) fn first_token(model: &CausalModel) -> Result<u32> {

@@ -1,6 +1,7 @@
 //! Texts of a class from a causal language model that is told the class's name, and shown what its teacher liked.
 
-use crate::{ClassSource, Guide, LmWriter, Prompting, Written};
+use crate::whole::whole;
+use crate::{ClassSource, Guide, LmWriter, Prompting};
 use faculty_core::{Error, Observer, Result, Stream};
 use std::ops::Range;
 
@@ -59,17 +60,6 @@ impl<'a> PromptedLm<'a> {
     }
 }
 
-/// The text; one that was cut at the largest length ends with its last whole sentence, and is empty without any.
-fn whole(written: Written) -> String {
-    let Written { mut text, ended, .. } = written;
-    if !ended {
-        let end =
-            text.rfind(['.', '!', '?', '…']).and_then(|at| text[at..].chars().next().map(|mark| at + mark.len_utf8()));
-        text.truncate(end.unwrap_or(0));
-    }
-    text
-}
-
 impl ClassSource for PromptedLm<'_> {
     fn describe(&self) -> String {
         let origin = self.writer.model().origin.file_name().unwrap_or_default().to_string_lossy().into_owned();
@@ -109,25 +99,6 @@ impl ClassSource for PromptedLm<'_> {
                 self.writer.continue_guided(&prompts, &numbers, &classes, guide, observer)?
             }
         };
-        Ok(written.into_iter().map(whole).collect())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::whole;
-    use crate::Written;
-
-    #[test]
-    fn a_text_that_was_cut_ends_with_a_sentence() {
-        for (text, ended, expected) in [
-            ("Pay it. And then", true, "Pay it. And then"),
-            ("Pay it… And then", false, "Pay it…"),
-            ("What is it? I", false, "What is it?"),
-            ("and then", false, ""),
-        ] {
-            let written = Written { text: text.to_owned(), tokens: Vec::new(), log_probability: 0.0, ended };
-            assert_eq!(whole(written), expected);
-        }
+        Ok(written.into_iter().map(|written| whole(written.text, written.ended)).collect())
     }
 }

@@ -98,14 +98,18 @@ impl Prompting {
         }
     }
 
+    /// What a label is called.
+    pub fn name(&self, label: &str) -> String {
+        self.names.get(label).cloned().unwrap_or_else(|| label_in_words(label))
+    }
+
     /// The prompt for a label, with these examples; `chat` is the model's template if it is asked in a conversation.
     ///
     /// # Errors
     /// Fails if the template refuses the conversation.
     pub fn prompt(&self, label: &str, examples: &[&str], chat: Option<&ChatTemplate>) -> Result<String> {
-        let name = self.names.get(label).cloned().unwrap_or_else(|| label_in_words(label));
         let default = if chat.is_some() { CHAT } else { PLAIN };
-        let asked = self.template.as_deref().unwrap_or(default).replace(LABEL, &name);
+        let asked = self.template.as_deref().unwrap_or(default).replace(LABEL, &self.name(label));
         let (opening, closing) = (&self.opening, self.closing());
         let answers: Vec<String> = examples.iter().map(|example| format!("{opening}{example}{closing}")).collect();
         let before = match chat {

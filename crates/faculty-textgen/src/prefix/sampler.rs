@@ -17,6 +17,8 @@ pub(crate) struct Drawn {
     pub(crate) tokens: Vec<u32>,
     /// The text, up to where it stops.
     pub(crate) text: String,
+    /// True if it ended by itself and was not cut at the largest length.
+    pub(crate) ended: bool,
 }
 
 /// A text on its way.
@@ -47,9 +49,11 @@ impl Sampler<'_> {
         let places: Vec<usize> = (0..classes.len()).collect();
         for places in places.chunks(self.writing.batch) {
             for row in self.batch(places, classes, numbers, observer)? {
-                let whole = row.decoded.text();
-                let text = self.stop(&whole).map_or(whole.as_str(), |end| &whole[..end]).trim().to_owned();
-                drawn[row.place] = Some(Drawn { tokens: row.tokens, text });
+                let (all, end) = (row.decoded.text(), self.model.tokenizer.end());
+                let stop = self.stop(&all);
+                let ended = stop.is_some() || row.tokens.last().is_some_and(|token| end.contains(token));
+                let text = stop.map_or(all.as_str(), |stop| &all[..stop]).trim().to_owned();
+                drawn[row.place] = Some(Drawn { tokens: row.tokens, text, ended });
             }
         }
         Ok(drawn.into_iter().flatten().collect())

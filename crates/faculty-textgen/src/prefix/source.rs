@@ -2,6 +2,7 @@
 
 use super::SoftPrefixes;
 use super::sampler::Sampler;
+use crate::whole::whole;
 use crate::{ClassSource, Writing};
 use faculty_core::{Error, Observer, Result, Stream};
 use faculty_model::CausalModel;
@@ -46,6 +47,6 @@ impl ClassSource for PrefixedLm {
         let sampler = Sampler { model: &self.model, prefixes, writing: &self.writing, stream };
         let numbers: Vec<u64> = numbers.collect();
         let drawn = sampler.draw(&vec![class; numbers.len()], &numbers, observer)?;
-        Ok(drawn.into_iter().map(|drawn| drawn.text).collect())
+        Ok(drawn.into_iter().map(|drawn| whole(drawn.text, drawn.ended)).collect())
     }
 }

@@ -65,6 +65,24 @@ mod held {
     }
 
     #[test]
+    fn vectors_start_as_what_the_model_would_be_told() {
+        let model = model("llama.gguf");
+        let prompts = ["pay", "play some music"];
+        let vectors = SoftPrefixes::prompting(&model, &prompts).unwrap();
+        let tokens = prompts.map(|prompt| model.tokenizer.encode(prompt).unwrap());
+        assert_eq!(vectors.length(), tokens[1].len());
+        let first = first_token(&model).unwrap();
+        let mut padded = vec![first; tokens[1].len() - tokens[0].len()];
+        padded.extend(&tokens[0]);
+        for (row, tokens) in [padded, tokens[1].clone()].iter().enumerate() {
+            let ids: Vec<i32> = tokens.iter().map(|&id| id as i32).collect();
+            let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, tokens.len()]), &model.device);
+            let expected = host_values(model.network.embed(ids)).unwrap();
+            assert_eq!(host_values(vectors.rows.val().narrow(0, row, 1)).unwrap(), expected);
+        }
+    }
+
+    #[test]
     fn the_gradient_reaches_the_vectors_and_is_that_of_differences() {
         let model = model("llama.gguf");
         let texts: [&[u32]; 1] = [&[3, 8, 30]];
@@ -156,15 +174,23 @@ mod held {
         let (_, held) = trainer.train(&near, start, &Silent).unwrap();
         assert!(held.ends().unwrap().1.drift < last.drift, "{:?} {last:?}", held.ends());
 
-        let source = PrefixedLm::new(model, trained, writing(6, 4), 2).unwrap();
-        let texts = source.write_for(0, 0..64, &Silent).unwrap();
-        assert_eq!(texts[5..6], source.write_for(0, 5..6, &Silent).unwrap());
+        let drawn = |class: usize| {
+            let (prefixes, writing, stream) = (trained.rows.val(), writing(6, 32), Stream::new(2, "prefix test"));
+            let sampler = Sampler { model: &model, prefixes, writing: &writing, stream };
+            let numbers: Vec<u64> = (0..64).collect();
+            let drawn = sampler.draw(&[class; 64], &numbers, &Silent).unwrap();
+            drawn.into_iter().map(|drawn| drawn.text).collect::<Vec<String>>()
+        };
         let share = |texts: &[String]| {
             let judged = Letters.probabilities(texts, &Silent).unwrap();
             judged.chunks_exact(2).map(|row| row[0]).sum::<f32>() / texts.len() as f32
         };
-        let other = source.write_for(1, 0..64, &Silent).unwrap();
-        assert!(share(&texts) > share(&other) + 0.05, "{} {}", share(&texts), share(&other));
+        let (one, other) = (share(&drawn(0)), share(&drawn(1)));
+        assert!(one > other + 0.05, "{one} {other}");
+
+        let source = PrefixedLm::new(model, trained, writing(6, 4), 2).unwrap();
+        let texts = source.write_for(0, 0..64, &Silent).unwrap();
+        assert_eq!(texts[5..6], source.write_for(0, 5..6, &Silent).unwrap());
     }
 
     struct One(NamedTensor);

@@ -95,6 +95,34 @@ fn what_cannot_generate_is_refused_by_name() {
 }
 
 #[test]
+fn a_prompt_is_trained_by_the_teachers_word() {
+    let place = Workplace::new();
+    place.tiny("teacher", ["pay_bill", "play_music"]);
+    let arguments = format!(
+        "generate --teacher teacher --generator {} --per-class 4 --floor 0.01 --max-tokens 8 --template {{label}} --json",
+        generator()
+    );
+    let report = |more: &str| -> Value {
+        serde_json::from_str(&place.faculty(&format!("{arguments} {more}")).good().stdout).unwrap()
+    };
+    let trained = report("--prefix 3 --out trained.jsonl");
+    assert_eq!(trained["teacher_passes"].as_u64(), Some(3 * 16 + judged(&trained)), "{trained}");
+    assert_eq!(lines(&place.path("trained.jsonl")).len(), 8);
+    let left: Vec<_> = std::fs::read_dir(place.path(".")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("prefixes")), "nothing is left: {left:?}");
+    report("--prefix 0 --out untrained.jsonl");
+    let read = |name: &str| std::fs::read(place.path(name)).unwrap();
+    assert_ne!(read("trained.jsonl"), read("untrained.jsonl"));
+    let run = place.faculty(&format!("{arguments} --out t.jsonl --prefix 3 --guide 1"));
+    assert!(run.code == 2 && run.stderr.contains("cannot be used with"), "{}", run.stderr);
+}
+
+/// Drafts that the teacher was asked about when they were written.
+fn judged(report: &Value) -> u64 {
+    report["labels"].as_object().unwrap().values().map(|label| label["judged"].as_u64().unwrap()).sum()
+}
+
+#[test]
 fn a_guided_run_reports_what_the_teacher_was_asked() {
     let place = Workplace::new();
     place.tiny("teacher", ["a", "b", "c"]);

@@ -9,7 +9,8 @@ use faculty_core::{Error, LabelSpace, Result};
 use faculty_model::{CausalModel, Classifier};
 use faculty_student::resolve_model;
 use faculty_textgen::{
-    CHAT, Guidance, LmJob, LmSpec, PLAIN, Prompting, Sampling, TeacherJudge, WhenShort, Writing, find_language_model,
+    CHAT, Guidance, LmJob, LmSpec, PLAIN, PrefixSpec, Prompting, Sampling, TeacherJudge, WhenShort, Writing,
+    find_language_model,
 };
 use report::Report;
 use serde_json::{Value, json};
@@ -88,6 +89,10 @@ pub struct Generate {
     /// With --guide: ask for so many tokens at the start of a text; 0 is all
     #[arg(long, value_name = "N", default_value_t = Guidance::default().first)]
     guide_first: usize,
+    /// Train the prompt in so many updates, in place of examples and of --guide: vectors that begin as its tokens and learn from
+    /// the teacher's word about what is written behind them
+    #[arg(long, value_name = "UPDATES", conflicts_with = "guide")]
+    prefix: Option<usize>,
     /// Drop texts that share so much of their words and pairs of words with one that was kept; 1 is all of them
     #[arg(long, value_name = "SHARE", default_value_t = 0.8)]
     near: f64,
@@ -172,6 +177,7 @@ impl Generate {
         })?;
         // What was written is in the output now.
         remove(&drafts)?;
+        remove(&spec.prefixes_path(&job, &drafts))?;
         let labels: Vec<&str> = classes.iter().map(|&class| labels[class].as_str()).collect();
         let report = Report::new(&labels, &written, self.per_class, start.elapsed().as_secs_f64());
         if self.json {
@@ -192,6 +198,7 @@ impl Generate {
             prompting: self.prompting(),
             writing: self.writing(),
             guidance: (guidance.gamma != 0.0).then_some(guidance),
+            prefix: self.prefix.map(|steps| PrefixSpec { steps, ..PrefixSpec::default() }),
             floor: self.floor,
             most_drafts: self.most_drafts,
             near: self.near,

@@ -3,6 +3,7 @@
 use crate::{SourceSpec, Steering};
 use faculty_core::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// Pairs for teachers that read pairs of texts (paraphrase, entailment): a text of the source, and a second one that is near to it
 /// or far from it. With all three kinds this is the rule for pairs of zero-shot distillation (after Rashid et al., arXiv
@@ -29,6 +30,19 @@ pub enum SecondText {
     Next,
     /// Any other text of the source.
     Random,
+}
+
+impl FromStr for SecondText {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        match text {
+            "rewritten" => Ok(Self::Rewritten),
+            "next" => Ok(Self::Next),
+            "random" => Ok(Self::Random),
+            _ => Err("expected rewritten, next or random".to_owned()),
+        }
+    }
 }
 
 impl Default for Pairing {

@@ -51,11 +51,15 @@ fn teachers_alone_make_a_student_and_say_what_was_read() {
 #[test]
 fn a_corpus_random_tokens_and_a_language_model_write_too() {
     let place = place();
-    place.write("general.txt", "the old man went to the river\na song for the table\nwe cook with music at home\n");
+    let lines =
+        |n: usize| format!("the old man went to river {n}\na song for table {n}\nwe cook {n} with music at home\n");
+    place.write("general.txt", (0..20).map(lines).collect::<String>());
     let model = faculty_testkit::golden_dir().join("causal/llama.gguf");
     let model = format!("{} --max-tokens 48 --template {{label}}", model.display());
     for (generator, words) in [
-        ("n-gram:general.txt".to_owned(), "another corpus"),
+        ("n-gram:general.txt".to_owned(), "n-grams of another corpus"),
+        ("corpus:general.txt".to_owned(), "tasks: another corpus"),
+        ("corpus".to_owned(), "tasks: the Brown corpus"),
         ("random-tokens".to_owned(), "random tokens"),
         (format!("{model} --guide 0 --plain"), "told the names of the labels"),
         (format!("{model} --guide-top 4"), "told the names of the labels"),

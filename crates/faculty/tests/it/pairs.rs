@@ -70,5 +70,38 @@ fn what_is_no_pair_is_refused_with_its_line() {
     place.faculty("predict --model model --text texts.csv --pair-column sentence3 --out -").refused(2, &["sentence2"]);
     let free = "amalgamate --teacher teacher --data-free --student encoder --method vanilla-kd --out student";
     place.faculty("finetune --model encoder --train train.jsonl --out teacher --epochs 1").good();
-    place.faculty(&format!("{free} --eval train.jsonl")).refused(2, &["--data-free", "single texts", "[[text]]"]);
+    place.faculty(&format!("{free} --eval train.jsonl")).refused(2, &["--data-free", "single texts", "--pairs"]);
+    place.labelled("single.jsonl", &[("a text", "bank first")]);
+    for (flags, words) in [
+        ("--pairs random --eval single.jsonl", "single texts"),
+        ("--pairs random --generator n-gram", "--generator corpus"),
+        ("--pairs next --generator random-tokens", "only a corpus"),
+        ("--pairs nearest", "rewritten, next or random"),
+        ("--pairs rewritten", "mlm-head"),
+    ] {
+        place.faculty(&format!("{free} {flags}")).refused(2, &[words]);
+    }
+}
+
+#[test]
+fn pairs_of_general_english_stand_in_for_those_of_the_task() {
+    let place = place();
+    place.faculty(&format!("finetune --model encoder --train train.jsonl --out teacher {TRAINED}")).good();
+    let rows: Vec<&str> = bank_rows().into_iter().chain(travel_rows()).map(|(text, _)| text).collect();
+    place.write("general.txt", rows.join("\n"));
+    let free = format!(
+        "amalgamate --teacher teacher --data-free --pairs next,random --generator corpus:general.txt --per-class 40 \
+         --student encoder --method vanilla-kd --out student --eval train.jsonl {TRAINED}"
+    );
+    place.faculty(&free).good();
+    let written = place.json("student/written_texts.json");
+    let written = written.as_array().unwrap();
+    let known = |text: &Value| rows.iter().any(|row| *row == text.as_str().unwrap());
+    assert!(written.len() > 10 && written.iter().all(|line| known(&line["text"]) && known(&line["text_pair"])));
+    assert!(written.iter().all(|line| line["for"]["teacher"] == "teacher"), "{written:?}");
+    let manifest = place.json("student/faculty.json");
+    assert_eq!(manifest["text"], json!([]), "no file of the task's texts");
+    assert!(manifest["eval"]["accuracy"].as_f64().unwrap() > 0.6, "chance is 0.5: {}", manifest["eval"]);
+    let card = std::fs::read_to_string(place.path("student/README.md")).unwrap();
+    assert!(card.contains("pairs of another corpus") && !card.contains('\u{1f}'), "{card}");
 }

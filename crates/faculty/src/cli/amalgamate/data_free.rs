@@ -3,17 +3,17 @@
 use super::configuration::FoundTeacher;
 use super::options::AmalgamateOptions;
 use crate::cli::global::Session;
-use faculty_core::{Error, Result, hash_file};
+use faculty_core::{Error, Result, hash_file, split_pair};
 use faculty_experiment::{DataPlaces, read_texts};
-use faculty_hub::{cache_root, public_name};
+use faculty_hub::{ModelDir, cache_root, public_name};
 use faculty_methods::Intended;
 use faculty_model::{CausalModel, Classifier, MaskedModel};
 use faculty_student::resolve_masked_lm;
 use faculty_teacher::{ClassifierTeacher, Teacher};
 use faculty_text::{OnBroken, read_corpus};
 use faculty_textgen::{
-    Client, Commission, Commissioned, Guidance, KeywordSteering, LmSpec, NGramSpec, Refining, SourceSpec, Steering,
-    Supplies, Unit, Writing, find_language_model,
+    Believed, Client, Commission, Commissioned, CorpusSpec, Guidance, KeywordSteering, LmSpec, NGramSpec, Pairing,
+    Refining, SourceSpec, Steering, Supplies, Unit, Writing, find_language_model,
 };
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -56,6 +56,7 @@ impl DataFree {
             let of_all = [
                 ("--generator", options.generator.is_some()),
                 ("--per-class", options.per_class.is_some()),
+                ("--pairs", !options.pairs.is_empty()),
                 ("--floor", options.floor.is_some()),
                 ("--when-short", options.when_short.is_some()),
             ];
@@ -77,12 +78,27 @@ impl DataFree {
         let n_gram = |corpus: &str| {
             SourceSpec::NGram(NGramSpec { corpus: corpus.to_owned(), unit: Unit::Text, order: 3, max_words: 12 })
         };
-        let given = options.generator.as_deref().unwrap_or("n-gram");
-        let (source, steering, file) = match (given, given.strip_prefix("n-gram:")) {
-            ("n-gram", _) => (n_gram(BROWN), keywords(), None),
-            ("random-tokens", _) => (SourceSpec::RandomTokens { words: (4, 12) }, Steering::None {}, None),
-            (_, Some(file)) => (n_gram("the file"), keywords(), Some(PathBuf::from(file))),
-            (model, None) => (language_model(model, floor, options), Steering::None {}, None),
+        let corpus = |corpus: &str| SourceSpec::Corpus(CorpusSpec { corpus: corpus.to_owned(), unit: Unit::Text });
+        // The surest of ten times as many as are wanted.
+        let believed = || Steering::Believed(Believed { floor: options.floor.unwrap_or(0.0), ..Believed::default() });
+        let usual = if options.pairs.is_empty() { "n-gram" } else { "corpus" };
+        let given = options.generator.as_deref().unwrap_or(usual);
+        let (source, steering, file) = match given.split_once(':').unwrap_or((given, "")) {
+            ("n-gram", "") => (n_gram(BROWN), keywords(), None),
+            ("n-gram", file) => (n_gram("the file"), keywords(), Some(PathBuf::from(file))),
+            ("corpus", "") => (corpus(BROWN), believed(), None),
+            ("corpus", file) => (corpus("the file"), believed(), Some(PathBuf::from(file))),
+            ("random-tokens", "") => (SourceSpec::RandomTokens { words: (4, 12) }, Steering::None {}, None),
+            _ => (language_model(given, floor, options), Steering::None {}, None),
+        };
+        let pairs = match options.pairs.as_slice() {
+            [] => None,
+            _ if !matches!(source, SourceSpec::Corpus(_) | SourceSpec::RandomTokens { .. }) => {
+                return Err(Error::input("makes pairs of texts that are there, and this generator writes single ones")
+                    .key("--pairs")
+                    .expected("--generator corpus, corpus:FILE or random-tokens"));
+            }
+            second => Some(Pairing { second: second.to_vec(), ..Pairing::default() }),
         };
         let foreign = of_models.into_iter().find(|(_, given)| *given && !source.has_classes());
         if let Some((flag, _)) = foreign {
@@ -93,7 +109,7 @@ impl DataFree {
             steering,
             per_class: options.per_class.unwrap_or(40),
             augment: None,
-            pairs: None,
+            pairs,
             seed: options.train.seed(),
             when_short: options.when_short.unwrap_or_default(),
         };
@@ -118,21 +134,30 @@ impl DataFree {
             commission["source"]["sha256"] = json!(find_language_model(model, &session.console)?.hash);
             commission["source"]["model"] = json!(public_name(model));
         }
+        if let Some(pairs) = self.commission.pairs.as_ref().filter(|pairs| pairs.rewrites()) {
+            let dir = resolve_masked_lm(&pairs.masked_lm, &session.console)?;
+            commission["pairs"]["sha256"] = json!(ModelDir::open(dir)?.model_hash()?);
+        }
         Ok(commission)
+    }
+
+    /// True if pairs of texts are written.
+    pub const fn writes_pairs(&self) -> bool {
+        self.commission.pairs.is_some()
     }
 
     /// What the student's texts were made from, in words for its card.
     pub fn access(&self) -> String {
+        let corpus = if self.file.is_some() { "another corpus" } else { "the Brown corpus" };
         match &self.commission.source {
             SourceSpec::LanguageModel(spec) => {
                 let model = public_name(&spec.model);
                 format!("no text of the tasks: written by {model}, told the names of the labels")
             }
             SourceSpec::RandomTokens { .. } => "no text: random tokens".to_owned(),
-            _ => {
-                let corpus = if self.file.is_some() { "another corpus" } else { "the Brown corpus" };
-                format!("no text of the tasks: n-grams of {corpus}, words that the teachers name")
-            }
+            SourceSpec::Corpus(_) if self.writes_pairs() => format!("no text of the tasks: pairs of {corpus}"),
+            SourceSpec::Corpus(_) => format!("no text of the tasks: {corpus}"),
+            _ => format!("no text of the tasks: n-grams of {corpus}, words that the teachers name"),
         }
     }
 
@@ -174,7 +199,15 @@ impl DataFree {
             let teacher = teachers.get(teacher)?;
             Some(json!({"teacher": teacher.name(), "label": teacher.labels().name(class)}))
         };
-        let line = |text: &Commissioned| json!({"text": text.text, "for": text.class.and_then(label), "probability": text.probability});
+        let line = |text: &Commissioned| {
+            let (first, second) = split_pair(&text.text).unzip();
+            let mut line = json!({"text": first.unwrap_or(&text.text), "for": text.class.and_then(label),
+                "probability": text.probability});
+            if let Some(second) = second {
+                line["text_pair"] = json!(second);
+            }
+            line
+        };
         let short = reports.iter().flatten().filter(|report| report.kept < self.commission.per_class).count();
         let all: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
         let report = json!({

@@ -215,11 +215,18 @@ impl<'a> Work<'a> {
             // Before the training: a label that does not exist should not cost an hour.
             let corpus = faculty_text::read_corpus(eval, &configuration.options.columns.labelled())?;
             corpus.resolve_labels(join.union())?;
-            if configuration.data_free.is_some() && corpus.texts.iter().any(|text| is_pair(text)) {
-                return Err(Error::input("measures on pairs of texts, and --data-free writes single texts")
-                    .file(eval)
-                    .key("--data-free")
-                    .help("pairs of another corpus: [[text]] with `pairs` in an experiment, or --text FILE with two columns"));
+            if let Some(chosen) = &configuration.data_free
+                && corpus.texts.iter().any(|text| is_pair(text) != chosen.writes_pairs())
+            {
+                return Err(match chosen.writes_pairs() {
+                    true => {
+                        Error::input("measures on single texts, and --pairs writes pairs").file(eval).key("--pairs")
+                    }
+                    false => Error::input("measures on pairs of texts, and --data-free writes single texts")
+                        .file(eval)
+                        .key("--data-free")
+                        .help("--pairs next,random, or --text FILE with two columns"),
+                });
             }
         }
         let mut texts: Vec<String> = corpora.iter().flat_map(|corpus| corpus.texts.iter().cloned()).collect();

@@ -7,7 +7,7 @@ use crate::cli::train_options::TrainOptions;
 use clap::{Args, Command};
 use faculty_core::{Error, Result, nearest};
 use faculty_nn::PrecisionChoice;
-use faculty_textgen::WhenShort;
+use faculty_textgen::{SecondText, WhenShort};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -27,14 +27,21 @@ pub struct AmalgamateOptions {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub data_free: bool,
     /// Who writes with --data-free: n-gram (embedded English with the words that the teachers themselves take for their
-    /// labels), n-gram:FILE, random-tokens, or a causal language model that is told the labels' names: a GGUF file, a
+    /// labels), n-gram:FILE, corpus (the embedded English as it is, of which every label has what its teacher is surest of),
+    /// corpus:FILE, random-tokens, or a causal language model that is told the labels' names: a GGUF file, a
     /// directory (Llama or GPT-2), owner/name[@revision], or smollm2-135m, whose file FACULTY_SMOLLM2 names [default: n-gram]
     #[arg(long, value_name = "GENERATOR")]
     pub generator: Option<String>,
     /// Texts of every label with --data-free [default: 40]
     #[arg(long, value_name = "N")]
     pub per_class: Option<usize>,
-    /// The teacher's probability of the label that a written text must reach [default: 0.5]
+    /// With --data-free, for teachers that read pairs of texts: what the second text of a pair is, some of rewritten (the
+    /// first one, some of its tokens drawn anew by the masked language model of `faculty mlm-head`), next (the one that
+    /// follows in the corpus) and random, with equal chance. The generator is corpus unless another is named
+    #[arg(long, value_name = "KIND,...", value_delimiter = ',')]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pairs: Vec<SecondText>,
+    /// The teacher's probability of the label that a written text must reach [default: 0.5; of a corpus 0]
     #[arg(long, value_name = "P")]
     pub floor: Option<f32>,
     /// If the teachers believe fewer texts of a label: go-on (with a warning), or stop (with the labels and their figures)

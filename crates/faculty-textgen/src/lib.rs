@@ -28,6 +28,7 @@ mod find_model;
 mod guide;
 mod keyword_texts;
 mod keywords;
+mod lm_job;
 mod lm_spec;
 mod masked_copies;
 mod near;
@@ -60,7 +61,8 @@ pub use find_model::{FoundModel, SMOLLM2, SMOLLM2_VARIABLE, find_language_model}
 pub use guide::{Guidance, Guide};
 pub use keyword_texts::KeywordTexts;
 pub use keywords::{Keyword, Keywords, vocabulary_words};
-pub use lm_spec::{LmJob, LmSpec, LmTexts};
+pub use lm_job::{LmJob, LmTexts};
+pub use lm_spec::LmSpec;
 pub use masked_copies::MaskedCopies;
 pub use near::{Distinct, similarity};
 pub use ngram::{NGram, NGramSettings};

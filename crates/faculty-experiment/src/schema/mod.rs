@@ -117,9 +117,8 @@ impl ExperimentFile {
         for (index, row) in self.rows.iter().enumerate() {
             let in_row = |error: Error| error.help(format!("in row[{index}], `{}`", row.name));
             if let Some(renewal) = row.method.recipe().and_then(|recipe| recipe.renew) {
-                renewal
-                    .pass(row.training(&self.student.train).epochs)
-                    .map_err(|error| in_row(error.key("student.train.epochs")))?;
+                let key = if row.epochs.is_some() { "epochs" } else { "student.train.epochs" };
+                renewal.pass(row.training(&self.student.train).epochs).map_err(|error| in_row(error.key(key)))?;
                 if row.text.is_none() {
                     let error = Error::input("the task's own texts were written for nobody").key("text");
                     return Err(in_row(error.expected("a [[text]] that is written for classes, or no `renew`")));

@@ -58,4 +58,7 @@ fn one_pass_has_no_middle() {
                 [[row]]\nname = \"a\"\nmethod = { kind = \"stratanet\", renew = {} }\n";
     let error = parse(text).unwrap_err().to_string();
     assert!(error.contains("student.train.epochs") && error.contains("at least 2"), "{error}");
+    let of_row = text.replace("epochs = 1\n[data]", "epochs = 4\n[data]") + "epochs = 1\n";
+    let error = parse(&of_row).unwrap_err().to_string();
+    assert!(!error.contains("student.train") && error.contains("epochs"), "{error}");
 }

@@ -1,7 +1,7 @@
 //! The transfer set: what the teachers said about the text that the student learns from.
 
 use burn::tensor::{Device, Tensor, TensorData};
-use faculty_core::{Error, LabelJoin, Result};
+use faculty_core::{Error, LabelJoin, Result, is_pair};
 use faculty_nn::TeacherView;
 use faculty_teacher::TeacherOutputs;
 use faculty_uncertainty::TextSpace;
@@ -101,6 +101,11 @@ impl<'a> TransferSet<'a> {
             Some(found) => Err(Error::internal(format!("{found} texts for {} rows of outputs", self.len()))),
             None => Ok(Self { texts, ..self }),
         }
+    }
+
+    /// True if there are pairs of texts among those that are at hand.
+    pub fn has_pairs(&self) -> bool {
+        self.texts.is_some_and(|texts| texts.iter().any(|text| is_pair(text)))
     }
 
     /// Number of texts.

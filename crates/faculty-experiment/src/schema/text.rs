@@ -86,6 +86,9 @@ impl TextSection {
                 self.name
             ));
         }
+        if self.pairs.is_some() && recipe.as_ref().is_some_and(|recipe| recipe.guessing.is_some()) {
+            return refused(format!("`{}` is of pairs, and guessed embeddings are single texts", self.name));
+        }
         match recipe.is_some_and(|recipe| recipe.needs_owners()) {
             true => refused("what owners ship is compared with the task's own texts alone".to_owned()),
             false => Ok(()),

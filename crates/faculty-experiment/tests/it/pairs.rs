@@ -122,6 +122,10 @@ fn single_texts_for_a_task_of_pairs_are_refused_and_the_reverse() {
     let options = experiment(root.path(), "paired", 4, &made);
     let error = prepare_experiment(&options, &Silent).unwrap_err().to_string();
     assert!(error.contains("text[0].pairs") && error.contains("the task's texts are single ones"), "{error}");
+    let guessed = lines("pairs = { second = [\"random\"] }").replacen("vanilla-kd", "as-dfd", 1);
+    let options = experiment(root.path(), "guessed", 4, &guessed);
+    let error = prepare_experiment(&options, &Silent).unwrap_err().to_string();
+    assert!(error.contains("guessed embeddings are single texts"), "{error}");
 }
 
 #[test]

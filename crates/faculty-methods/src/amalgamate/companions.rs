@@ -9,13 +9,13 @@ use crate::companion::{Companion, CompanionSetup};
 use crate::guessing::GuessLearner;
 use crate::rewriting::RewritingLearner;
 use crate::tails::Tails;
-use faculty_core::Result;
+use faculty_core::{Error, Result};
 
 /// The companions of a recipe, in the order in which their losses are summed. `blocks` are prepared before the gate, which may be
 /// theirs.
 ///
 /// # Errors
-/// As the companions' own.
+/// As the companions' own; also of embeddings to be guessed for a task of pairs.
 pub(super) fn companions<'a>(
     recipe: &Recipe,
     blocks: Option<Blocks<'a>>,
@@ -29,6 +29,10 @@ pub(super) fn companions<'a>(
         companions.push(Box::new(Backward::new(spec, setup)?));
     }
     if let Some(spec) = recipe.guessing {
+        if setup.transfer.has_pairs() {
+            let error = Error::input("the task is one of pairs, and guessed embeddings are single texts");
+            return Err(error.key("guessing").expected("a method that reads text"));
+        }
         companions.push(Box::new(GuessLearner::new(spec, recipe.gate(), setup)?));
     }
     if let Some(spec) = recipe.anchors {

@@ -99,6 +99,8 @@ fn pairs_of_general_english_stand_in_for_those_of_the_task() {
     let known = |text: &Value| rows.iter().any(|row| *row == text.as_str().unwrap());
     assert!(written.len() > 10 && written.iter().all(|line| known(&line["text"]) && known(&line["text_pair"])));
     assert!(written.iter().all(|line| line["for"]["teacher"] == "teacher"), "{written:?}");
+    let guessed = free.replace("--method vanilla-kd", "--method as-dfd").replace("--out student", "--out guessed");
+    place.faculty(&guessed).refused(2, &["guessed embeddings are single texts"]);
     let manifest = place.json("student/faculty.json");
     assert_eq!(manifest["text"], json!([]), "no file of the task's texts");
     assert!(manifest["eval"]["accuracy"].as_f64().unwrap() > 0.6, "chance is 0.5: {}", manifest["eval"]);

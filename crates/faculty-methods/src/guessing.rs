@@ -18,6 +18,7 @@ mod side;
 mod snap;
 mod spec;
 mod terms;
+mod turns;
 
 pub use construct::Critic;
 pub use guesser::{EmbeddingGuesser, Reading};

@@ -134,7 +134,17 @@ fn students_learn_from_written_texts_alone_and_the_table_says_so() {
     assert_eq!(intended.accuracy, 1.0, "the teacher that a text was written for");
     assert!(cell(&options, "random").selection.is_none());
 
+    // A student reads the measuring texts once, after its training. (Its teachers do for the figures about teachers.)
+    {
+        let stages = heard.stages.lock().unwrap();
+        for row in ["random", "believed", "keywords"] {
+            let measured = stages.iter().filter(|stage| stage.starts_with(row) && stage.ends_with(": measure")).count();
+            assert_eq!(measured, 1, "{row}: {stages:?}");
+        }
+    }
     let records = written(&options);
+    let (random, keywords) = (records[0].self_bleu.unwrap(), records[2].self_bleu.unwrap());
+    assert!(0.0 < random && random < keywords && keywords < 1.0, "{random} {keywords}");
     let names: Vec<&str> = records.iter().map(|record| record.name.as_str()).collect();
     assert_eq!(names, ["random", "believed", "keywords"]);
     assert_eq!((records[0].texts, records[0].classes.len(), records[0].access), (320, 0, DataAccess::None));
@@ -157,6 +167,28 @@ fn students_learn_from_written_texts_alone_and_the_table_says_so() {
     assert!(page.contains("Samples: keywords") && page.contains("Correct: the share of the texts"));
     let manifest = std::fs::read_to_string(options.run_path().join("manifest.json")).unwrap();
     assert!(manifest.contains("general"), "every file that was opened: {manifest}");
+}
+
+/// What the task's own texts are changes nothing where none is read: not merely said, but seen.
+#[test]
+fn students_of_written_texts_are_the_same_whatever_texts_the_task_has() {
+    const BLOCKS: &str = "[[row]]\nname = \"blocks\"\ntext = \"believed\"\nmethod = { kind = \"stratanet\", blocks = { confidence = { fit = { folds = 2 } } } }\n";
+    let answers = |transfer: usize| {
+        let root = tempfile::tempdir().unwrap();
+        let teams = TEAMS.replace("transfer_texts_per_class = 16", &format!("transfer_texts_per_class = {transfer}"));
+        let options = experiment(root.path(), "texts", 8, &format!("{teams}{TEXTS}{ROWS}{BLOCKS}"));
+        general(root.path());
+        let summary = run_experiment(&options, &Silent).unwrap();
+        assert_eq!(summary.failed, 0, "{}", summary.table);
+        let rows = ["random", "believed", "keywords", "intended classes", "intended teachers", "blocks", "task"];
+        rows.map(|row| {
+            let cell = cell(&options, row);
+            (cell.metrics.unwrap(), cell.details.right)
+        })
+    };
+    let (many, few) = (answers(16), answers(12));
+    assert_eq!(many[..6], few[..6]);
+    assert_ne!(many[6], few[6], "the row that does read them");
 }
 
 #[test]

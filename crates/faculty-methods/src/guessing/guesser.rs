@@ -7,6 +7,7 @@ use super::moments::Moments;
 use super::nearest::WordSearch;
 use super::side::{Place, Side, mixed, read_at};
 use super::spec::{GuessForm, GuessStart, GuessingSpec};
+use super::turns::Turns;
 use crate::EmbeddingMap;
 use crate::live::{LiveTeacher, named, require_shared_vocabulary, special_ids};
 use burn::tensor::{Tensor, TensorData};
@@ -23,6 +24,7 @@ pub struct EmbeddingGuesser {
     pub(super) frame: Frame,
     pub(super) student: StudentSide,
     pub(super) sides: Vec<Side>,
+    turns: Turns,
     /// Over the student's words; none for hidden states.
     pub(super) search: Option<WordSearch>,
 }
@@ -111,6 +113,7 @@ impl EmbeddingGuesser {
                 vocabulary: Vec::new(),
                 mask_row,
             },
+            turns: Turns::new(join.teachers().iter().map(|part| part.len())),
             sides,
             search: words_are_read.then(|| WordSearch::new(table, &special)),
         };
@@ -143,8 +146,8 @@ impl EmbeddingGuesser {
         self.sides.iter().filter_map(|side| side.map.as_ref()).map(EmbeddingMap::residual).collect()
     }
 
-    /// What `count` guesses from number `first` on are made for. Teachers take turns, and so do the classes of each, in an order
-    /// drawn anew every round; lengths are drawn from one bucket.
+    /// What `count` guesses from number `first` on are made for. Teachers take turns, each as often as it has classes, and so do the
+    /// classes of each, in an order drawn anew every round; lengths are drawn from one bucket.
     pub fn drafts(&self, first: u64, count: usize) -> Vec<Draft> {
         let [fewest, most] = self.spec.lengths;
         let stream = self.stream.fork(1).fork(first);
@@ -152,8 +155,7 @@ impl EmbeddingGuesser {
         let bucket = fewest + middle / self.spec.bucket * self.spec.bucket;
         let room = self.spec.bucket.min(most + 1 - bucket);
         let draft = |number: u64| {
-            let teacher = (number % self.sides.len() as u64) as usize;
-            let turn = number / self.sides.len() as u64;
+            let (teacher, turn) = self.turns.at(number);
             let classes = self.sides[teacher].classes.max(1);
             let round = self.stream.fork(2).fork(teacher as u64).fork(turn / classes as u64);
             Draft {

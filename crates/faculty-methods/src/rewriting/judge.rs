@@ -154,3 +154,25 @@ pub(super) fn number(tensor: &Tensor<1>) -> Result<f64> {
     let values = host_values(tensor.clone().inner())?;
     Ok(values.first().copied().map_or(f64::NAN, f64::from))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{balance, number};
+    use burn::tensor::{Device, Tensor};
+
+    #[test]
+    fn the_balance_is_least_where_classes_come_equally_often_however_sure_each_text_is() {
+        let device = Device::flex();
+        let of = |rows: [[f32; 2]; 2]| {
+            let logs = Tensor::<2>::from_floats(rows, &device).log();
+            number(&balance(&[logs], &Tensor::ones([2, 1], &device))).unwrap()
+        };
+        let least = -std::f64::consts::LN_2;
+        assert!((of([[0.5, 0.5], [0.5, 0.5]]) - least).abs() < 1e-6);
+        assert!((of([[0.9, 0.1], [0.1, 0.9]]) - least).abs() < 1e-6);
+        assert!(of([[0.6, 0.4], [0.6, 0.4]]) > least + 0.01);
+        assert!(of([[0.9, 0.1], [0.6, 0.4]]) > of([[0.6, 0.4], [0.6, 0.4]]));
+    }
+}

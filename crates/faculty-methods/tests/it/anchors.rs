@@ -186,8 +186,18 @@ fn the_net_of_a_teacher_depends_on_that_teacher_alone() {
     let transfer = TransferSet::new(outputs, &alone.join).unwrap();
     let mut one = Anchors::new(&scene.world.student(), &[&scene.world.teachers[0]], &transfer, spec(), 3).unwrap();
     one.train(&scene.tokens, &Silent).unwrap();
-    let net = |anchors: &Anchors| values(anchors.nets().next().unwrap().unwrap());
-    assert!(net(&both) == net(&one));
+    let net = |anchors: &Anchors, at: usize| values(anchors.nets().nth(at).unwrap().unwrap());
+    assert!(net(&both, 0) == net(&one, 0));
+
+    // The second one, beside another first.
+    let other = teach(&[(0, 1), (2, 4)]);
+    let outputs = [other.outputs(&foreign(80, 4)).remove(0), scene.outputs[1].clone()];
+    let transfer = TransferSet::new(&outputs, &other.join).unwrap();
+    let asked = [&other.teachers[0], &scene.world.teachers[1]];
+    let mut beside = Anchors::new(&scene.world.student(), &asked, &transfer, spec(), 3).unwrap();
+    beside.train(&scene.tokens, &Silent).unwrap();
+    assert!(net(&both, 1) == net(&beside, 1));
+    assert!(net(&both, 0) != net(&beside, 0));
 }
 
 /// Distances of every token from where it was.
@@ -202,17 +212,20 @@ fn moved(anchors: &Anchors, scene: &Scene, rows: &[usize], weights: &[f32]) -> V
 #[test]
 fn words_move_and_special_tokens_padding_and_unsure_texts_do_not() {
     let scene = scene();
-    let anchors = scene.trained(AnchorSpec { sure: 0.7, ..spec() });
     let rows: Vec<usize> = (0..24).collect();
     let weights = [1.0, 0.0].repeat(24);
-    let found = moved(&anchors, &scene, &rows, &weights);
     let unsure = rows.iter().filter(|row| scene.confidence(0, **row) < 0.7).count();
     assert!(unsure > 0 && unsure < 24, "{unsure}");
-    for (&row, far) in rows.iter().zip(&found) {
-        let length = scene.tokens.rows[row].ids.len();
-        for (at, far) in far.iter().enumerate() {
-            let moves = at > 0 && at + 1 < length && scene.confidence(0, row) >= 0.7;
-            assert_eq!(*far > 0.0, moves, "text {row}, token {at}: {far}");
+    for psi in [Psi::Mlp, Psi::Convolution] {
+        let training = AnchorTraining { psi, ..spec().training };
+        let anchors = scene.trained(AnchorSpec { sure: 0.7, training, ..spec() });
+        let found = moved(&anchors, &scene, &rows, &weights);
+        for (&row, far) in rows.iter().zip(&found) {
+            let length = scene.tokens.rows[row].ids.len();
+            for (at, far) in far.iter().enumerate() {
+                let moves = at > 0 && at + 1 < length && scene.confidence(0, row) >= 0.7;
+                assert_eq!(*far > 0.0, moves, "{psi:?}, text {row}, token {at}: {far}");
+            }
         }
     }
 }

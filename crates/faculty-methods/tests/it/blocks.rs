@@ -1,6 +1,6 @@
 //! Block-wise amalgamation in a training: whom it trusts, what it learns, and that it goes on where it stopped.
 
-use crate::observed::{Notes, assert_resumes, part};
+use crate::observed::{Notes, assert_resumes, bits, part};
 use crate::toy::{class_name, texts};
 use burn::tensor::Device;
 use faculty_core::{Aliases, LabelJoin, NamedTensor, Observer, Result, Silent, Stream};
@@ -202,6 +202,7 @@ fn texts_without_intention_belong_to_the_surest_teacher() {
 #[test]
 fn a_student_learns_the_union_block_by_block() {
     let world = world(20, 10);
+    let teachers = bits(&world.teachers);
     for blocks in [
         with(Integrator::SelectiveTransformer),
         with(Integrator::WeightedMean),
@@ -215,6 +216,7 @@ fn a_student_learns_the_union_block_by_block() {
         BlockAmalgamation { balanced: true, ..BlockAmalgamation::default() },
     ] {
         let (weights, report) = world.train(&method(blocks));
+        assert!(bits(&world.teachers) == teachers, "{blocks:?}: teachers are constants");
         assert_eq!(report.steps, 10, "equal updates for every form");
         assert!(report.curve.iter().all(|point| point.loss.is_finite()), "{blocks:?}");
         assert!(weights.iter().all(|tensor| tensor.values.iter().all(|value| value.is_finite())));

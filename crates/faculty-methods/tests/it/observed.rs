@@ -1,6 +1,7 @@
 //! Trainings looked at from outside: what they report, what they say, and what becomes of one that is killed.
 
-use faculty_core::{Event, Observer, Result, Silent};
+use faculty_core::{Event, NamedTensor, Observer, Result, Silent};
+use faculty_model::Classifier;
 use faculty_student::{CheckpointPolicy, Checkpoints, TrainReport};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -8,6 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// A part of the loss, at a logged point.
 pub fn part(report: &TrainReport, point: usize, name: &str) -> Option<f32> {
     report.curve[point].parts.iter().find(|(found, _)| found == name).map(|(_, value)| *value)
+}
+
+/// Every weight of every model.
+pub fn bits(models: &[Classifier]) -> Vec<Vec<NamedTensor>> {
+    models.iter().map(|model| model.network.export(&model.config).unwrap()).collect()
 }
 
 pub fn count(report: &TrainReport, name: &str) -> u64 {

@@ -14,8 +14,12 @@ use faculty_testkit::{TinySpec, kl_of_logits, tiny_classifier_dir};
 fn the_divergence_rises_on_a_frozen_student() {
     let world = world();
     let before = world.student.network.export(&world.student.config).unwrap();
-    let teachers = |rewriter: &TextRewriter| -> Vec<Vec<f32>> {
-        rewriter.networks().map(|network| host_values(network.valid().head.output.weight.val()).unwrap()).collect()
+    let teachers = |rewriter: &TextRewriter| -> Vec<Vec<faculty_core::NamedTensor>> {
+        rewriter
+            .networks()
+            .zip(&world.teachers)
+            .map(|(network, it)| network.valid().export(&it.config).unwrap())
+            .collect()
     };
     for divergence in [DivergenceForm::Kl, DivergenceForm::SoftCrossEntropy] {
         let spec = Rewriting { divergence, mlm_weight: 0.0, learning_rate: 5e-3, ..plain() };
@@ -25,7 +29,7 @@ fn the_divergence_rises_on_a_frozen_student() {
         let steps: Vec<f64> = (0..20).map(|_| world.learn(&mut rewriter, 3).divergence).collect();
         let mean = |steps: &[f64]| steps.iter().sum::<f64>() / steps.len() as f64;
         assert!(mean(&steps[15..]) > mean(&steps[..5]) && steps[19] > steps[0], "{divergence:?}: {steps:?}");
-        assert_eq!(teachers(&rewriter), asked);
+        assert!(teachers(&rewriter) == asked, "every weight of every teacher");
     }
     assert!(world.student.network.export(&world.student.config).unwrap() == before);
 }
@@ -173,7 +177,11 @@ fn settings_that_make_no_sense_are_refused_by_key() {
         assert!(error.contains(key), "{error}");
     }
     start().check().unwrap();
-    Rewriting::mate_kd().check().unwrap();
+    let released = Rewriting::mate_kd();
+    released.check().unwrap();
+    assert_eq!((released.generator_steps, released.student_steps), (10, 100));
+    assert_eq!((released.divergence, released.learning_rate), (DivergenceForm::SoftCrossEntropy, 5e-7));
+    assert_eq!((released.mlm_weight, released.balance_weight, released.local), (0.0, 0.0, None));
     let due: Vec<usize> = (0..220).filter(|&step| start().is_due(step)).collect();
     assert_eq!(due, [(0..10), (100..110), (200..210)].into_iter().flatten().collect::<Vec<_>>());
 }

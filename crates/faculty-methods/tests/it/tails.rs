@@ -1,6 +1,6 @@
 //! Teachers' tails as judges.
 
-use crate::observed::{assert_resumes, part};
+use crate::observed::{assert_resumes, bits, part};
 use burn::module::Module;
 use burn::tensor::{Device, Tensor};
 use faculty_core::{Aliases, LabelJoin, NamedTensor, Result, Silent, Stream};
@@ -174,7 +174,7 @@ fn judges_of_every_kind_train_and_learn() {
     let world = pair();
     let plain = MethodSpec::Recipe(Box::new(Recipe { gate: GateChoice::Gate(gate()), ..Recipe::default() }));
     let (without, _) = world.train_by(&plain, &settings(4), TrainRun::new(1, &Silent)).unwrap();
-    let default = TailJudge::default();
+    let (default, teachers) = (TailJudge::default(), bits(&world.teachers));
     for tails in [
         default,
         TailJudge { blocks: JudgedBlocks::Last, ..default },
@@ -186,6 +186,7 @@ fn judges_of_every_kind_train_and_learn() {
         TailJudge { schedule: TailSchedule::BlockWise, ..default },
     ] {
         let (weights, report) = world.train(tails);
+        assert!(bits(&world.teachers) == teachers, "{tails:?}: teachers are constants");
         assert_eq!(report.steps, 12, "equal updates for every form");
         assert!(report.curve.iter().all(|point| point.loss.is_finite()), "{tails:?}");
         assert!(weights != without, "{tails:?} teaches something");
@@ -266,6 +267,37 @@ fn blocks_are_held_still_while_others_train() {
     }
     assert!(changed(12, 18, &|name| is_of(name, Some(0))).iter().any(|moved| *moved), "then everything trains");
     assert!(changed(12, 18, &|name| name.contains("classifier.")).iter().any(|moved| *moved), "the head too");
+}
+
+#[test]
+fn a_judge_behind_a_block_moves_that_block_and_those_below_and_its_projection() {
+    let world = pair();
+    let once = TrainSettings { batch_size: TEXTS, ..settings(1) };
+    let tails =
+        |weight: f64| cold(TailJudge { blocks_a_step: 1, weight, start: TailStart::Xavier, ..TailJudge::default() });
+    let run = |weight| world.train_by(&method(tails(weight)), &once, TrainRun::new(1, &Silent)).unwrap();
+    let ((without, _), (judged, report)) = (run(0.0), run(1e4));
+    assert!(last(&report, "tail1").is_some() && last(&report, "tail2").is_none(), "behind the first block");
+    for (one, other) in without.iter().zip(&judged) {
+        let below = is_of(&one.name, Some(0)) || is_of(&one.name, None);
+        // Adam's step is the sign of a gradient: of a weight that the judge does not reach it is the same.
+        assert!(below || one == other, "{} lies above", one.name);
+    }
+    let moved = |layer| without.iter().zip(&judged).any(|(one, other)| is_of(&one.name, layer) && one != other);
+    assert!(moved(Some(0)) && moved(None));
+
+    let alone = TailJudge {
+        warmup_steps: usize::MAX,
+        warmup_share: 0.99,
+        start: TailStart::Xavier,
+        learning_rate: 3e-3,
+        ..TailJudge::default()
+    };
+    let still = TrainSettings { batch_size: TEXTS, dropout: Some(DropoutRates::uniform(0.0)), ..settings(40) };
+    let (_, report) = world.train_by(&method(alone), &still, TrainRun::new(1, &Silent)).unwrap();
+    let end = report.curve.len() - 2;
+    let (first, later) = (part(&report, 0, "tail1").unwrap(), part(&report, end, "tail1").unwrap());
+    assert!(later < 0.8 * first, "projections learn while the student is held still: {first} -> {later}");
 }
 
 #[test]

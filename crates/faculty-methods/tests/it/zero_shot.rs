@@ -1,6 +1,6 @@
 //! Zero-shot distillation in a training.
 
-use crate::observed::{Notes, assert_resumes, count, part};
+use crate::observed::{Notes, assert_resumes, bits, count, part};
 use crate::rewriting_world::tiny_generator;
 use crate::sentences::sentences;
 use crate::toy;
@@ -100,7 +100,7 @@ fn zero_shot(adversary: AdversaryChoice) -> MethodSpec {
 fn every_adversary_trains_and_what_teachers_are_asked_is_counted() {
     let world = world();
     let local = Rewriting { local: Some(LocalRealism::default()), ..world.rewriting() };
-    let mut found = Vec::new();
+    let (mut found, teachers) = (Vec::new(), bits(&world.teachers));
     // 12 updates of 8 texts; the generator steps in updates 1, 4, 7 and 10.
     for (adversary, passes) in [
         (AdversaryChoice::None {}, None),
@@ -111,6 +111,7 @@ fn every_adversary_trains_and_what_teachers_are_asked_is_counted() {
         let method = zero_shot(adversary.clone());
         let (student, report) = world.train(&method, &settings(), None, &Silent).unwrap();
         assert_eq!(report.steps, 12);
+        assert!(bits(&world.teachers) == teachers, "{adversary:?}: teachers are constants");
         if let Some((forward, backward)) = passes {
             assert_eq!(count(&report, "teacher_forward_passes"), forward, "{adversary:?}");
             assert_eq!(count(&report, "teacher_backward_passes"), backward, "{adversary:?}");

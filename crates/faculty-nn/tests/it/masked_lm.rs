@@ -107,6 +107,23 @@ fn the_draw_is_one_hot_forward_and_the_mixture_backward() {
 }
 
 #[test]
+fn a_loss_of_hidden_tokens_reaches_their_states_alone() {
+    let hidden = Tensor::<3>::from_inner(matrix(8, 8, "hidden").reshape([2, 4, 8])).require_grad();
+    let (positions, words) = ([1, 2, 5], matrix(VOCABULARY, 8, "words"));
+    let states = tokens_at(hidden.clone(), &positions);
+    let logits = TokenLogits::read(states.clone().matmul(Tensor::from_inner(words.clone().transpose())));
+    let noise = gumbel_noise(&[Stream::new(1, "noise"), Stream::new(2, "noise"), Stream::new(3, "noise")], VOCABULARY);
+    let gradient = logits.unwrap().gumbel(&noise, 1.0).unwrap().pull_back(matrix(3, VOCABULARY, "upstream")).unwrap();
+    assert!(gradient.iter().any(|value| *value != 0.0));
+    let gradient = Tensor::<2>::from_data(TensorData::new(gradient, [3, VOCABULARY]), &Device::flex());
+    let back = (states * Tensor::from_inner(gradient.matmul(words))).sum().backward();
+    let reached = host_values(hidden.grad(&back).unwrap()).unwrap();
+    for (position, row) in reached.chunks(8).enumerate() {
+        assert_eq!(row.iter().any(|value| *value != 0.0), positions.contains(&position), "position {position}");
+    }
+}
+
+#[test]
 fn noise_is_gumbels_and_finite() {
     let noise = gumbel_noise(&[Stream::new(9, "noise")], 200_000);
     assert!(noise.iter().all(|value| value.is_finite()));

@@ -3,9 +3,42 @@
 use crate::guessing::{TEXTS, by_ids, guesser, ids, spec};
 use crate::taught::{assert_close, taught};
 use burn::tensor::{Device, Tensor, TensorData};
-use faculty_methods::{GuessForm, Guesses, GuessingSpec, WordSearch};
+use faculty_core::{Aliases, LabelJoin, Stream};
+use faculty_methods::{EmbeddingGuesser, GuessForm, Guesses, GuessingSpec, WordSearch};
 use faculty_model::Classifier;
 use faculty_nn::{DropoutPlan, Spans, TokenInput, host_values};
+use faculty_testkit::{TinySpec, tiny_classifier_dir};
+
+/// Special tokens around six words of a mixture's vocabulary, and shares that are these words alone.
+fn one_word_each(guesser: &EmbeddingGuesser, student: &Classifier) -> (Vec<u32>, Tensor<3>) {
+    let words = &guesser.vocabulary()[3..9];
+    let (cls, sep) = (student.tokenizer.special_ids().cls.unwrap(), student.tokenizer.special_ids().sep.unwrap());
+    let ids = [cls].into_iter().chain(words.iter().copied()).chain([sep]).collect();
+    let mut shares = vec![0.0f32; 8 * 40];
+    (0..6).for_each(|at| shares[(at + 1) * 40 + at + 3] = 1e4);
+    (ids, Tensor::from_data(TensorData::new(shares, [1, 8, 40]), &Device::flex()))
+}
+
+fn eight(model: &Classifier, ids: &[u32]) -> TokenInput {
+    TokenInput::new(&model.config, ids, &[0; 8], Spans::dense(1, 8), &Device::flex()).unwrap()
+}
+
+#[test]
+fn a_teacher_of_another_width_reads_mixtures_of_its_own_words() {
+    let (world, dir) = (taught(), tempfile::tempdir().unwrap());
+    let wide = TinySpec { hidden: 48, heads: 4, ..TinySpec::new(["trip", "food"]).seed(9) };
+    let wide = Classifier::open(tiny_classifier_dir(dir.path(), &wide), &Device::flex()).unwrap();
+    let parts = [("one", &world.teachers[0].labels), ("wide", &wide.labels)];
+    let join = LabelJoin::build(&parts, &Aliases::default()).unwrap();
+    let student = world.student();
+    let form = GuessForm::Mixture { words: 40, rate: 0.3, spread: 3.0 };
+    let asked = [&world.teachers[0], &wide];
+    let guesser = EmbeddingGuesser::new(&student, &asked, &join, GuessingSpec { form, ..spec() }, 7).unwrap();
+    let (ids, shares) = one_word_each(&guesser, &student);
+    let found = guesser.read(shares, &[8]).unwrap().teachers.remove(1);
+    let expected = wide.network.logits(&eight(&wide, &ids), &DropoutPlan::Off);
+    assert_close(&host_values(found).unwrap(), &host_values(expected).unwrap(), 1e-5);
+}
 
 #[test]
 fn mixtures_are_in_the_hull_of_words_and_one_word_is_its_id() {
@@ -18,41 +51,31 @@ fn mixtures_are_in_the_hull_of_words_and_one_word_is_its_id() {
     assert!(vocabulary.len() == 40 && vocabulary.iter().all(|id| !special.contains(id)));
 
     // Each word alone, by a share of 1.
-    let words: Vec<u32> = vocabulary[3..9].to_vec();
-    let lengths = [8];
-    let mut shares = vec![0.0f32; 8 * 40];
-    (0..6).for_each(|at| shares[(at + 1) * 40 + at + 3] = 1e4);
-    let shares = Tensor::from_data(TensorData::new(shares, [1, 8, 40]), &Device::flex());
-    let reading = guesser.read(shares, &lengths).unwrap();
-    let (cls, sep) = (student.tokenizer.special_ids().cls.unwrap(), student.tokenizer.special_ids().sep.unwrap());
-    let ids: Vec<u32> = [cls].into_iter().chain(words).chain([sep]).collect();
-    let input = |model: &Classifier| {
-        let spans = Spans::dense(1, 8);
-        TokenInput::new(&model.config, &ids, &[0; 8], spans, &Device::flex()).unwrap()
-    };
+    let (ids, shares) = one_word_each(&guesser, &student);
+    let reading = guesser.read(shares, &[8]).unwrap();
     for (model, found) in world.teachers.iter().zip(reading.teachers) {
-        let expected = model.network.logits(&input(model), &DropoutPlan::Off);
+        let expected = model.network.logits(&eight(model, &ids), &DropoutPlan::Off);
         assert_close(&host_values(found).unwrap(), &host_values(expected).unwrap(), 1e-5);
     }
-    let expected = student.network.encoder.embeddings.look_up(&input(&student));
+    let expected = student.network.encoder.embeddings.look_up(&eight(&student, &ids));
     assert_eq!(host_values(reading.entry).unwrap(), host_values(expected).unwrap());
 
-    // What is guessed is a mixture: the product of shares and rows.
-    let guesses = guesser.guess(&guesser.drafts(0, 8), None).unwrap();
-    assert!(guesses.confidence.iter().all(|sure| *sure > 0.9), "{:?}", guesses.confidence);
+    // Any shares: their softmax, times the rows of the words.
     let table = host_values(student.network.encoder.embeddings.words.val()).unwrap();
-    let [_, tokens, width] = guesses.entry.dims();
-    let entry = host_values(guesses.entry.clone()).unwrap();
-    for dimension in 0..width {
-        let column = vocabulary.iter().map(|id| table[*id as usize * width + dimension]);
-        let (low, high) = (column.clone().fold(f32::MAX, f32::min), column.fold(f32::MIN, f32::max));
-        for (row, &length) in guesses.lengths.iter().enumerate() {
-            for at in 1..length - 1 {
-                let value = entry[(row * tokens + at) * width + dimension];
-                assert!(value >= low - 1e-6 && value <= high + 1e-6);
-            }
+    let free: Vec<f32> = (0..8 * 40).map(|at| 2.0 * Stream::new(3, "shares").normal_at(at) as f32).collect();
+    let shares = Tensor::<3>::from_data(TensorData::new(free.clone(), [1, 8, 40]), &Device::flex());
+    let entry = host_values(guesser.read(shares, &[8]).unwrap().entry).unwrap();
+    let width = entry.len() / 8;
+    for at in 1..7 {
+        let weights = faculty_core::metrics::softmax(&free[at * 40..(at + 1) * 40]);
+        for dimension in 0..width {
+            let rows = vocabulary.iter().map(|id| f64::from(table[*id as usize * width + dimension]));
+            let expected: f64 = rows.zip(&weights).map(|(row, weight)| row * weight).sum();
+            assert!((f64::from(entry[at * width + dimension]) - expected).abs() < 1e-5);
         }
     }
+    let guesses = guesser.guess(&guesser.drafts(0, 8), None).unwrap();
+    assert!(guesses.confidence.iter().all(|sure| *sure > 0.9), "{:?}", guesses.confidence);
 }
 
 #[test]

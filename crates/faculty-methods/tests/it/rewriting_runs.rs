@@ -1,10 +1,13 @@
 //! The judge of runs of tokens.
 
 use crate::rewriting_world::{TEXTS, World, plain, rows, world};
+use burn::module::Module;
+use burn::optim::GradientsParams;
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::Stream;
 use faculty_methods::{LocalRealism, NgramDiscriminator, Rewriting};
 use faculty_model::{MaskPlan, MaskedTexts, Tokens};
+use faculty_nn::fused::{AdamWConfig, ModuleAdamW};
 use faculty_nn::host_values;
 
 fn masked(world: &World) -> MaskedTexts {
@@ -62,6 +65,26 @@ fn equal_runs_leave_the_judge_at_log_two_and_others_are_told_apart() {
     assert!(mean(&found[50..]) < 0.8 * f64::ln(2.0), "{found:?}");
     // It starts by knowing nothing.
     assert!((mean(&found[..3]) - f64::ln(2.0)).abs() < 0.15, "{found:?}");
+}
+
+#[test]
+fn a_judge_that_learns_from_equal_sets_learns_nothing() {
+    let (world, device) = (world(), Device::flex());
+    let texts = masked(&world);
+    let words = Tensor::from_inner(words_of(&world, &texts.clean));
+    let mut judge =
+        NgramDiscriminator::fresh(&LocalRealism::default(), 32, 0.1, Stream::new(1, "judge"), &device).train();
+    let mut optimizer = ModuleAdamW::new(AdamWConfig::default());
+    let loss = |judge: &NgramDiscriminator| {
+        (judge.loss(words.clone(), &texts, true) + judge.loss(words.clone(), &texts, false)).div_scalar(2.0)
+    };
+    for _ in 0..60 {
+        let mut gradients = loss(&judge).backward();
+        let own = GradientsParams::from_module(&mut gradients, &judge);
+        judge = optimizer.step(1e-2, judge, own);
+    }
+    let end = host_values(loss(&judge).inner()).unwrap()[0];
+    assert!((end - std::f32::consts::LN_2).abs() < 0.02, "{end}");
 }
 
 #[test]

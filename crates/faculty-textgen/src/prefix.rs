@@ -43,7 +43,8 @@ pub struct PrefixSpec {
     pub batch: usize,
     /// Tokens of a text at most while training: 24.
     pub max_tokens: usize,
-    /// Peak learning rate, over the mean norm of the model's word embeddings: 0.02. It falls to 0 in a line.
+    /// Peak learning rate, over the root mean square of the numbers of the model's word embeddings: 0.02. It falls to 0 in a line.
+    /// (A step of Adam moves each number by the rate: vectors that move by the size of a word in few steps lead out of the language.)
     pub learning_rate: f64,
     /// Weight of the balance of classes: 1.
     pub balance: f64,

@@ -158,7 +158,7 @@ mod held {
             steps: 300,
             batch: 64,
             max_tokens: 6,
-            learning_rate: 0.4,
+            learning_rate: 2.0,
             fluency: 0.0,
             ..PrefixSpec::default()
         };

@@ -62,7 +62,7 @@ impl PrefixTrainer<'_> {
         };
         // Weights are constants, through which a gradient passes to the prefix.
         let network = self.model.network.clone().train().no_grad();
-        let rate = spec.learning_rate * mean_norm(self.model)?;
+        let rate = spec.learning_rate * size_of_words(self.model)?;
         let config = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() };
         let (mut prefixes, mut optimizer) = (prefixes.train(), ModuleAdamW::new(config));
         let (classes, stream) = (prefixes.classes(), Stream::new(self.seed, "soft prefix"));
@@ -126,9 +126,9 @@ fn select(prefixes: &SoftPrefixes, classes: &[usize]) -> Tensor<3> {
     rows.select(0, ids)
 }
 
-/// The mean norm of the model's word embeddings.
-fn mean_norm(model: &CausalModel) -> Result<f64> {
+/// How large the numbers of the model's word embeddings are: their root mean square.
+fn size_of_words(model: &CausalModel) -> Result<f64> {
     let words = model.network.words.val();
-    let norms = host_values((words.clone() * words).sum_dim(1).sqrt().mean())?;
-    Ok(f64::from(norms.first().copied().unwrap_or(1.0)))
+    let mean = host_values((words.clone() * words).mean())?;
+    Ok(f64::from(mean.first().copied().unwrap_or(1.0)).sqrt())
 }

@@ -5,7 +5,7 @@ use faculty_core::{Error, Observer, Result, hash_bytes, short_hash, try_lock};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -42,6 +42,34 @@ struct Known {
 #[serde(deny_unknown_fields)]
 struct Head {
     key: String,
+}
+
+impl Head {
+    fn check(&self, path: &Path, key: &str) -> Result<()> {
+        match self.key == key {
+            true => Ok(()),
+            false => Err(Error::input("holds drafts of another generator, prompt, setting or seed")
+                .file(path)
+                .help("remove it to start anew, or undo the change")),
+        }
+    }
+}
+
+/// Refuses drafts of another key, before something is done for them.
+///
+/// # Errors
+/// Fails if the file, if there is one, belongs to another key or cannot be read.
+pub(crate) fn check_key(path: &Path, key: &str) -> Result<()> {
+    let mut line = String::new();
+    match File::open(path) {
+        Ok(file) => BufReader::new(file).read_line(&mut line).map_err(|error| Error::io("read", path, error))?,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(Error::io("open", path, error)),
+    };
+    match line.strip_suffix('\n') {
+        Some(head) => parse::<Head>(head, path, 1)?.check(path, key),
+        None => Ok(()),
+    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -106,11 +134,7 @@ fn read(file: &mut File, path: &Path, key: &str) -> Result<Drafts> {
     let mut drafts = BTreeMap::new();
     if let Some((_, head)) = lines.next() {
         let head: Head = parse(head, path, 1)?;
-        if head.key != key {
-            return Err(Error::input("holds drafts of another generator, prompt, setting or seed")
-                .file(path)
-                .help("remove it to start anew, or undo the change"));
-        }
+        head.check(path, key)?;
     }
     for (index, line) in lines {
         let Line { class, number, shown, text } = parse(line, path, index as u64 + 1)?;

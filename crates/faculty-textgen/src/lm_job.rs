@@ -1,13 +1,17 @@
 //! A language model at work for a teacher.
 
+use crate::draft_log::check_key;
 use crate::{
     ClassReport, ClassSource, DraftLog, Guidance, Guide, Judge, Kept, LmSpec, LmWriter, PrefixSpec, PrefixStart,
     PrefixTrainer, PrefixedLm, PromptedLm, SoftPrefixes,
 };
-use faculty_core::{Event, Observer, Result, short_hash};
+use faculty_core::{Error, Event, Observer, Result, short_hash};
 use faculty_hub::{WeightFiles, write_safetensors};
 use faculty_model::CausalModel;
 use std::path::{Path, PathBuf};
+
+/// How the names of files of trained prefixes end.
+const PREFIXES: &str = ".prefixes.safetensors";
 
 /// For whom a language model writes, and how much.
 #[derive(Clone, Copy)]
@@ -93,6 +97,9 @@ impl LmSpec {
         drafts: Option<&Path>,
         observer: &dyn Observer,
     ) -> Result<(PrefixedLm, u64)> {
+        if let Some(path) = drafts {
+            check_key(path, &self.draft_key(job))?;
+        }
         let start = self.untrained(prefix, job)?;
         let kept = drafts.map(|drafts| self.prefixes_path(job, drafts));
         let (prefixes, passes) = match kept.as_deref().filter(|path| path.is_file()) {
@@ -102,8 +109,14 @@ impl LmSpec {
             }
             None => {
                 let stop = self.writing().stop;
-                let trainer =
-                    PrefixTrainer { model: job.model, teacher: job.judge, student: None, stop, seed: job.seed };
+                let trainer = PrefixTrainer {
+                    model: job.model,
+                    teacher: job.judge,
+                    classes: job.classes,
+                    student: None,
+                    stop,
+                    seed: job.seed,
+                };
                 let (prefixes, _) = trainer.train(prefix, start, observer)?;
                 if let Some(path) = &kept {
                     write_safetensors(path, &[prefixes.export()?], &[])?;
@@ -120,7 +133,7 @@ impl LmSpec {
         match prefix.start {
             PrefixStart::Name => {
                 let names: Vec<String> = job.labels.iter().map(|label| self.prompting.name(label)).collect();
-                SoftPrefixes::saying(job.model, &names, prefix.length)
+                SoftPrefixes::saying(job.model, &names, prefix.vectors())
             }
             PrefixStart::Prompt => {
                 let template = job.model.tokenizer.chat_template();
@@ -132,9 +145,31 @@ impl LmSpec {
         }
     }
 
+    /// Removes the trained prefixes that lie beside drafts, of whatever job.
+    ///
+    /// # Errors
+    /// Fails if one cannot be removed.
+    pub fn remove_prefixes(drafts: &Path) -> Result<()> {
+        let folder = match drafts.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        let stem = drafts.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let failed = |error| Error::io("remove", folder, error);
+        for entry in std::fs::read_dir(folder).map_err(failed)? {
+            let entry = entry.map_err(failed)?;
+            let name = entry.file_name().to_string_lossy().into_owned();
+            let key = name.strip_prefix(&format!("{stem}.")).and_then(|rest| rest.strip_suffix(PREFIXES));
+            if key.is_some_and(|key| !key.contains('.')) {
+                std::fs::remove_file(entry.path()).map_err(failed)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The file of the trained prefixes of a job, beside its drafts: its name says what they were trained from.
     pub fn prefixes_path(&self, job: &LmJob<'_>, drafts: &Path) -> PathBuf {
         let key = self.draft_key(job);
-        drafts.with_extension(format!("{}.prefixes.safetensors", short_hash(&key)))
+        drafts.with_extension(format!("{}{PREFIXES}", short_hash(&key)))
     }
 }

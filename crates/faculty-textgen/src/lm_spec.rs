@@ -121,7 +121,7 @@ impl LmSpec {
     /// The model in a few words.
     pub fn describe(&self) -> String {
         if let Some(prefix) = self.prefix {
-            let PrefixSpec { start, length, steps, .. } = prefix;
+            let (start, length, steps) = (prefix.start, prefix.vectors(), prefix.steps);
             let (model, floor) = (public_name(&self.model), self.floor);
             let vectors = match start {
                 PrefixStart::Prompt => "its prompt as vectors".to_owned(),
@@ -156,8 +156,10 @@ impl LmSpec {
         // Texts that are written together do not change each other.
         let writing = Writing { batch: 0, ..self.writing() };
         let key = match self.prefix {
-            Some(prefix) => json!({"generator": job.model.hash, "writing": writing, "prompting": self.prompting,
-                "prefix": prefix, "labels": job.labels, "heard": job.judge_key, "seed": job.seed}),
+            // No examples are shown.
+            Some(prefix) => json!({"generator": job.model.hash, "writing": writing,
+                "prompting": Prompting { examples: 0, ..self.prompting.clone() }, "prefix": prefix,
+                "labels": job.labels, "classes": job.classes, "heard": job.judge_key, "seed": job.seed}),
             None => json!({"generator": job.model.hash, "writing": writing, "prompting": self.prompting,
                 "labels": job.labels, "heard": heard, "seed": job.seed}),
         };
@@ -275,7 +277,8 @@ mod tests {
             (r#"{"model": "x", "depth": 1}"#, "depth"),
             (r#"{"model": "x", "near": 0}"#, "near"),
             (r#"{"model": "x", "floor": 1}"#, "floor"),
-            (r#"{"model": "x", "prefix": {"length": 0}}"#, "length"),
+            (r#"{"model": "x", "prefix": {"start": "name", "length": 0}}"#, "length"),
+            (r#"{"model": "x", "prefix": {"length": 12}}"#, "length"),
             (r#"{"model": "x", "prefix": {"adversary": 0.1}}"#, "adversary"),
             (r#"{"model": "x", "prefix": {}, "guidance": {}}"#, "guidance"),
             (r#"{"model": "x", "prefix": {"start": "name"}, "prompting": {"template": "{label}"}}"#, "template"),

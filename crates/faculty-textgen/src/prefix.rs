@@ -15,10 +15,12 @@ pub use reward::rewards;
 pub use source::PrefixedLm;
 pub use train::PrefixTrainer;
 
+use crate::writer::prompt_tokens;
 use burn::module::{Module, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Int, Tensor, TensorData};
 use faculty_core::{Error, NamedTensor, NamedTensors, Result};
 use faculty_model::CausalModel;
+use faculty_nn::causal::CausalLm;
 use faculty_nn::{host_values, restore_module};
 use serde::{Deserialize, Serialize};
 
@@ -27,16 +29,18 @@ use serde::{Deserialize, Serialize};
 ///
 /// For a text x that was drawn for class y of a teacher, the reward is
 /// `log p(y|x) - balance Σ_c p(c|x) log p̄(c) - fluency [log G(x) - log p_LM(x)] + adversary KL(p ‖ p_S)`: the class is hit, all classes
-/// are hit alike (p̄ is the mean of p over the batch), the text stays near what the language model would write, and the student
-/// does not know it yet. The prefixes follow the score function, `(R - mean R) ∇ log G(x)`, of texts drawn from G as it is: no
+/// that are written for are hit alike (p̄ is the mean of p over the batch), the text stays near what the language model would write
+/// (told the prompt that the vectors start as; told nothing where they start as a name), and the student does not know it yet. The prefixes follow the score function, `(R - mean R) ∇ log G(x)`, of texts drawn from G as it is: no
 /// vocabulary is shared with anybody.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct PrefixSpec {
     /// What the vectors are before they are trained: the prompt.
     pub start: PrefixStart,
-    /// Vectors of a prefix that starts as a name: 10 (10 to 20). One that starts as a prompt has as many as the longest prompt has tokens.
-    pub length: usize,
+    /// Vectors of a prefix that starts as a name: 10 (10 to 20), and one in front of them. A prefix that starts as a prompt has as many
+    /// as its tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub length: Option<usize>,
     /// Updates of all prefixes of a teacher: 60.
     pub steps: usize,
     /// Texts of an update: 16.
@@ -58,7 +62,7 @@ impl Default for PrefixSpec {
     fn default() -> Self {
         Self {
             start: PrefixStart::Prompt,
-            length: 10,
+            length: None,
             steps: 60,
             batch: 16,
             max_tokens: 24,
@@ -74,8 +78,12 @@ impl PrefixSpec {
     /// # Errors
     /// Fails if a value makes no sense; the error names the key.
     pub fn check(&self) -> Result<()> {
+        if self.length.is_some() && self.start == PrefixStart::Prompt {
+            let error = Error::input("is for vectors that start as a name").key("length");
+            return Err(error.expected("none, or start = \"name\""));
+        }
         let counts = [
-            ("length", self.length, 1),
+            ("length", self.vectors(), 1),
             ("steps", self.steps, 0),
             ("batch", self.batch, 2),
             ("max_tokens", self.max_tokens, 1),
@@ -96,6 +104,11 @@ impl PrefixSpec {
         }
         Ok(())
     }
+
+    /// Vectors of a prefix that starts as a name.
+    pub fn vectors(&self) -> usize {
+        self.length.unwrap_or(10)
+    }
 }
 
 /// What vectors are before they are trained.
@@ -113,52 +126,57 @@ pub enum PrefixStart {
 pub struct SoftPrefixes {
     /// `[classes, length, hidden]`, in the space of the language model's word embeddings.
     pub rows: Param<Tensor<3>>,
+    /// Of each class, how many of the first vectors are padding, which nobody reads.
+    pub padding: Vec<usize>,
 }
 
 impl SoftPrefixes {
-    /// Prefixes of so many vectors that say each name, over and over: the word embeddings of its tokens.
+    /// Prefixes that say each name in so many vectors, over and over: the word embeddings of its tokens, behind that of the token that
+    /// begins texts.
     ///
     /// # Errors
     /// Fails if a name has no token, or the device fails.
     pub fn saying<S: AsRef<str>>(model: &CausalModel, names: &[S], length: usize) -> Result<Self> {
+        let first = first_token(model)?;
         let ids = |name: &S| {
-            let tokens = tokens(model, &format!(" {}", name.as_ref()))?;
-            Ok(tokens.iter().copied().cycle().take(length).collect())
+            let tokens = model.tokenizer.encode(&format!(" {}", name.as_ref()))?;
+            if tokens.is_empty() {
+                return Err(Error::input(format!("`{}` has no token", name.as_ref())).file(&model.origin));
+            }
+            Ok(std::iter::once(first).chain(tokens.iter().copied().cycle().take(length)).collect())
         };
-        Ok(Self::of(model, &names.iter().map(ids).collect::<Result<Vec<Vec<u32>>>>()?))
+        Ok(Self::of(model, names.iter().map(ids).collect::<Result<_>>()?))
     }
 
-    /// Prefixes that are prompts: the word embeddings of their tokens. In front of one that is shorter than the longest stand more of
-    /// the token that stands in front of everything.
+    /// Prefixes that are prompts: the word embeddings of the tokens that the model reads of them.
     ///
     /// # Errors
     /// Fails if a prompt has no token, or the device fails.
     pub fn prompting<S: AsRef<str>>(model: &CausalModel, prompts: &[S]) -> Result<Self> {
-        let first = first_token(model)?;
-        let ids = |prompt: &S| {
-            let mut tokens = tokens(model, prompt.as_ref())?;
-            // A chat template writes it itself.
-            if tokens.len() > 1 && tokens[0] == first {
-                tokens.remove(0);
-            }
-            Ok(tokens)
-        };
-        let mut rows = prompts.iter().map(ids).collect::<Result<Vec<Vec<u32>>>>()?;
-        let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
-        for row in &mut rows {
-            row.splice(0..0, std::iter::repeat_n(first, longest - row.len()));
-        }
-        Ok(Self::of(model, &rows))
+        let ids = |prompt: &S| prompt_tokens(model, prompt.as_ref());
+        Ok(Self::of(model, prompts.iter().map(ids).collect::<Result<_>>()?))
     }
 
-    /// The word embeddings of tokens, equally many in every row.
-    fn of(model: &CausalModel, rows: &[Vec<u32>]) -> Self {
-        let ids: Vec<i32> = rows.iter().flatten().map(|&id| id as i32).collect();
-        let count = ids.len();
-        let ids = Tensor::from_data(TensorData::new(ids, [1, count]), &model.device);
-        let length = rows.first().map_or(0, Vec::len);
-        let vectors = model.network.embed(ids).reshape([rows.len() as i64, length as i64, -1]);
-        Self { rows: Param::from_tensor(vectors) }
+    /// The word embeddings of tokens, with padding in front of the shorter ones.
+    fn of(model: &CausalModel, rows: Vec<Vec<u32>>) -> Self {
+        let longest = rows.iter().map(Vec::len).max().unwrap_or(0);
+        let padding: Vec<usize> = rows.iter().map(|row| longest - row.len()).collect();
+        let padded = rows
+            .iter()
+            .zip(&padding)
+            .flat_map(|(row, &padding)| std::iter::repeat_n(0, padding).chain(row.iter().map(|&id| id as i32)));
+        let ids: Vec<i32> = padded.collect();
+        let ids = Tensor::from_data(TensorData::new(ids, [1, rows.len() * longest]), &model.device);
+        let vectors = model.network.embed(ids).reshape([rows.len() as i64, longest as i64, -1]);
+        Self { rows: Param::from_tensor(vectors), padding }
+    }
+
+    /// The prefix of each row's class, on the device of the prefixes.
+    pub(crate) fn select(&self, classes: &[usize]) -> Front {
+        let rows = self.rows.val();
+        let ids: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
+        let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [classes.len()]), &rows.device());
+        Front { vectors: rows.select(0, ids), padding: classes.iter().map(|&class| self.padding[class]).collect() }
     }
 
     /// Number of classes.
@@ -193,16 +211,25 @@ impl SoftPrefixes {
 /// The name of the tensor in a file: the path of the parameter.
 const ROWS: &str = "rows";
 
-/// The tokens of a text, one at least.
-fn tokens(model: &CausalModel, text: &str) -> Result<Vec<u32>> {
-    let tokens = model.tokenizer.encode(text)?;
-    match tokens.is_empty() {
-        true => Err(Error::input(format!("{text:?} has no token")).file(&model.origin)),
-        false => Ok(tokens),
+/// What stands in front of texts.
+#[derive(Debug, Clone)]
+pub(crate) struct Front {
+    /// `[texts, length, hidden]`.
+    pub(crate) vectors: Tensor<3>,
+    /// Of each text, how many of them are padding.
+    pub(crate) padding: Vec<usize>,
+}
+
+impl Front {
+    /// The token that begins texts, and nothing else: a model that is told nothing.
+    pub(crate) fn nothing(model: &CausalModel, network: &CausalLm, texts: usize) -> Result<Self> {
+        let ids = vec![first_token(model)? as i32; texts];
+        let ids = Tensor::from_data(TensorData::new(ids, [texts, 1]), &network.words.val().device());
+        Ok(Self { vectors: network.embed(ids), padding: vec![0; texts] })
     }
 }
 
-/// The token that stands in front of everything: the one that begins texts, or the first that ends one.
+/// The token that stands in front of a text where nothing else does: the one that begins texts, or the first that ends one.
 pub(crate) fn first_token(model: &CausalModel) -> Result<u32> {
     let tokenizer = &model.tokenizer;
     tokenizer

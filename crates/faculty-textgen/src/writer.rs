@@ -184,11 +184,11 @@ impl LmWriter {
     /// # Errors
     /// Fails if the prompt has no token.
     pub fn has_room_for(&self, prompt: &str) -> Result<bool> {
-        Ok(self.tokens(prompt)?.len() + self.writing.max_tokens <= self.model.config.max_tokens)
+        Ok(prompt_tokens(&self.model, prompt)?.len() + self.writing.max_tokens <= self.model.config.max_tokens)
     }
 
     fn prompt(&self, text: &str) -> Result<Vec<u32>> {
-        let ids = self.tokens(text)?;
+        let ids = prompt_tokens(&self.model, text)?;
         let (needed, most) = (ids.len() + self.writing.max_tokens, self.model.config.max_tokens);
         if needed > most {
             return Err(Error::input(format!(
@@ -198,21 +198,6 @@ impl LmWriter {
             ))
             .key("max_tokens")
             .expected(format!("at most {most} tokens together")));
-        }
-        Ok(ids)
-    }
-
-    fn tokens(&self, text: &str) -> Result<Vec<u32>> {
-        let tokenizer = &self.model.tokenizer;
-        let mut ids = tokenizer.encode(text)?;
-        match (ids.first(), tokenizer.wanted_begin(), tokenizer.begin()) {
-            // A chat template writes the token itself, or the model wants it behind nothing at all: as llama.cpp has it.
-            (Some(&first), Some(begin), _) if first != begin => ids.insert(0, begin),
-            (Some(_), _, _) => {}
-            (None, _, Some(begin)) => ids.push(begin),
-            (None, _, None) => {
-                return Err(Error::input("the prompt has no token").expected("a text to go on from"));
-            }
         }
         Ok(ids)
     }
@@ -359,4 +344,23 @@ impl LmWriter {
             ended: draft.ended,
         }
     }
+}
+
+/// What a model reads of a prompt.
+///
+/// # Errors
+/// Fails if that is nothing.
+pub(crate) fn prompt_tokens(model: &CausalModel, text: &str) -> Result<Vec<u32>> {
+    let tokenizer = &model.tokenizer;
+    let mut ids = tokenizer.encode(text)?;
+    match (ids.first(), tokenizer.wanted_begin(), tokenizer.begin()) {
+        // A chat template writes the token itself, or the model wants it behind nothing at all: as llama.cpp has it.
+        (Some(&first), Some(begin), _) if first != begin => ids.insert(0, begin),
+        (Some(_), _, _) => {}
+        (None, _, Some(begin)) => ids.push(begin),
+        (None, _, None) => {
+            return Err(Error::input("the prompt has no token").expected("a text to go on from"));
+        }
+    }
+    Ok(ids)
 }

@@ -149,13 +149,18 @@ impl EmbeddingGuesser {
     /// What `count` guesses from number `first` on are made for. Teachers take turns, each as often as it has classes, and so do the
     /// classes of each, in an order drawn anew every round; lengths are drawn from one bucket.
     pub fn drafts(&self, first: u64, count: usize) -> Vec<Draft> {
+        self.drafts_by(first, count, |number| self.turns.at(number))
+    }
+
+    /// The same, where `turn_of` says whose turn a number is, and how manieth of its own.
+    pub(super) fn drafts_by(&self, first: u64, count: usize, turn_of: impl Fn(u64) -> (usize, u64)) -> Vec<Draft> {
         let [fewest, most] = self.spec.lengths;
         let stream = self.stream.fork(1).fork(first);
         let middle = stream.below_at(0, (most - fewest + 1) as u64) as usize;
         let bucket = fewest + middle / self.spec.bucket * self.spec.bucket;
         let room = self.spec.bucket.min(most + 1 - bucket);
         let draft = |number: u64| {
-            let (teacher, turn) = self.turns.at(number);
+            let (teacher, turn) = turn_of(number);
             let classes = self.sides[teacher].classes.max(1);
             let round = self.stream.fork(2).fork(teacher as u64).fork(turn / classes as u64);
             Draft {

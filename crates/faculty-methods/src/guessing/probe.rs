@@ -19,8 +19,9 @@ const PROBES: usize = 64;
 impl EmbeddingGuesser {
     /// Guesses of every teacher alike, for what is found once.
     pub(super) fn probes(&self) -> Vec<Draft> {
+        let teachers = self.sides.len().max(1) as u64;
         // Numbers that no training reaches.
-        self.drafts(u64::MAX / 2, PROBES)
+        self.drafts_by(u64::MAX / 2, PROBES, |number| ((number % teachers) as usize, number / teachers))
     }
 
     pub(super) fn set_thresholds(&mut self) -> Result<()> {

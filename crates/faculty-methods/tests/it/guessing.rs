@@ -351,6 +351,9 @@ fn classes_of_unequal_teachers_come_equally_often() {
         guesser.drafts(16 * batch, 16).iter().for_each(|draft| counts[draft.teacher + draft.class] += 1);
     }
     assert_eq!(counts, [24; 4]);
+    // What is found once is found from rows of all, however few classes one has.
+    let form = GuessForm::Mixture { words: 40, rate: 0.3, spread: 3.0 };
+    assert_eq!(self::guesser(&world, GuessingSpec { form, ..spec() }).vocabulary().len(), 40);
 }
 
 #[test]

@@ -9,7 +9,8 @@ pub struct PrefixPoint {
     pub reward: f64,
     /// The share of its texts of which the intended class is the teacher's likeliest.
     pub hit: f64,
-    /// The mean of log G(x) - log p_LM(x): how far the texts are from what the language model would write, in nats a text.
+    /// The mean of log G(x) - log p_LM(x) ([`PrefixSpec`](crate::PrefixSpec)): how far the texts are from what the language model would
+    /// write, in nats a text.
     pub drift: f64,
 }
 

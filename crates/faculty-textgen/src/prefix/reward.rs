@@ -5,10 +5,11 @@ use super::PrefixSpec;
 /// Smallest probability whose logarithm is taken.
 const FLOOR: f64 = 1e-12;
 
-/// The reward of every text ([`PrefixSpec`]): `intended` are their classes, `teacher` and `student` probabilities over the
+/// The reward of every text ([`PrefixSpec`]): `written_for` are the classes that texts are drawn for, `intended` those of the texts, `teacher` and `student` probabilities over the
 /// teacher's classes, `[texts, classes]` row-major, `drift` their log G(x) - log p_LM(x).
 pub fn rewards(
     spec: &PrefixSpec,
+    written_for: &[usize],
     intended: &[usize],
     teacher: &[f32],
     student: Option<&[f32]>,
@@ -24,7 +25,7 @@ pub fn rewards(
     let one = |(text, (&class, &drift)): (usize, (&usize, &f64))| {
         let row = &teacher[text * classes..(text + 1) * classes];
         let hit = log(f64::from(row[class]));
-        let balance: f64 = row.iter().zip(&mean).map(|(&p, &mean)| f64::from(p) * log(mean)).sum();
+        let balance: f64 = written_for.iter().map(|&class| f64::from(row[class]) * log(mean[class])).sum();
         let unknown = student.map_or(0.0, |student| {
             let own = &student[text * classes..(text + 1) * classes];
             row.iter().zip(own).map(|(&p, &q)| f64::from(p) * (log(f64::from(p)) - log(f64::from(q)))).sum()

@@ -1,6 +1,6 @@
 //! Texts drawn behind soft prefixes.
 
-use super::first_token;
+use super::SoftPrefixes;
 use crate::decoded::Decoded;
 use crate::sampling::draw;
 use crate::{Sampling, Writing};
@@ -32,8 +32,8 @@ struct Row {
 /// What draws texts.
 pub(crate) struct Sampler<'a> {
     pub(crate) model: &'a CausalModel,
-    /// `[classes, length, hidden]`, on the plain device.
-    pub(crate) prefixes: Tensor<3>,
+    /// On the plain device.
+    pub(crate) prefixes: &'a SoftPrefixes,
     pub(crate) writing: &'a Writing,
     /// Draw t of text n is number t of its fork n.
     pub(crate) stream: Stream,
@@ -61,22 +61,20 @@ impl Sampler<'_> {
 
     fn batch(&self, places: &[usize], classes: &[usize], numbers: &[u64], observer: &dyn Observer) -> Result<Vec<Row>> {
         let (network, tokenizer) = (&self.model.network, &self.model.tokenizer);
-        let [_, length, hidden] = self.prefixes.dims();
-        let needed = 1 + length + self.writing.max_tokens;
+        let length = self.prefixes.length();
+        let needed = length + self.writing.max_tokens;
         let most = self.model.config.max_tokens;
         if needed > most {
             return Err(Error::input(format!("a prefix of {length} vectors and {} tokens", self.writing.max_tokens))
                 .key("max_tokens")
-                .expected(format!("at most {most} together, with one before them")));
+                .expected(format!("at most {most} together")));
         }
         let device = &self.model.device;
         let ids = |ids: Vec<i32>, shape: [usize; 2]| Tensor::<2, Int>::from_data(TensorData::new(ids, shape), device);
-        let of: Vec<i32> = places.iter().map(|&place| classes[place] as i32).collect();
-        let of = Tensor::<1, Int>::from_data(TensorData::new(of, [places.len()]), device);
-        let first = network.embed(ids(vec![first_token(self.model)? as i32; places.len()], [places.len(), 1]));
-        let prefix = self.prefixes.clone().select(0, of).reshape([places.len(), length, hidden]);
-        let mut state = DecoderState::new(network, vec![0; places.len()], needed);
-        let mut states = network.advance(Tensor::cat(vec![first, prefix], 1), &mut state).narrow(1, length, 1);
+        let of: Vec<usize> = places.iter().map(|&place| classes[place]).collect();
+        let front = self.prefixes.select(&of);
+        let mut state = DecoderState::new(network, front.padding, needed);
+        let mut states = network.advance(front.vectors, &mut state).narrow(1, length - 1, 1);
         let row =
             |&place: &usize| Row { place, number: numbers[place], tokens: Vec::new(), decoded: Decoded::default() };
         let mut alive: Vec<Row> = places.iter().map(row).collect();

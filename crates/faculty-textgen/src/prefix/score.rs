@@ -1,44 +1,33 @@
 //! log p of whole texts behind vectors, with a gradient to the vectors.
 
-use super::first_token;
+use super::Front;
 use burn::tensor::{Int, Tensor, TensorData, activation};
 use faculty_core::{Error, Result};
-use faculty_model::CausalModel;
 use faculty_nn::causal::{CausalLm, DecoderState};
 
-/// log p of every text's tokens, `[texts]`, behind the vectors `prefix`, `[texts, length, hidden]` (or behind nothing but the
-/// first token). `network` is the model's, on the device of the prefix. Tokens behind a text's last one are read by nobody,
-/// since a decoder looks back alone.
-pub(super) fn log_probabilities(
-    model: &CausalModel,
-    network: &CausalLm,
-    prefix: Option<Tensor<3>>,
-    texts: &[&[u32]],
-) -> Result<Tensor<1>> {
+/// log p of every text's tokens, `[texts]`, behind what stands in front of them. `network` is the model's, on the device of the
+/// vectors. Tokens behind a text's last one are read by nobody, since a decoder looks back alone.
+pub(super) fn log_probabilities(network: &CausalLm, front: Front, texts: &[&[u32]]) -> Result<Tensor<1>> {
     let longest = texts.iter().map(|tokens| tokens.len()).max().unwrap_or(0);
     if longest == 0 || texts.iter().any(|tokens| tokens.is_empty()) {
         return Err(Error::internal("a text without a token has no probability"));
     }
     let device = network.words.val().device();
-    let first = first_token(model)? as i32;
     let rows = texts.len();
     let read = |tokens: &&[u32]| -> Vec<i32> {
         let own = tokens[..tokens.len() - 1].iter().map(|&token| token as i32);
-        own.chain(std::iter::repeat(first)).take(longest - 1).collect()
+        own.chain(std::iter::repeat(0)).take(longest - 1).collect()
     };
-    let embed = |ids: Vec<i32>, width: usize| {
-        network.embed(Tensor::<2, Int>::from_data(TensorData::new(ids, [rows, width]), &device))
-    };
-    let mut parts = vec![embed(vec![first; rows], 1)];
-    let length = prefix.as_ref().map_or(0, |prefix| prefix.dims()[1]);
-    parts.extend(prefix);
+    let length = front.vectors.dims()[1];
+    let mut parts = vec![front.vectors];
     if longest > 1 {
-        parts.push(embed(texts.iter().flat_map(read).collect(), longest - 1));
+        let ids: Vec<i32> = texts.iter().flat_map(read).collect();
+        parts.push(network.embed(Tensor::<2, Int>::from_data(TensorData::new(ids, [rows, longest - 1]), &device)));
     }
     let embedded = Tensor::cat(parts, 1);
     let [_, width, hidden] = embedded.dims();
-    let mut state = DecoderState::plain(network, vec![0; rows], width);
-    let states = network.advance(embedded, &mut state).narrow(1, length, longest).reshape([rows * longest, hidden]);
+    let mut state = DecoderState::plain(network, front.padding, width);
+    let states = network.advance(embedded, &mut state).narrow(1, length - 1, longest).reshape([rows * longest, hidden]);
     // Of every text the states behind which its tokens come, and these tokens.
     let mut places = Vec::new();
     let mut wanted = Vec::new();

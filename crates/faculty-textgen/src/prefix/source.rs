@@ -43,8 +43,7 @@ impl ClassSource for PrefixedLm {
 
     fn write_for(&self, class: usize, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>> {
         let stream = Stream::new(self.seed, "prefixed writer").fork(class as u64);
-        let prefixes = self.prefixes.rows.val();
-        let sampler = Sampler { model: &self.model, prefixes, writing: &self.writing, stream };
+        let sampler = Sampler { model: &self.model, prefixes: &self.prefixes, writing: &self.writing, stream };
         let numbers: Vec<u64> = numbers.collect();
         let drawn = sampler.draw(&vec![class; numbers.len()], &numbers, observer)?;
         Ok(drawn.into_iter().map(|drawn| whole(drawn.text, drawn.ended)).collect())

@@ -6,10 +6,12 @@ mod held {
 
     use super::super::sampler::Sampler;
     use super::super::score::log_probabilities;
-    use super::super::{PrefixSpec, PrefixTrainer, PrefixedLm, SoftPrefixes, first_token, rewards};
+    use super::super::{Front, PrefixSpec, PrefixStart, PrefixTrainer, PrefixedLm, SoftPrefixes, rewards};
+    use crate::sampling::draw;
+    use crate::writer::prompt_tokens;
     use crate::{ClassSource, Judge, Sampling, Writing};
     use burn::module::{Module, Param};
-    use burn::tensor::{Device, Int, Tensor, TensorData};
+    use burn::tensor::{Device, Tensor, TensorData};
     use faculty_core::metrics::log_sum_exp;
     use faculty_core::{NamedTensor, NamedTensors, Observer, Result, Silent, Stream};
     use faculty_model::CausalModel;
@@ -42,43 +44,38 @@ mod held {
     }
 
     #[test]
-    fn vectors_of_words_are_a_prompt() {
+    fn untrained_vectors_are_the_prompts_that_the_model_would_be_told_whatever_their_lengths() {
         for name in ["llama.gguf", "gpt2"] {
             let model = model(name);
-            let (prompt, text) = ([5_u32, 9, 17], [[3_u32, 8, 30, 4], [12, 6, 2, 2]]);
-            let ids: Vec<i32> = prompt.iter().map(|&id| id as i32).collect();
-            let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, 3]), &model.device);
-            let prefix = model.network.embed(ids).repeat_dim(0, 2);
-            // The second text is shorter.
-            let texts: [&[u32]; 2] = [&text[0], &text[1][..2]];
-            let found = host_values(log_probabilities(&model, &model.network, Some(prefix), &texts).unwrap()).unwrap();
-            let first = first_token(&model).unwrap();
-            for (tokens, found) in texts.iter().zip(found) {
-                let whole: Vec<u32> = std::iter::once(first).chain(prompt).chain(tokens.iter().copied()).collect();
+            let prompts = ["pay", "play some music"];
+            let vectors = SoftPrefixes::prompting(&model, &prompts).unwrap();
+            let told = prompts.map(|prompt| prompt_tokens(&model, prompt).unwrap());
+            assert!(told[0].len() < told[1].len() && vectors.length() == told[1].len());
+            let texts: [&[u32]; 2] = [&[3, 8, 30, 4], &[12, 6]];
+            let front = vectors.select(&[0, 1]);
+            let found = host_values(log_probabilities(&model.network, front, &texts).unwrap()).unwrap();
+            for ((prompt, tokens), found) in told.iter().zip(texts).zip(found) {
+                let whole: Vec<u32> = prompt.iter().chain(tokens).copied().collect();
                 let logits = host_values(model.network.all_logits(&whole, &[0])).unwrap();
                 let rows: Vec<&[f32]> = logits.chunks_exact(model.config.vocab_size).collect();
-                let log_p = |at: usize| f64::from(rows[3 + at][tokens[at] as usize]) - log_sum_exp(rows[3 + at]);
+                let at = prompt.len() - 1;
+                let log_p = |n: usize| f64::from(rows[at + n][tokens[n] as usize]) - log_sum_exp(rows[at + n]);
                 let expected: f64 = (0..tokens.len()).map(log_p).sum();
                 assert!((f64::from(found) - expected).abs() < 1e-4, "{name}: {found} {expected}");
             }
-        }
-    }
-
-    #[test]
-    fn vectors_start_as_what_the_model_would_be_told() {
-        let model = model("llama.gguf");
-        let prompts = ["pay", "play some music"];
-        let vectors = SoftPrefixes::prompting(&model, &prompts).unwrap();
-        let tokens = prompts.map(|prompt| model.tokenizer.encode(prompt).unwrap());
-        assert_eq!(vectors.length(), tokens[1].len());
-        let first = first_token(&model).unwrap();
-        let mut padded = vec![first; tokens[1].len() - tokens[0].len()];
-        padded.extend(&tokens[0]);
-        for (row, tokens) in [padded, tokens[1].clone()].iter().enumerate() {
-            let ids: Vec<i32> = tokens.iter().map(|&id| id as i32).collect();
-            let ids = Tensor::<2, Int>::from_data(TensorData::new(ids, [1, tokens.len()]), &model.device);
-            let expected = host_values(model.network.embed(ids)).unwrap();
-            assert_eq!(host_values(vectors.rows.val().narrow(0, row, 1)).unwrap(), expected);
+            // And what is drawn behind them is what is drawn behind the prompts.
+            let (writing, stream) = (writing(1, 4), Stream::new(3, "prefix test"));
+            let sampler = Sampler { model: &model, prefixes: &vectors, writing: &writing, stream };
+            let numbers: Vec<u64> = (0..12).collect();
+            let classes: Vec<usize> = numbers.iter().map(|number| (number % 2) as usize).collect();
+            let drawn = sampler.draw(&classes, &numbers, &Silent).unwrap();
+            for (number, drawn) in drawn.iter().enumerate() {
+                let prompt = &told[number % 2];
+                let logits = host_values(model.network.all_logits(prompt, &[0])).unwrap();
+                let last = &logits[logits.len() - model.config.vocab_size..];
+                let candidates = writing.sampling.candidates(last, &[], model.tokenizer.end());
+                assert_eq!(drawn.tokens, [draw(&candidates, stream.fork(number as u64).uniform_at(0))], "{name}");
+            }
         }
     }
 
@@ -92,11 +89,12 @@ mod held {
         let network = model.network.clone().train().no_grad();
         let device = network.words.val().device();
         let moving = Tensor::<3>::from_data(TensorData::new(values.clone(), shape), &device).require_grad();
-        let gradients = log_probabilities(&model, &network, Some(moving.clone()), &texts).unwrap().sum().backward();
+        let front = |vectors: Tensor<3>| Front { vectors, padding: vec![0] };
+        let gradients = log_probabilities(&network, front(moving.clone()), &texts).unwrap().sum().backward();
         let gradient = host_values(moving.grad(&gradients).unwrap()).unwrap();
         let at = |values: Vec<f32>| {
             let prefix = Tensor::<3>::from_data(TensorData::new(values, shape), &model.device);
-            f64::from(host_values(log_probabilities(&model, &model.network, Some(prefix), &texts).unwrap()).unwrap()[0])
+            f64::from(host_values(log_probabilities(&model.network, front(prefix), &texts).unwrap()).unwrap()[0])
         };
         for place in [0, 7, shape[2] + 3] {
             let moved = |by: f32| {
@@ -116,11 +114,11 @@ mod held {
     #[test]
     fn a_text_is_the_same_whatever_is_drawn_beside_it() {
         let model = model("llama.gguf");
-        let prefixes = SoftPrefixes::saying(&model, &["pay", "play"], 3).unwrap().rows.val();
+        let prefixes = SoftPrefixes::saying(&model, &["pay", "play"], 3).unwrap();
         let draw = |batch: usize, numbers: &[u64]| {
             let writing = writing(6, batch);
             let stream = Stream::new(3, "prefix test");
-            let sampler = Sampler { model: &model, prefixes: prefixes.clone(), writing: &writing, stream };
+            let sampler = Sampler { model: &model, prefixes: &prefixes, writing: &writing, stream };
             let classes: Vec<usize> = numbers.iter().map(|number| (number % 2) as usize).collect();
             let drawn = sampler.draw(&classes, numbers, &Silent).unwrap();
             drawn.into_iter().map(|drawn| drawn.tokens).collect::<Vec<_>>()
@@ -137,7 +135,7 @@ mod held {
         let teacher = [0.8_f32, 0.2, 0.4, 0.6];
         let student = [0.5_f32, 0.5, 0.4, 0.6];
         let spec = PrefixSpec { balance: 1.0, fluency: 0.1, adversary: 2.0, ..PrefixSpec::default() };
-        let found = rewards(&spec, &[0, 1], &teacher, Some(&student), &[3.0, -1.0]);
+        let found = rewards(&spec, &[0, 1], &[0, 1], &teacher, Some(&student), &[3.0, -1.0]);
         // p̄ = (0.6, 0.4).
         let balance = |p: f64| p * 0.6_f64.ln() + (1.0 - p) * 0.4_f64.ln();
         let unknown = 0.8 * (0.8_f64 / 0.5).ln() + 0.2 * (0.2_f64 / 0.5).ln();
@@ -145,6 +143,9 @@ mod held {
         for (found, expected) in found.iter().zip(expected) {
             assert!((found - expected).abs() < 1e-6, "{found} {expected}");
         }
+        // Who writes for one class alone does not write for the others' sake.
+        let one = rewards(&spec, &[0], &[0, 0], &teacher, None, &[0.0, 0.0]);
+        assert!((one[0] - (0.8_f64.ln() - 0.8 * 0.6_f64.ln())).abs() < 1e-6, "{one:?}");
     }
 
     #[test]
@@ -152,9 +153,16 @@ mod held {
         let model = model("llama.gguf");
         let before = host_values(model.network.words.val()).unwrap();
         let start = SoftPrefixes::saying(&model, &["pay", "play"], 4).unwrap();
-        let trainer =
-            PrefixTrainer { model: &model, teacher: &Letters, student: None, stop: vec!["\n".to_owned()], seed: 1 };
+        let trainer = PrefixTrainer {
+            model: &model,
+            teacher: &Letters,
+            classes: &[0, 1],
+            student: None,
+            stop: vec!["\n".to_owned()],
+            seed: 1,
+        };
         let spec = PrefixSpec {
+            start: PrefixStart::Name,
             steps: 300,
             batch: 64,
             max_tokens: 6,
@@ -171,12 +179,20 @@ mod held {
         assert_eq!(trained.export().unwrap(), again.export().unwrap());
         // Texts drawn far from the language model cost.
         let near = PrefixSpec { fluency: 2.0, ..spec };
-        let (_, held) = trainer.train(&near, start, &Silent).unwrap();
+        let (_, held) = trainer.train(&near, start.clone(), &Silent).unwrap();
         assert!(held.ends().unwrap().1.drift < last.drift, "{:?} {last:?}", held.ends());
 
+        // Vectors of a class that is not written for stay; nothing drifts before anything is learnt from a prompt.
+        let first = PrefixTrainer { classes: &[0], ..trainer };
+        let told = PrefixSpec { start: PrefixStart::Prompt, steps: 2, ..spec };
+        let (moved, report) = first.train(&told, start.clone(), &Silent).unwrap();
+        let row = |prefixes: &SoftPrefixes, class: usize| host_values(prefixes.rows.val().narrow(0, class, 1)).unwrap();
+        assert!(row(&moved, 1) == row(&start, 1) && row(&moved, 0) != row(&start, 0));
+        assert!(report.points[0].drift.abs() < 1e-4, "{:?}", report.points[0]);
+
         let drawn = |class: usize| {
-            let (prefixes, writing, stream) = (trained.rows.val(), writing(6, 32), Stream::new(2, "prefix test"));
-            let sampler = Sampler { model: &model, prefixes, writing: &writing, stream };
+            let (writing, stream) = (writing(6, 32), Stream::new(2, "prefix test"));
+            let sampler = Sampler { model: &model, prefixes: &trained, writing: &writing, stream };
             let numbers: Vec<u64> = (0..64).collect();
             let drawn = sampler.draw(&[class; 64], &numbers, &Silent).unwrap();
             drawn.into_iter().map(|drawn| drawn.text).collect::<Vec<String>>()
@@ -214,16 +230,25 @@ mod held {
     fn prefixes_come_back_and_what_makes_no_sense_is_refused() {
         let model = model("llama.gguf");
         let prefixes = SoftPrefixes::saying(&model, &["pay", "play_music"], 4).unwrap();
-        assert_eq!((prefixes.classes(), prefixes.length()), (2, 4));
-        let zeros = SoftPrefixes { rows: Param::from_tensor(prefixes.rows.val().zeros_like()) };
+        assert_eq!((prefixes.classes(), prefixes.length()), (2, 5), "and the token that begins texts");
+        let rows = Param::from_tensor(prefixes.rows.val().zeros_like());
+        let zeros = SoftPrefixes { rows, padding: prefixes.padding.clone() };
         let kept = One(prefixes.export().unwrap());
         assert_eq!(zeros.restored(&kept).unwrap().export().unwrap(), kept.0);
         let longer = SoftPrefixes::saying(&model, &["pay", "play_music"], 5).unwrap();
         assert!(longer.restored(&kept).unwrap_err().to_string().contains("shape"));
 
-        let trainer = PrefixTrainer { model: &model, teacher: &Letters, student: None, stop: Vec::new(), seed: 1 };
+        let trainer = PrefixTrainer {
+            model: &model,
+            teacher: &Letters,
+            classes: &[0, 1],
+            student: None,
+            stop: Vec::new(),
+            seed: 1,
+        };
         for (spec, key) in [
-            (PrefixSpec { length: 0, ..PrefixSpec::default() }, "length"),
+            (PrefixSpec { length: Some(0), start: PrefixStart::Name, ..PrefixSpec::default() }, "length"),
+            (PrefixSpec { length: Some(9), ..PrefixSpec::default() }, "length"),
             (PrefixSpec { batch: 1, ..PrefixSpec::default() }, "batch"),
             (PrefixSpec { learning_rate: 0.0, ..PrefixSpec::default() }, "learning_rate"),
             (PrefixSpec { fluency: -1.0, ..PrefixSpec::default() }, "fluency"),

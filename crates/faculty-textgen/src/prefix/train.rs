@@ -4,11 +4,11 @@ use super::report::{PrefixPoint, PrefixReport};
 use super::reward::rewards;
 use super::sampler::Sampler;
 use super::score::log_probabilities;
-use super::{PrefixSpec, SoftPrefixes};
+use super::{Front, PrefixSpec, PrefixStart, SoftPrefixes};
 use crate::{Judge, Sampling, Writing};
 use burn::module::Module;
 use burn::optim::GradientsParams;
-use burn::tensor::{Int, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 use faculty_core::metrics::argmax;
 use faculty_core::{Error, Event, Observer, Result, Stream, Unseen};
 use faculty_model::CausalModel;
@@ -22,6 +22,8 @@ pub struct PrefixTrainer<'a> {
     pub model: &'a CausalModel,
     /// The teacher.
     pub teacher: &'a dyn Judge,
+    /// The classes to write for, by number: vectors of others stay as they are.
+    pub classes: &'a [usize],
     /// The student, its probabilities over the teacher's classes alone: read where the adversary has a weight.
     pub student: Option<&'a dyn Judge>,
     /// Where a text ends: a line break.
@@ -65,7 +67,14 @@ impl PrefixTrainer<'_> {
         let rate = spec.learning_rate * size_of_words(self.model)?;
         let config = AdamWConfig { weight_decay: 0.0, ..AdamWConfig::default() };
         let (mut prefixes, mut optimizer) = (prefixes.train(), ModuleAdamW::new(config));
-        let (classes, stream) = (prefixes.classes(), Stream::new(self.seed, "soft prefix"));
+        let (classes, stream) = (self.classes, Stream::new(self.seed, "soft prefix"));
+        if classes.is_empty() || classes.iter().any(|&class| class >= prefixes.classes()) {
+            return Err(Error::internal(format!("prefixes of {} classes for {classes:?}", prefixes.classes())));
+        }
+        let told = match spec.start {
+            PrefixStart::Prompt => Some(prefixes.valid()),
+            PrefixStart::Name => None,
+        };
         let mut report = PrefixReport::default();
         let total = (spec.steps * spec.batch) as u64;
         observer.on(Event::Start { stage: "train prefixes", total, unit: "texts" });
@@ -73,19 +82,24 @@ impl PrefixTrainer<'_> {
             observer.check()?;
             let first = (step * spec.batch) as u64;
             let numbers: Vec<u64> = (first..first + spec.batch as u64).collect();
-            let intended: Vec<usize> = numbers.iter().map(|&number| (number % classes as u64) as usize).collect();
-            let plain = prefixes.rows.val().inner();
-            let sampler = Sampler { model: self.model, prefixes: plain, writing: &writing, stream };
+            let intended: Vec<usize> =
+                numbers.iter().map(|&number| classes[(number % classes.len() as u64) as usize]).collect();
+            let plain = prefixes.valid();
+            let sampler = Sampler { model: self.model, prefixes: &plain, writing: &writing, stream };
             let drawn = sampler.draw(&intended, &numbers, observer)?;
             let tokens: Vec<&[u32]> = drawn.iter().map(|drawn| drawn.tokens.as_slice()).collect();
             let texts: Vec<String> = drawn.iter().map(|drawn| drawn.text.clone()).collect();
             let believed = self.teacher.probabilities(&texts, &Unseen(observer))?;
             let known = student.map(|student| student.probabilities(&texts, &Unseen(observer))).transpose()?;
-            let written = log_probabilities(self.model, &network, Some(select(&prefixes, &intended)), &tokens)?;
-            let own = log_probabilities(self.model, &self.model.network, None, &tokens)?;
+            let written = log_probabilities(&network, prefixes.select(&intended), &tokens)?;
+            let front = match &told {
+                Some(told) => told.select(&intended),
+                None => Front::nothing(self.model, &self.model.network, tokens.len())?,
+            };
+            let own = log_probabilities(&self.model.network, front, &tokens)?;
             let (likely, usual) = (host_values(written.clone().inner())?, host_values(own)?);
             let drift: Vec<f64> = likely.iter().zip(&usual).map(|(&g, &p)| f64::from(g) - f64::from(p)).collect();
-            let rewards = rewards(spec, &intended, &believed, known.as_deref(), &drift);
+            let rewards = rewards(spec, classes, &intended, &believed, known.as_deref(), &drift);
             let mean = rewards.iter().sum::<f64>() / rewards.len() as f64;
             if !mean.is_finite() {
                 return Err(Error::check(format!("the reward became {mean} at update {}", step + 1))
@@ -116,14 +130,6 @@ impl PrefixTrainer<'_> {
         observer.on(Event::End { summary: &summary });
         Ok((prefixes.valid(), report))
     }
-}
-
-/// The prefix of every row's class, `[rows, length, hidden]`.
-fn select(prefixes: &SoftPrefixes, classes: &[usize]) -> Tensor<3> {
-    let rows = prefixes.rows.val();
-    let ids: Vec<i32> = classes.iter().map(|&class| class as i32).collect();
-    let ids = Tensor::<1, Int>::from_data(TensorData::new(ids, [classes.len()]), &rows.device());
-    rows.select(0, ids)
 }
 
 /// How large the numbers of the model's word embeddings are: their root mean square.

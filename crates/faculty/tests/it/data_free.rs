@@ -68,8 +68,10 @@ fn a_corpus_random_tokens_and_a_language_model_write_too() {
         (format!("{model} --guide 0 --plain"), "told the names of the labels"),
         (format!("{model} --guide-top 4"), "told the names of the labels"),
     ] {
+        // Random tokens are for no label.
+        let floor = if generator == "random-tokens" { "" } else { "--floor 0" };
         let command = format!(
-            "{} --per-class 4 --floor 0 --generator {generator} --out student --overwrite",
+            "{} --per-class 4 {floor} --generator {generator} --out student --overwrite",
             DATA_FREE.replace("--epochs 25", "--epochs 1")
         );
         place.faculty(&command).good();
@@ -120,6 +122,8 @@ fn what_contradicts_itself_is_refused() {
         ("--out x --text texts.txt", "--data-free reads none"),
         ("--out x --per-class 0", "per_class"),
         ("--out x --generator n-gram:absent.txt", "absent.txt"),
+        ("--out x --generator corpus:", "names no file"),
+        ("--out x --generator random-tokens --when-short stop", "--when-short"),
         ("--out x --generator no/such-model", "no/such-model"),
         ("--out x --guide 2", "--generator MODEL"),
         ("--out x --generator some/model --template words", "{label}"),

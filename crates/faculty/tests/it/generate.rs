@@ -113,8 +113,10 @@ fn a_prompt_is_trained_by_the_teachers_word() {
     report("--prefix 0 --out untrained.jsonl");
     let read = |name: &str| std::fs::read(place.path(name)).unwrap();
     assert_ne!(read("trained.jsonl"), read("untrained.jsonl"));
-    let run = place.faculty(&format!("{arguments} --out t.jsonl --prefix 3 --guide 1"));
-    assert!(run.code == 2 && run.stderr.contains("cannot be used with"), "{}", run.stderr);
+    for other in ["--guide 1", "--examples 2"] {
+        let run = place.faculty(&format!("{arguments} --out t.jsonl --prefix 3 {other}"));
+        assert!(run.code == 2 && run.stderr.contains("cannot be used with"), "{}", run.stderr);
+    }
 }
 
 /// Drafts that the teacher was asked about when they were written.

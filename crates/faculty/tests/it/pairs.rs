@@ -73,7 +73,10 @@ fn what_is_no_pair_is_refused_with_its_line() {
     place.faculty(&format!("{free} --eval train.jsonl")).refused(2, &["--data-free", "single texts", "--pairs"]);
     place.labelled("single.jsonl", &[("a text", "bank first")]);
     for (flags, words) in [
-        ("--pairs random --eval single.jsonl", "single texts"),
+        ("--pairs random --eval single.jsonl", "labelled pairs"),
+        ("--pairs random --generator corpus:texts.csv", "pairs of texts already"),
+        ("--generator corpus:texts.csv --eval single.jsonl", "labelled pairs"),
+        ("--pairs random --generator random-tokens --floor 0.9", "--floor"),
         ("--pairs random --generator n-gram", "--generator corpus"),
         ("--pairs next --generator random-tokens", "only a corpus"),
         ("--pairs nearest", "rewritten, next or random"),
@@ -100,7 +103,10 @@ fn pairs_of_general_english_stand_in_for_those_of_the_task() {
     assert!(written.len() > 10 && written.iter().all(|line| known(&line["text"]) && known(&line["text_pair"])));
     assert!(written.iter().all(|line| line["for"]["teacher"] == "teacher"), "{written:?}");
     let guessed = free.replace("--method vanilla-kd", "--method as-dfd").replace("--out student", "--out guessed");
-    place.faculty(&guessed).refused(2, &["guessed embeddings are single texts"]);
+    place.faculty(&guessed).refused(2, &["--method", "guesses embeddings of single texts"]);
+    // A corpus that has two columns is one of pairs.
+    let read = free.replace("--pairs next,random ", "").replace("corpus:general.txt", "corpus:texts.csv");
+    place.faculty(&read.replace("--out student", "--out read")).good();
     let manifest = place.json("student/faculty.json");
     assert_eq!(manifest["text"], json!([]), "no file of the task's texts");
     assert!(manifest["eval"]["accuracy"].as_f64().unwrap() > 0.6, "chance is 0.5: {}", manifest["eval"]);

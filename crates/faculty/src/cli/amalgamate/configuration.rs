@@ -94,6 +94,12 @@ impl Configuration {
             teachers.push(FoundTeacher { name, model, dir });
         }
         method.check(teachers.len())?;
+        if data_free.as_ref().is_some_and(DataFree::writes_pairs)
+            && method.recipe().is_some_and(|recipe| recipe.guessing.is_some())
+        {
+            let error = Error::input("guesses embeddings of single texts, and the student learns from pairs");
+            return Err(error.key("--method").help("leave --pairs out, or take a method that reads text"));
+        }
         let base = options.method.base.as_deref().map(|base| resolve_model(base, &session.console)).transpose()?;
         let scan_seed = options.method.scan_seed.unwrap_or(1);
         let mut configuration = Self {

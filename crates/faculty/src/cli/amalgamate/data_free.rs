@@ -3,7 +3,7 @@
 use super::configuration::FoundTeacher;
 use super::options::AmalgamateOptions;
 use crate::cli::global::Session;
-use faculty_core::{Error, Result, hash_file, split_pair};
+use faculty_core::{Error, Result, hash_file, is_pair, split_pair};
 use faculty_experiment::{DataPlaces, read_texts};
 use faculty_hub::{ModelDir, cache_root, public_name};
 use faculty_methods::Intended;
@@ -16,7 +16,7 @@ use faculty_textgen::{
     Refining, SourceSpec, Steering, Supplies, Unit, Writing, find_language_model,
 };
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// The corpus that n-grams learn from, if none is named.
 const BROWN: &str = "brown";
@@ -26,6 +26,8 @@ pub struct DataFree {
     commission: Commission,
     /// Of n-grams, the file that they learn from; the embedded corpus without.
     file: Option<PathBuf>,
+    /// Whether texts are pairs: made, or read.
+    pairs: bool,
 }
 
 /// Texts, and what may be said of them.
@@ -83,14 +85,18 @@ impl DataFree {
         let believed = || Steering::Believed(Believed { floor: options.floor.unwrap_or(0.0), ..Believed::default() });
         let usual = if options.pairs.is_empty() { "n-gram" } else { "corpus" };
         let given = options.generator.as_deref().unwrap_or(usual);
-        let (source, steering, file) = match given.split_once(':').unwrap_or((given, "")) {
-            ("n-gram", "") => (n_gram(BROWN), keywords(), None),
-            ("n-gram", file) => (n_gram("the file"), keywords(), Some(PathBuf::from(file))),
-            ("corpus", "") => (corpus(BROWN), believed(), None),
-            ("corpus", file) => (corpus("the file"), believed(), Some(PathBuf::from(file))),
-            ("random-tokens", "") => (SourceSpec::RandomTokens { words: (4, 12) }, Steering::None {}, None),
-            _ => (language_model(given, floor, options), Steering::None {}, None),
+        let (kind, file) = given.split_once(':').map_or((given, None), |(kind, file)| (kind, Some(file)));
+        let (source, steering) = match (kind, file) {
+            ("n-gram" | "corpus", Some("")) => {
+                let error = Error::input("names no file").key("--generator");
+                return Err(error.expected(format!("{kind}:FILE, or {kind} for the Brown corpus")));
+            }
+            ("n-gram", file) => (n_gram(if file.is_some() { "the file" } else { BROWN }), keywords()),
+            ("corpus", file) => (corpus(if file.is_some() { "the file" } else { BROWN }), believed()),
+            ("random-tokens", None) => (SourceSpec::RandomTokens { words: (4, 12) }, Steering::None {}),
+            _ => (language_model(given, floor, options), Steering::None {}),
         };
+        let file = file.filter(|_| source.corpus().is_some()).map(PathBuf::from);
         let pairs = match options.pairs.as_slice() {
             [] => None,
             _ if !matches!(source, SourceSpec::Corpus(_) | SourceSpec::RandomTokens { .. }) => {
@@ -114,7 +120,24 @@ impl DataFree {
             when_short: options.when_short.unwrap_or_default(),
         };
         commission.check()?;
-        Ok(Some(Self { commission, file }))
+        let of_classes = [("--floor", options.floor.is_some()), ("--when-short", options.when_short.is_some())];
+        if let Some((flag, _)) = of_classes.into_iter().find(|(_, given)| *given && !commission.has_classes()) {
+            let error =
+                Error::input("is for texts that are written for labels, and random tokens are for none").key(flag);
+            return Err(error.help("leave it out, or take another --generator"));
+        }
+        let of_pairs = match (&commission.source, &file) {
+            (SourceSpec::Corpus(_), Some(file)) => read(file)?.iter().any(|text| is_pair(text)),
+            _ => false,
+        };
+        if of_pairs && commission.pairs.is_some() {
+            return Err(Error::input("has pairs of texts already")
+                .file(file.unwrap_or_default())
+                .key("--pairs")
+                .help("leave it out, or name a corpus of single texts"));
+        }
+        let pairs = of_pairs || commission.pairs.is_some();
+        Ok(Some(Self { commission, file, pairs }))
     }
 
     /// What determines the texts beside the teachers, for the fingerprint: the commission, and what it reads by content.
@@ -141,9 +164,9 @@ impl DataFree {
         Ok(commission)
     }
 
-    /// True if pairs of texts are written.
+    /// True if texts are pairs.
     pub const fn writes_pairs(&self) -> bool {
-        self.commission.pairs.is_some()
+        self.pairs
     }
 
     /// What the student's texts were made from, in words for its card.
@@ -169,10 +192,7 @@ impl DataFree {
     /// the user interrupted.
     pub fn write(&self, found: &[FoundTeacher], teachers: &[ClassifierTeacher], session: &Session) -> Result<Written> {
         let corpus = match (&self.file, self.commission.source.corpus()) {
-            (Some(file), _) => {
-                let columns = faculty_text::ReadOptions { on_broken: OnBroken::Skip, ..Default::default() };
-                read_corpus(file, &columns)?.texts
-            }
+            (Some(file), _) => read(file)?,
             (None, Some(name)) => read_texts(name, &DataPlaces::default())?.texts,
             (None, None) => Vec::new(),
         };
@@ -225,6 +245,12 @@ impl DataFree {
         let intended = texts.iter().map(|text| text.class).collect();
         Ok(Written { texts: texts.into_iter().map(|text| text.text).collect(), intended, file, report })
     }
+}
+
+/// The texts of a corpus.
+fn read(file: &Path) -> Result<Vec<String>> {
+    let columns = faculty_text::ReadOptions { on_broken: OnBroken::Skip, ..Default::default() };
+    Ok(read_corpus(file, &columns)?.texts)
 }
 
 /// A language model as `docs/generation.md` found it best: asked in a conversation where it can be, by the word of the teacher at

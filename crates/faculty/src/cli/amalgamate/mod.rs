@@ -219,9 +219,10 @@ impl<'a> Work<'a> {
                 && corpus.texts.iter().any(|text| is_pair(text) != chosen.writes_pairs())
             {
                 return Err(match chosen.writes_pairs() {
-                    true => {
-                        Error::input("measures on single texts, and --pairs writes pairs").file(eval).key("--pairs")
-                    }
+                    true => Error::input("measures on single texts, and the student learns from pairs")
+                        .file(eval)
+                        .key("--eval")
+                        .expected("labelled pairs: two columns, of which --pair-column names the second"),
                     false => Error::input("measures on pairs of texts, and --data-free writes single texts")
                         .file(eval)
                         .key("--data-free")

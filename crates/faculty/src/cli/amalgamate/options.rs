@@ -29,7 +29,8 @@ pub struct AmalgamateOptions {
     /// Who writes with --data-free: n-gram (embedded English with the words that the teachers themselves take for their
     /// labels), n-gram:FILE, corpus (the embedded English as it is, of which every label has what its teacher is surest of),
     /// corpus:FILE, random-tokens, or a causal language model that is told the labels' names: a GGUF file, a
-    /// directory (Llama or GPT-2), owner/name[@revision], or smollm2-135m, whose file FACULTY_SMOLLM2 names [default: n-gram]
+    /// directory (Llama or GPT-2), owner/name[@revision], or smollm2-135m, whose file FACULTY_SMOLLM2 names [default: n-gram;
+    /// with --pairs corpus]
     #[arg(long, value_name = "GENERATOR")]
     pub generator: Option<String>,
     /// Texts of every label with --data-free [default: 40]

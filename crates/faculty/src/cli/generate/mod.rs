@@ -27,7 +27,7 @@ Examples:
 Every line of the output has the text, the label it was written for and the teacher's probability of
 it. Drafts that the teacher does not believe are dropped; those that it believes are shown to the
 model as examples of later ones. A label whose drafts it never believes is reported. An interrupted
-run goes on where it stopped.";
+run goes on where it stopped (--prefix: the training of the prompt begins anew).";
 
 /// Write text for a teacher's labels with a causal language model.
 #[derive(Args)]
@@ -91,7 +91,7 @@ pub struct Generate {
     guide_first: usize,
     /// Train the prompt in so many updates, in place of examples and of --guide: vectors that begin as its tokens and learn from
     /// the teacher's word about what is written behind them
-    #[arg(long, value_name = "UPDATES", conflicts_with = "guide")]
+    #[arg(long, value_name = "UPDATES", conflicts_with_all = ["guide", "examples"])]
     prefix: Option<usize>,
     /// Drop texts that share so much of their words and pairs of words with one that was kept; 1 is all of them
     #[arg(long, value_name = "SHARE", default_value_t = 0.8)]
@@ -177,7 +177,7 @@ impl Generate {
         })?;
         // What was written is in the output now.
         remove(&drafts)?;
-        remove(&spec.prefixes_path(&job, &drafts))?;
+        LmSpec::remove_prefixes(&drafts)?;
         let labels: Vec<&str> = classes.iter().map(|&class| labels[class].as_str()).collect();
         let report = Report::new(&labels, &written, self.per_class, start.elapsed().as_secs_f64());
         if self.json {

@@ -149,7 +149,7 @@ impl LmSpec {
     }
 
     /// Everything that determines the drafts of a job, as a hash. What the teacher says counts where it is asked while they are
-    /// written; examples, which it chose, are named with each draft of a [`DraftLog`].
+    /// written; examples, which it chose, are named with each draft of a [`DraftLog`](crate::DraftLog).
     pub fn draft_key(&self, job: &LmJob<'_>) -> String {
         let heard = self.guidance.filter(|guidance| guidance.gamma > 0.0);
         let heard = heard.map(|guidance| json!({"teacher": job.judge_key, "guidance": guidance}));

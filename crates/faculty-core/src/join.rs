@@ -133,6 +133,39 @@ impl LabelJoin {
         Ok(Self { union: LabelSpace::new(union_names)?, teachers: parts })
     }
 
+    /// The same join for some classes of the union, which keep its order: what a student knows that is to answer these alone.
+    ///
+    /// # Errors
+    /// Fails if a label is not in the union (the nearest one is suggested) or named twice, or a teacher has none of them.
+    pub fn only<S: AsRef<str>>(&self, labels: &[S]) -> Result<Self> {
+        let mut wanted = vec![false; self.classes()];
+        for label in labels.iter().map(AsRef::as_ref) {
+            let class = self.union.index_of(label).ok_or_else(|| {
+                let error = Error::input(format!("label `{label}` is not in the union of the teachers' labels"));
+                match nearest(label, self.union.names().iter().map(String::as_str)) {
+                    Some(near) => error.help(format!("did you mean `{near}`?")),
+                    None => error,
+                }
+            })?;
+            if std::mem::replace(&mut wanted[class], true) {
+                return Err(Error::input(format!("label `{label}` is named twice")).expected("each label once"));
+            }
+        }
+        let union = self.union.names().iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+        let union = LabelSpace::new(union.map(|(name, _)| name.clone()))?;
+        let part = |part: &TeacherLabels| {
+            let kept = part.kept.iter().zip(&part.to_union).filter(|(_, class)| wanted[**class]);
+            let (kept, old): (Vec<usize>, Vec<usize>) = kept.unzip();
+            if kept.is_empty() {
+                return Err(Error::input(format!("teacher `{}` has none of the labels that are asked for", part.name))
+                    .help("leave the teacher out, or name a label of it"));
+            }
+            let new = |class: &usize| wanted[..*class].iter().filter(|wanted| **wanted).count();
+            Ok(TeacherLabels { name: part.name.clone(), kept, to_union: old.iter().map(new).collect() })
+        };
+        Ok(Self { union, teachers: self.teachers.iter().map(part).collect::<Result<_>>()? })
+    }
+
     /// The union label space.
     pub fn union(&self) -> &LabelSpace {
         &self.union

@@ -2,11 +2,13 @@
 
 mod chosen;
 mod companions;
+mod filtered;
 mod objective;
 mod renewed;
 mod union;
 
 use self::companions::companions;
+use self::filtered::filtered;
 use self::objective::Amalgamation;
 use self::renewed::{Kept, add, renewed};
 pub(crate) use self::union::{UnionLosses, step_loss};
@@ -96,7 +98,8 @@ impl<'a> From<TrainRun<'a>> for AmalgamateRun<'a> {
 /// Fails if the method needs no training, or labels and no gate was made from them, the student's labels are not the union,
 /// the texts do not match, the Monte-Carlo passes are missing or identical, texts are to be moved and a teacher has another
 /// vocabulary than the student, the curriculum does not fit the method or empties a class, texts are to be renewed and were
-/// written for nobody or there is one pass over them, or as [`train`].
+/// written for nobody or there is one pass over them, none of the texts is about the labels of a set that is about some
+/// ([`TransferSet::among`]), or as [`train`].
 pub fn amalgamate<'a>(
     method: &MethodSpec,
     student: &mut Classifier,
@@ -112,9 +115,24 @@ pub fn amalgamate<'a>(
     if tokens.len() != transfer.len() {
         return Err(Error::internal(format!("{} texts for {} rows of teacher outputs", tokens.len(), transfer.len())));
     }
+    match transfer.whole {
+        Some(_) => filtered(method, student, tokens, transfer, settings, run.into()),
+        None => trained(method, student, tokens, transfer, settings, run.into()),
+    }
+}
+
+/// From these texts, some of them renewed where the method says so.
+fn trained(
+    method: &MethodSpec,
+    student: &mut Classifier,
+    tokens: &Tokens,
+    transfer: TransferSet<'_>,
+    settings: &TrainSettings,
+    run: AmalgamateRun<'_>,
+) -> Result<TrainReport> {
     match method.recipe().and_then(|recipe| recipe.renew) {
-        Some(renewal) => renewed(renewal, method, student, tokens, transfer, settings, run.into()),
-        None => learn(method, student, tokens, transfer, settings, run.into(), None),
+        Some(renewal) => renewed(renewal, method, student, tokens, transfer, settings, run),
+        None => learn(method, student, tokens, transfer, settings, run, None),
     }
 }
 
@@ -157,7 +175,7 @@ fn learn(
                 method.kind()
             )));
         }
-        (None, Some(_)) => gate_table(&recipe, &transfer, owners, &device)?,
+        (None, Some(_)) => gate_table(&recipe, &transfer.judged(), owners, &device)?,
         (None, None) => match &blocks {
             Some(blocks) => blocks.gate.clone(),
             None => GateTable::equal(transfer.len(), transfer.outputs.len()),
@@ -165,6 +183,9 @@ fn learn(
     };
     if gate.teachers != transfer.outputs.len() {
         return Err(Error::internal(format!("a gate over {} teachers for {}", gate.teachers, transfer.outputs.len())));
+    }
+    if let Some(masses) = transfer.masses() {
+        gate.within(&masses);
     }
     if let Some(told) = told {
         told(&gate);

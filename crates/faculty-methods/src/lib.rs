@@ -31,6 +31,7 @@ mod rounds;
 mod self_training;
 mod spec;
 mod tails;
+mod task_filter;
 mod transfer;
 
 pub use adversary::{AdversarySpec, EmbeddingAdversary, EmbeddingMap, MovedTexts};

@@ -23,6 +23,8 @@ pub struct TransferSet<'a> {
     pub(crate) intended: Option<&'a [Intended]>,
     /// The texts themselves, for methods that let teachers of another vocabulary read them.
     pub(crate) texts: Option<&'a [String]>,
+    /// The same texts under all labels, where this set is about some of them.
+    pub(crate) whole: Option<&'a TransferSet<'a>>,
 }
 
 /// Whom a text was written for: a teacher, by its number in the join, and a class among its kept labels; nobody for text of
@@ -52,7 +54,7 @@ impl<'a> TransferSet<'a> {
                 )));
             }
         }
-        Ok(Self { outputs, join, space: None, merged: None, intended: None, texts: None })
+        Ok(Self { outputs, join, space: None, merged: None, intended: None, texts: None, whole: None })
     }
 
     /// The same set with vectors of its texts, or without.
@@ -130,6 +132,7 @@ impl<'a> TransferSet<'a> {
             merged: self.merged.map(|logits| vectors(logits, self.join.classes())),
             intended: self.intended.map(|all| rows.iter().map(|&row| all[row]).collect()),
             texts: self.texts.map(|all| rows.iter().map(|&row| all[row].clone()).collect()),
+            whole: self.whole.map(|whole| Box::new(whole.pick(rows))),
         }
     }
 
@@ -163,10 +166,12 @@ pub(crate) struct Picked<'a> {
     merged: Option<Vec<f32>>,
     intended: Option<Vec<Intended>>,
     texts: Option<Vec<String>>,
+    whole: Option<Box<Picked<'a>>>,
 }
 
 impl Picked<'_> {
-    pub(crate) fn set(&self) -> TransferSet<'_> {
+    /// These texts alone, without what they are under all labels.
+    fn own(&self) -> TransferSet<'_> {
         TransferSet {
             outputs: &self.outputs,
             join: self.join,
@@ -174,6 +179,17 @@ impl Picked<'_> {
             merged: self.merged.as_deref(),
             intended: self.intended.as_deref(),
             texts: self.texts.as_deref(),
+            whole: None,
         }
+    }
+
+    /// Under all labels, where the set is about some.
+    pub(crate) fn whole(&self) -> Option<TransferSet<'_>> {
+        self.whole.as_ref().map(|whole| whole.own())
+    }
+
+    /// The set of these texts; `whole` is [`whole`](Self::whole).
+    pub(crate) fn set<'a>(&'a self, whole: Option<&'a TransferSet<'a>>) -> TransferSet<'a> {
+        TransferSet { whole, ..self.own() }
     }
 }

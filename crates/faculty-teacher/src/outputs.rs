@@ -91,6 +91,37 @@ impl TeacherOutputs {
         }
     }
 
+    /// The outputs over some of the classes, in their order: probabilities are those within these classes. What the passes say as
+    /// a whole (entropy, variance) and the features stay as they are.
+    ///
+    /// # Panics
+    /// Panics if there is no such class.
+    #[must_use]
+    pub fn columns(&self, classes: &[usize]) -> Self {
+        let pick = |values: &[f32]| -> Vec<f32> {
+            let rows = values.chunks_exact(self.classes.max(1));
+            rows.flat_map(|row| classes.iter().map(|&class| row[class])).collect()
+        };
+        let within = |values: &[f32]| {
+            let mut picked = pick(values);
+            for row in picked.chunks_exact_mut(classes.len().max(1)) {
+                let sum: f32 = row.iter().sum();
+                row.iter_mut().for_each(|value| *value /= sum.max(f32::MIN_POSITIVE));
+            }
+            picked
+        };
+        Self {
+            classes: classes.len(),
+            logits: pick(&self.logits),
+            passes: self
+                .passes
+                .as_ref()
+                .map(|passes| PassArrays { mean_probabilities: within(&passes.mean_probabilities), ..passes.clone() }),
+            features: self.features.clone(),
+            truncated: self.truncated,
+        }
+    }
+
     /// These outputs, then those for other texts of the same teacher. Passes and features are there if both have them.
     ///
     /// # Errors

@@ -44,6 +44,8 @@ pub struct Client<'a> {
     pub name: &'a str,
     /// The names of its classes.
     pub labels: &'a [String],
+    /// Those that are written for, by number; reports are in their order.
+    pub classes: &'a [usize],
     /// Opens it.
     pub open: &'a dyn Fn() -> Result<Classifier>,
 }
@@ -149,7 +151,7 @@ impl Commission {
         self.steering.has_classes(&self.source)
     }
 
-    /// Writes: teacher by teacher, class by class, or, for no classes, `per_class` times the number of all classes. No text is there
+    /// Writes: teacher by teacher, class by class of those that are written for, or, for no classes, `per_class` times their number. No text is there
     /// twice, whoever believes it. What is written follows from the commission, the corpus, the language model and the teachers
     /// alone.
     ///
@@ -178,11 +180,10 @@ impl Commission {
         let mut delivered = Delivered::new(self);
         for client in clients {
             let teacher = (client.open)()?;
-            let classes: Vec<usize> = (0..client.labels.len()).collect();
             let job = LmJob {
                 model: &model,
                 labels: client.labels,
-                classes: &classes,
+                classes: client.classes,
                 judge: &TeacherJudge::new(&teacher, supplies.max_length),
                 judge_key: &judge_key(&teacher, supplies),
                 per_class: self.per_class,
@@ -219,7 +220,7 @@ impl Commission {
         };
         let paired = self.pairs.as_ref().map(|pairs| self.paired(source, pairs, supplies)).transpose()?;
         let source: &dyn TextSource = paired.as_ref().map_or(source, |paired| paired);
-        let wanted = clients.iter().map(|client| client.labels.len() * self.per_class).sum::<usize>() as u64;
+        let wanted = clients.iter().map(|client| client.classes.len() * self.per_class).sum::<usize>() as u64;
         let pool = match self.steering {
             Steering::None {} => drafts(source, wanted, observer)?,
             Steering::Believed(believed) => drafts(source, wanted * believed.drafts as u64, observer)?,
@@ -231,7 +232,8 @@ impl Commission {
             let judge = TeacherJudge::new(&teacher, supplies.max_length);
             let (kept, reports) = match &self.steering {
                 Steering::Keywords(settings) => {
-                    self.with_keywords(settings, source, ngram.as_ref(), &judge, &teacher, supplies, observer)?
+                    let wanted = client.classes;
+                    self.with_keywords(settings, source, ngram.as_ref(), &judge, &teacher, wanted, supplies, observer)?
                 }
                 Steering::Believed(believed) => choose(&pool, believed, self.per_class, &judge, client, observer)?,
                 Steering::None {} => (Vec::new(), Vec::new()),
@@ -266,6 +268,7 @@ impl Commission {
         fluency: Option<&NGram>,
         judge: &dyn Judge,
         teacher: &Classifier,
+        wanted: &[usize],
         supplies: &Supplies<'_>,
         observer: &dyn Observer,
     ) -> Result<Chosen> {
@@ -281,17 +284,17 @@ impl Commission {
             ..Quota::default()
         };
         let (Some(refine), Some(fluency)) = (&settings.refine, fluency) else {
-            return quota.fill(&texts, judge, observer);
+            return quota.fill_some(wanted, &texts, judge, observer);
         };
         let refined = Refined::new(&texts, judge, &keywords, fluency, *refine, self.seed)?;
-        let Some(folder) = supplies.drafts else { return quota.fill(&refined, judge, observer) };
+        let Some(folder) = supplies.drafts else { return quota.fill_some(wanted, &refined, judge, observer) };
         let corpus = hash_bytes(supplies.corpus.join("\0").as_bytes());
         let KeywordSteering { keywords, per_text, refine, .. } = settings;
         let key = json!({"source": self.source, "corpus": corpus, "keywords": keywords, "per_text": per_text,
             "refine": refine, "teacher": judge_key(teacher, supplies), "seed": self.seed});
         let key = hash_bytes(key.to_string().as_bytes());
         let log = DraftLog::open(refined, &drafts_in(folder, &key)?, &key)?;
-        quota.fill(&log, judge, observer)
+        quota.fill_some(wanted, &log, judge, observer)
     }
 }
 
@@ -358,8 +361,10 @@ fn choose(
         }
         observer.on(Event::Advance { units: texts.len() as u64, note: "" });
     }
-    let mut reports = Vec::with_capacity(found.len());
-    for texts in &mut found {
+    let mut reports = Vec::with_capacity(client.classes.len());
+    let mut kept: Vec<Kept> = Vec::new();
+    for &class in client.classes {
+        let mut texts = std::mem::take(&mut found[class]);
         let judged = texts.len();
         let best = texts.iter().map(|text| text.probability).fold(0.0, f32::max);
         texts.retain(|text| text.probability >= believed.floor);
@@ -368,8 +373,8 @@ fn choose(
             .sort_by(|left, right| right.probability.total_cmp(&left.probability).then(left.number.cmp(&right.number)));
         texts.truncate(per_class);
         reports.push(ClassReport { judged, hits: judged, kept: texts.len(), unsure, best, ..ClassReport::default() });
+        kept.extend(texts);
     }
-    let kept: Vec<Kept> = found.into_iter().flatten().collect();
     observer.on(Event::End { summary: &format!("{} texts", kept.len()) });
     match kept.is_empty() {
         true => Err(Error::check(format!("teacher {} believes none of {} drafts", client.name, pool.len()))

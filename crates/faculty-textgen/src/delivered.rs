@@ -26,21 +26,24 @@ impl<'a> Delivered<'a> {
         observer: &dyn Observer,
     ) -> Result<()> {
         let number = self.reports.len();
+        let place = |class: usize| client.classes.iter().position(|&other| other == class);
         for text in kept {
             if self.seen.insert(normal_form(&text.text)) {
                 let class = Some((number, text.class));
                 let text = Commissioned { text: text.text, class, probability: Some(text.probability) };
                 self.push(text);
-            } else if let Some(report) = reports.get_mut(text.class) {
+            } else if let Some(report) = place(text.class).and_then(|place| reports.get_mut(place)) {
                 // Another teacher has it.
                 report.kept -= 1;
                 report.near += 1;
             }
         }
         let Commission { per_class, when_short, .. } = self.commission;
-        let short = ClassReport::short(client.labels, &reports, *per_class);
+        let labels: Vec<String> =
+            client.classes.iter().filter_map(|&class| client.labels.get(class).cloned()).collect();
+        let short = ClassReport::short(&labels, &reports, *per_class);
         self.reports.push(reports);
-        when_short.settle(client.name, &short, client.labels.len(), observer)
+        when_short.settle(client.name, &short, labels.len(), observer)
     }
 
     /// Takes texts in that are for no class.

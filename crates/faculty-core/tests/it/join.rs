@@ -52,6 +52,28 @@ fn excluded_labels_take_no_part() {
 }
 
 #[test]
+fn some_of_the_labels_keep_their_order_and_their_teachers() {
+    let (a, b) = (space(&["x", "other", "y"]), space(&["z", "x", "w"]));
+    let all = LabelJoin::build(&[("a", &a), ("b", &b)], &exclude("a", &["other"])).unwrap();
+    let some = all.only(&["w", "x"]).unwrap();
+    assert_eq!(some.union().names(), ["x", "w"]);
+    assert_eq!((some.teacher(0).kept(), some.teacher(0).to_union()), ([0].as_slice(), [0].as_slice()));
+    assert_eq!((some.teacher(1).kept(), some.teacher(1).to_union()), ([1, 2].as_slice(), [0, 1].as_slice()));
+    assert_eq!(all.only(all.union().names()).unwrap(), all, "all of them are the join itself");
+    let none: [&str; 0] = [];
+    assert!(all.only(&none).is_err());
+    for (labels, words) in [
+        (["x", "zz"], "label `zz` is not in the union"),
+        (["x", "x"], "named twice"),
+        (["z", "w"], "teacher `a` has none"),
+        (["x", "other"], "label `other` is not in the union"),
+    ] {
+        let message = all.only(&labels).unwrap_err().to_string();
+        assert!(message.contains(words), "{message}");
+    }
+}
+
+#[test]
 fn generic_labels_are_refused_without_a_full_map() {
     let (a, b) = (space(&["LABEL_0", "LABEL_1"]), space(&["z"]));
     let teachers = [("a", &a), ("b", &b)];

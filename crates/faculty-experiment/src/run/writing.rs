@@ -113,9 +113,11 @@ fn write(
         Ok(teacher)
     };
     let openers: Vec<_> = teachers.iter().map(|ready| move || open(ready)).collect();
-    let clients = teachers.iter().zip(&openers).map(|(ready, open)| Client {
+    let classes: Vec<Vec<usize>> = teachers.iter().map(|ready| (0..ready.labels.len()).collect()).collect();
+    let clients = teachers.iter().zip(&openers).zip(&classes).map(|((ready, open), classes)| Client {
         name: &ready.name,
         labels: ready.labels.names(),
+        classes,
         open,
     });
     let clients: Vec<Client<'_>> = clients.collect();

@@ -34,7 +34,8 @@ pub(super) fn renewed(
         run.train = run.train.with_part(TrainPart { from, to, before });
         run.train.checkpoints = checkpoints.as_ref();
         let (picked, tokens) = (transfer.pick(rows), tokens.select(rows));
-        learn(method, student, &tokens, picked.set(), settings, run, Some(&mut kept))
+        let whole = picked.whole();
+        learn(method, student, &tokens, picked.set(whole.as_ref()), settings, run, Some(&mut kept))
     };
     let mut report = part(0, student, &texts.active(), &TrainReport::default())?;
     let began = Instant::now();

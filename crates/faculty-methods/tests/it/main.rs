@@ -28,6 +28,7 @@ mod sentences;
 mod specs;
 mod stage;
 mod tails;
+mod task_filter;
 mod taught;
 mod toy;
 mod zero_shot;

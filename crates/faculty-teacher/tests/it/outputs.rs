@@ -186,3 +186,21 @@ fn the_default_features_are_those_that_the_head_reads() {
         assert!((a - b).abs() < 2e-6);
     }
 }
+
+#[test]
+fn some_columns_are_distributions_over_their_classes() {
+    let (_dir, teacher) = teacher(1, 0.1);
+    let ask = Ask::default().with_passes(4, 1).with_features(FeatureSite::default());
+    let all = teacher.outputs(&texts(), &ask, &Silent).unwrap();
+    let some = all.columns(&[2, 0]);
+    assert_eq!((some.classes, some.len()), (2, all.len()));
+    let (passes, of_all) = (some.passes.as_ref().unwrap(), all.passes.as_ref().unwrap());
+    for text in 0..all.len() {
+        let (own, whole) = (&some.logits[text * 2..][..2], &all.logits[text * 3..][..3]);
+        assert_eq!(own, [whole[2], whole[0]]);
+        let (own, whole) = (&passes.mean_probabilities[text * 2..][..2], &of_all.mean_probabilities[text * 3..][..3]);
+        assert!((own[0] - whole[2] / (whole[2] + whole[0])).abs() < 1e-6 && (own[0] + own[1] - 1.0).abs() < 1e-6);
+    }
+    assert_eq!((&passes.variance, &some.features), (&of_all.variance, &all.features));
+    assert_eq!(teacher.outputs(&texts(), &ask, &Silent).unwrap().columns(&[0, 1, 2]).logits, all.logits);
+}

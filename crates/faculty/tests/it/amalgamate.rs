@@ -46,6 +46,35 @@ fn two_teachers_become_one_student_over_all_labels() {
 }
 
 #[test]
+fn a_student_of_some_labels_knows_no_others() {
+    let place = place_with_teachers();
+    let command = format!("{TRAINED} --method muki");
+    place.faculty(&format!("{command} --only hotel,balance,pay_bill --out some")).good();
+    let join = place.json("some/label_join.json");
+    assert_eq!(join["union"], serde_json::json!(["balance", "pay_bill", "hotel"]));
+    assert_eq!(join["left_out"], serde_json::json!(["flight"]));
+    let rows: Vec<_> = bank_rows().into_iter().chain(travel_rows()).filter(|(_, label)| *label != "flight").collect();
+    place.labelled("some.jsonl", &rows);
+    let found = place.faculty("evaluate --model some --data some.jsonl --json").good().json();
+    assert!(found["accuracy"].as_f64().unwrap() > 0.8, "{found}");
+    let run = place.faculty("predict --model some --text texts.txt --out predictions.jsonl").good();
+    let predictions = std::fs::read_to_string(place.path("predictions.jsonl")).unwrap();
+    assert!(!predictions.contains("flight") && predictions.contains("hotel"), "{run:?}");
+
+    // All labels are no filter.
+    place.faculty(&format!("{command} --epochs 2 --out plain").replacen("--epochs 20", "", 1)).good();
+    let all = "--only balance --only pay_bill,flight,hotel";
+    place.faculty(&format!("{command} --epochs 2 {all} --out all").replacen("--epochs 20", "", 1)).good();
+    let bytes = |dir: &str| std::fs::read(place.path(&format!("{dir}/model.safetensors"))).unwrap();
+    assert_eq!(bytes("plain"), bytes("all"));
+
+    place.faculty(&format!("{command} --only balance,hotels --out no")).refused(2, &["--only", "mean `hotel`?"]);
+    place.faculty(&format!("{command} --only balance --out no")).refused(2, &["--only", "teacher `travel` has none"]);
+    let guessing = command.replace("--passes 4", "").replace("muki", "as-dfd");
+    place.faculty(&format!("{guessing} --only balance,hotel --out no")).refused(2, &["--method", "leave --only out"]);
+}
+
+#[test]
 fn backward_pass_kd_asks_the_teachers_while_it_trains_and_says_how_often() {
     let place = place_with_teachers();
     let command = TRAINED.replace("--epochs 20", "--epochs 2").replace("--batch-size 8 --passes 4", "--batch-size 6");

@@ -53,6 +53,21 @@ fn teachers_alone_make_a_student_and_say_what_was_read() {
 }
 
 #[test]
+fn texts_are_written_for_the_labels_that_are_asked_for() {
+    let place = place();
+    let command = DATA_FREE.replace("--epochs 25", "--epochs 2");
+    place.faculty(&format!("{command} --per-class 6 --floor 0.4 --only balance,hotel,flight --out some")).good();
+    let manifest = place.json("some/faculty.json");
+    let labels = manifest["written"]["labels"].as_object().unwrap();
+    assert_eq!(labels["bank"].as_object().unwrap().keys().collect::<Vec<_>>(), ["balance"]);
+    assert_eq!(labels["travel"].as_object().unwrap().len(), 2);
+    for text in place.json("some/written_texts.json").as_array().unwrap() {
+        assert_ne!(text["for"]["label"], "pay_bill", "{text}");
+    }
+    assert_eq!(manifest["label_join"]["left_out"], serde_json::json!(["pay_bill"]));
+}
+
+#[test]
 fn a_corpus_random_tokens_and_a_language_model_write_too() {
     let place = place();
     let lines =

@@ -100,6 +100,10 @@ impl Configuration {
             let error = Error::input("guesses embeddings of single texts, and the student learns from pairs");
             return Err(error.key("--method").help("leave --pairs out, or take a method that reads text"));
         }
+        if !options.only.is_empty() && method.recipe().is_some_and(|recipe| recipe.guessing.is_some()) {
+            let error = Error::input("guesses embeddings for all labels of the teachers").key("--method");
+            return Err(error.help("leave --only out, or take a method that reads text"));
+        }
         let base = options.method.base.as_deref().map(|base| resolve_model(base, &session.console)).transpose()?;
         let scan_seed = options.method.scan_seed.unwrap_or(1);
         let mut configuration = Self {
@@ -147,6 +151,7 @@ impl Configuration {
             "text": texts,
             "data_free": self.data_free.as_ref().map(|chosen| chosen.fingerprint(session)).transpose()?,
             "aliases": self.aliases,
+            "only": (!self.options.only.is_empty()).then_some(&self.options.only),
         });
         drop_nulls(&mut fingerprint);
         Ok(fingerprint)

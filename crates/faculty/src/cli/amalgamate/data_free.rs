@@ -3,7 +3,7 @@
 use super::configuration::FoundTeacher;
 use super::options::AmalgamateOptions;
 use crate::cli::global::Session;
-use faculty_core::{Error, Result, hash_file, is_pair, split_pair};
+use faculty_core::{Error, LabelJoin, Result, hash_file, is_pair, split_pair};
 use faculty_experiment::{DataPlaces, read_texts};
 use faculty_hub::{ModelDir, cache_root, public_name};
 use faculty_methods::Intended;
@@ -184,13 +184,19 @@ impl DataFree {
         }
     }
 
-    /// Writes. Drafts of a language model are kept in the cache: what was written once is not written again after an
+    /// Writes for the labels of `join`. Drafts of a language model are kept in the cache: what was written once is not written again after an
     /// interruption, or for another method, student or floor.
     ///
     /// # Errors
     /// Fails if the corpus or model cannot be read, no draft is worth keeping, a label stays short and that is to stop the run, or
     /// the user interrupted.
-    pub fn write(&self, found: &[FoundTeacher], teachers: &[ClassifierTeacher], session: &Session) -> Result<Written> {
+    pub fn write(
+        &self,
+        found: &[FoundTeacher],
+        teachers: &[ClassifierTeacher],
+        join: &LabelJoin,
+        session: &Session,
+    ) -> Result<Written> {
         let corpus = match (&self.file, self.commission.source.corpus()) {
             (Some(file), _) => read(file)?,
             (None, Some(name)) => read_texts(name, &DataPlaces::default())?.texts,
@@ -202,7 +208,11 @@ impl DataFree {
         let clients: Vec<Client<'_>> = teachers
             .iter()
             .zip(&openers)
-            .map(|(teacher, open)| Client { name: teacher.name(), labels: teacher.labels().names(), open })
+            .zip(join.teachers())
+            .map(|((teacher, open), part)| {
+                let (name, labels) = (teacher.name(), teacher.labels().names());
+                Client { name, labels, classes: part.kept(), open }
+            })
             .collect();
         let open_model = |model: &str| CausalModel::open(find_language_model(model, &session.console)?.path, &device);
         let drafts = cache_root()?.join("drafts");
@@ -234,9 +244,9 @@ impl DataFree {
             "from": self.commission.describe(),
             "texts": all.len(),
             "labels_short": short,
-            "labels": teachers.iter().zip(&reports).map(|(teacher, reports)| {
-                let labels = teacher.labels().names().iter().zip(reports);
-                (teacher.name().to_owned(), labels.map(|(label, report)| (label.clone(), json!(report))).collect())
+            "labels": clients.iter().zip(&reports).map(|(client, reports)| {
+                let labels = client.classes.iter().map(|&class| &client.labels[class]).zip(reports);
+                (client.name.to_owned(), labels.map(|(label, report)| (label.clone(), json!(report))).collect())
             }).collect::<serde_json::Map<String, Value>>(),
             "self_bleu_4": faculty_textgen::self_bleu(&all, 4, 1000, 1),
             "words": faculty_textgen::word_lengths(&all),

@@ -1,7 +1,7 @@
 //! The mean of the teachers' weights, for gates that hear it and students that start from it.
 
 use super::{Work, inputs};
-use faculty_core::{Error, Event, Observer, Result};
+use faculty_core::{Error, Event, LabelJoin, Observer, Result};
 use faculty_methods::{MergeSpec, MethodSpec, check_recorded_base, merge_teachers};
 use faculty_model::merge::{Base, MergedClassifier};
 use faculty_model::{Classifier, Parts};
@@ -10,7 +10,7 @@ use faculty_teacher::Teacher;
 use std::path::Path;
 
 impl Work<'_> {
-    /// What the mean of the teachers' weights says of the texts, logits over the union: where the method's gate hears it and
+    /// What the mean of the teachers' weights says of the texts, logits over all labels: where the method's gate hears it and
     /// `--base` names what the teachers were fine-tuned from.
     pub(super) fn merged_logits(&self) -> Result<Option<Vec<f32>>> {
         let Self { session, configuration, .. } = self;
@@ -26,7 +26,7 @@ impl Work<'_> {
             return Ok(None);
         };
         let limit = self.teacher_length()?;
-        let merged = self.merge(dir, limit)?;
+        let merged = self.merge(dir, limit, self.asked())?;
         let tokens = merged.tokenize(&self.texts, limit)?;
         inputs::note_truncated("the mean of the teachers", tokens.truncated, self.texts.len(), console);
         console.on(Event::Start { stage: "the mean of the teachers", total: self.texts.len() as u64, unit: "texts" });
@@ -40,7 +40,7 @@ impl Work<'_> {
         let unchecked =
             || Error::internal("a student that starts from the mean of the teachers' weights without --base");
         let dir = self.configuration.base.as_ref().ok_or_else(unchecked)?;
-        Ok((self.merge(dir, self.teacher_length()?)?.into_classifier()?, StudentOrigin::merged()))
+        Ok((self.merge(dir, self.teacher_length()?, &self.join)?.into_classifier()?, StudentOrigin::merged()))
     }
 
     /// As for the teachers: a limit for the student may be more than they can hold.
@@ -50,7 +50,7 @@ impl Work<'_> {
         Ok(wanted.map(|length| limit.map_or(length, |limit| length.min(limit))))
     }
 
-    fn merge(&self, dir: &Path, max_length: Option<usize>) -> Result<MergedClassifier> {
+    fn merge(&self, dir: &Path, max_length: Option<usize>, join: &LabelJoin) -> Result<MergedClassifier> {
         let Self { session, configuration, .. } = self;
         let console = &session.console;
         let base = Base::open(dir, &Parts::default(), &session.device()?)?;
@@ -60,7 +60,7 @@ impl Work<'_> {
         let teachers: Vec<(&str, &Classifier)> =
             self.teachers.iter().map(|teacher| (teacher.name(), teacher.classifier())).collect();
         let (merged, report) =
-            merge_teachers(&MergeSpec::Average {}, &base, &teachers, &self.join, &[], max_length, console)?;
+            merge_teachers(&MergeSpec::Average {}, &base, &teachers, join, &[], max_length, console)?;
         report.warnings(teachers.iter().map(|(name, _)| *name)).iter().for_each(|text| console.warn(text));
         Ok(merged)
     }

@@ -4,6 +4,7 @@ mod configuration;
 mod data_free;
 mod merged;
 mod method;
+mod only;
 mod options;
 mod resume;
 mod teachers;
@@ -18,7 +19,7 @@ use configuration::Configuration;
 use data_free::{DataFree, Written};
 use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream, is_pair};
 use faculty_hub::cache_root;
-use faculty_methods::{AmalgamateRun, Intended, Recipe, TransferSet};
+use faculty_methods::{AmalgamateRun, Recipe, TransferSet};
 use faculty_model::{Classifier, PrecisionCheck};
 use faculty_student::{ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainRun, build_student};
 use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
@@ -90,6 +91,8 @@ struct Work<'a> {
     configuration: &'a Configuration,
     teachers: Vec<ClassifierTeacher>,
     join: LabelJoin,
+    /// The join of all labels, where the student learns some of them.
+    whole: Option<LabelJoin>,
     corpora: Vec<Corpus>,
     texts: Vec<String>,
     /// What was written in place of texts that are read.
@@ -210,7 +213,12 @@ impl<'a> Work<'a> {
             }
         }
         let spaces: Vec<_> = teachers.iter().map(|teacher| (teacher.name(), teacher.labels())).collect();
-        let join = LabelJoin::build(&spaces, &configuration.aliases)?;
+        let all = LabelJoin::build(&spaces, &configuration.aliases)?;
+        let (join, whole) = match configuration.options.only.as_slice() {
+            [] => (all, None),
+            labels => (all.only(labels).map_err(|error| error.key("--only"))?, Some(all)),
+        };
+        let whole = whole.filter(|all| all.classes() > join.classes());
         if let Some(eval) = &configuration.options.eval {
             // Before the training: a label that does not exist should not cost an hour.
             let corpus = faculty_text::read_corpus(eval, &configuration.options.columns.labelled())?;
@@ -231,12 +239,12 @@ impl<'a> Work<'a> {
             }
         }
         let mut texts: Vec<String> = corpora.iter().flat_map(|corpus| corpus.texts.iter().cloned()).collect();
-        let write = |chosen: &DataFree| chosen.write(&configuration.teachers, &teachers, session);
+        let write = |chosen: &DataFree| chosen.write(&configuration.teachers, &teachers, &join, session);
         let mut written = configuration.data_free.as_ref().map(write).transpose()?;
         if let Some(written) = &mut written {
             texts = std::mem::take(&mut written.texts);
         }
-        Ok(Self { session, configuration, teachers, join, corpora, texts, written })
+        Ok(Self { session, configuration, teachers, join, whole, corpora, texts, written })
     }
 
     fn carry_out(&self) -> Result<Outcome> {
@@ -275,8 +283,8 @@ impl<'a> Work<'a> {
             total,
             unit: "texts",
         });
-        let transfer = TransferSet::new(&outputs, &self.join)?.with_texts(self.texts.as_slice())?;
-        let intended = self.intended();
+        let intended = self.intended(self.asked());
+        let transfer = TransferSet::new(&outputs, self.asked())?.with_texts(self.texts.as_slice())?;
         let transfer = transfer.with_intended(intended.as_deref())?;
         let heard = merged.as_deref().filter(|logits| match transfer.check_merged(logits) {
             Ok(()) => true,
@@ -288,6 +296,14 @@ impl<'a> Work<'a> {
         });
         let heard_merged = heard.is_some();
         let transfer = transfer.with_merged(heard)?;
+        let (some, meant) = (self.some(&outputs), self.intended(&self.join));
+        let transfer = match &self.whole {
+            None => transfer,
+            Some(_) => TransferSet::new(&some, &self.join)?
+                .with_texts(self.texts.as_slice())?
+                .with_intended(meant.as_deref())?
+                .among(&transfer)?,
+        };
         let method = &configuration.method;
         let run = AmalgamateRun::new(TrainRun::new(seed, console)).with_teachers(&classifiers);
         let report = faculty_methods::amalgamate(method, &mut student, &tokens, transfer, settings, run)?;
@@ -299,19 +315,9 @@ impl<'a> Work<'a> {
         Ok(Outcome { student, origin, report, heard_merged, truncated, precision, measurement })
     }
 
-    /// For whom written texts were written, among the labels that take part; nobody for a label that does not.
-    fn intended(&self) -> Option<Vec<Intended>> {
-        let of_text = |&intended: &Intended| {
-            let (teacher, class) = intended?;
-            let place = self.join.teacher(teacher).kept().iter().position(|&kept| kept == class)?;
-            Some((teacher, place))
-        };
-        self.written.as_ref().map(|written| written.intended.iter().map(of_text).collect())
-    }
-
     /// What teacher `index` says of the texts, from the cache where it is known.
     fn ask(&self, index: usize) -> Result<Answers> {
-        let (teacher, part) = (&self.teachers[index], self.join.teacher(index));
+        let (teacher, part) = (&self.teachers[index], self.asked().teacher(index));
         let Self { session, configuration, .. } = self;
         // A limit for the student may be more than a teacher can hold.
         let limit = teacher.classifier().max_length(None)?;
@@ -358,6 +364,7 @@ impl<'a> Work<'a> {
             "teachers": self.join.teachers(),
             "overlaps": self.join.overlaps(),
             "aliases": self.configuration.aliases,
+            "left_out": self.left_out(),
         })
     }
 

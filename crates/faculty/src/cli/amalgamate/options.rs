@@ -83,6 +83,11 @@ pub struct AmalgamateOptions {
     /// Label names to rename or leave out before the join (TOML)
     #[arg(long, value_name = "FILE")]
     pub aliases: Option<PathBuf>,
+    /// Learn these labels of the union alone: the student knows no others, and texts that the teachers take for others are left out.
+    /// May be repeated; a label with a comma in its name can be named in a configuration file
+    #[arg(long, value_name = "LABEL,...", value_delimiter = ',')]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub only: Vec<String>,
     /// Labelled texts to measure the student on afterwards; training never sees them
     #[arg(long, value_name = "FILE")]
     pub eval: Option<PathBuf>,

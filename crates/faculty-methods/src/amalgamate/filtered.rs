@@ -1,0 +1,36 @@
+//! A training over some of the labels, from the texts that are theirs.
+
+use super::{AmalgamateRun, trained};
+use crate::{MethodSpec, TransferSet};
+use faculty_core::{Error, Event, Result};
+use faculty_model::{Classifier, Tokens};
+use faculty_student::{TrainReport, TrainSettings};
+
+/// Leaves out what is not about the labels of `transfer`, and learns from the rest.
+pub(super) fn filtered(
+    method: &MethodSpec,
+    student: &mut Classifier,
+    tokens: &Tokens,
+    transfer: TransferSet<'_>,
+    settings: &TrainSettings,
+    run: AmalgamateRun<'_>,
+) -> Result<TrainReport> {
+    if run.gate.is_some() || run.rounds.is_some() {
+        return Err(Error::internal("a gate or rounds from outside, which know nothing of texts that are left out"));
+    }
+    if method.recipe().is_some_and(|recipe| recipe.guessing.is_some()) {
+        let error = Error::input(format!("method `{}` guesses texts for whole teachers", method.kind()));
+        return Err(error.key("method").expected("a method that reads text, for a student over some of the labels"));
+    }
+    let (rows, all, labels) = (transfer.inside(&student.device)?, transfer.len(), transfer.join.classes());
+    if rows.is_empty() {
+        let error = Error::check(format!("none of {all} texts is about one of the {labels} labels that are asked for"));
+        return Err(error.help("other texts, or more of the labels"));
+    }
+    let left = all - rows.len();
+    let text = format!("{left} of {all} texts are about other labels than the {labels} asked for and are left out");
+    run.train.observer.on(Event::Note { text: &text });
+    let picked = transfer.pick(&rows);
+    let whole = picked.whole();
+    trained(method, student, &tokens.select(&rows), picked.set(whole.as_ref()), settings, run)
+}

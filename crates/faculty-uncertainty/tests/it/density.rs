@@ -57,6 +57,10 @@ fn on_the_texts_of_the_fit_the_mean_relative_distance_is_not_positive() {
     let labels: Vec<usize> = (0..120).map(|text| text / 40).collect();
     let found = relative(&features, &labels, 3, &features);
     assert!(found.iter().sum::<f64>() / 120.0 <= 1e-6);
+    // Far apart, the nearest class is a text's own, and both distances are the width on average.
+    let features = [cloud(40, 3, 0.0, 1), cloud(40, 3, 60.0, 2), cloud(40, 3, -60.0, 3)].concat();
+    let found = relative(&features, &labels, 3, &features);
+    assert!((found.iter().sum::<f64>() / 120.0).abs() < 1e-4, "{}", found.iter().sum::<f64>() / 120.0);
 }
 
 #[test]

@@ -1,5 +1,5 @@
-//! What is embedded in the program: CLINC150 (Larson et al., EMNLP-IJCNLP 2019, CC BY 3.0) and sentences of the Brown corpus
-//! (redistribution permitted); see the `ATTRIBUTION.md` of each.
+//! What is embedded in the program: CLINC150 (Larson et al., EMNLP-IJCNLP 2019, CC BY 3.0), sentences of the Brown corpus (redistribution
+//! permitted) and glosses of WordNet (its licence, any purpose); see the `ATTRIBUTION.md` of each.
 
 use super::{DataSet, LabelledTexts, OpenedFile, TextSet, jsonl};
 use faculty_core::{Error, LabelSpace, Result, hash_bytes};
@@ -33,22 +33,52 @@ const TEST: Split = Split {
 };
 const LABELS: &[u8] = include_bytes!("../../data/clinc150/labels.json");
 const SUMS: &str = include_str!("../../data/clinc150/SHA256SUMS");
-const BROWN: &[u8] = include_bytes!("../../data/brown/unlabelled.jsonl.zst");
-const BROWN_SUMS: &str = include_str!("../../data/brown/SHA256SUMS");
-const BROWN_ROWS: usize = 21_878;
 
-/// The sentences of the Brown corpus.
-pub(super) fn brown() -> Result<TextSet> {
-    let name = "embedded:brown/unlabelled.jsonl.zst";
-    let file = checked(name, BROWN, BROWN_SUMS, Some(BROWN_ROWS))?;
-    let texts = jsonl::read_texts_zst(BROWN, name)?;
-    match texts.len() == BROWN_ROWS {
-        true => Ok(TextSet {
-            texts,
-            files: vec![file],
-            notes: vec!["Brown corpus: W. N. Francis and H. Kucera, 1964, redistribution permitted".to_owned()],
-        }),
-        false => Err(Error::internal("the embedded corpus has unexpected counts").file(name)),
+/// Texts without labels that are embedded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmbeddedCorpus {
+    /// Sentences of the Brown corpus.
+    Brown,
+    /// Glosses of WordNet.
+    WordNet,
+}
+
+impl EmbeddedCorpus {
+    /// The corpus of a name.
+    pub(super) fn parse(name: &str) -> Option<Self> {
+        [Self::Brown, Self::WordNet].into_iter().find(|corpus| corpus.name() == name)
+    }
+
+    /// As `data.source` names it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Brown => "brown",
+            Self::WordNet => "wordnet",
+        }
+    }
+
+    pub(super) fn read(self) -> Result<TextSet> {
+        let (bytes, sums, rows, note): (&[u8], _, _, _) = match self {
+            Self::Brown => (
+                include_bytes!("../../data/brown/unlabelled.jsonl.zst"),
+                include_str!("../../data/brown/SHA256SUMS"),
+                21_878,
+                "Brown corpus: W. N. Francis and H. Kucera, 1964, redistribution permitted",
+            ),
+            Self::WordNet => (
+                include_bytes!("../../data/wordnet/unlabelled.jsonl.zst"),
+                include_str!("../../data/wordnet/SHA256SUMS"),
+                24_100,
+                "WordNet 3.1 Copyright 2011 by Princeton University, all rights reserved; WordNet licence",
+            ),
+        };
+        let name = format!("embedded:{}/unlabelled.jsonl.zst", self.name());
+        let file = checked(&name, bytes, sums, Some(rows))?;
+        let texts = jsonl::read_texts_zst(bytes, &name)?;
+        match texts.len() == rows {
+            true => Ok(TextSet { texts, files: vec![file], notes: vec![note.to_owned()] }),
+            false => Err(Error::internal("the embedded corpus has unexpected counts").file(name)),
+        }
     }
 }
 

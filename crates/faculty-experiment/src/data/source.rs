@@ -1,6 +1,7 @@
 //! What `data.source` may name.
 
 use super::described::Described;
+use super::embedded::EmbeddedCorpus;
 use super::registry::{DeclaredSet, Presence, Registry, by_hand, is_folder_name, presence};
 use super::{DataPlaces, DataSet, OpenedFile, embedded, files, folder};
 use crate::schema::DataSection;
@@ -12,8 +13,8 @@ use std::path::PathBuf;
 pub enum Source {
     /// The embedded CLINC150.
     Clinc150,
-    /// The embedded sentences of the Brown corpus: texts without labels.
-    Brown,
+    /// An embedded corpus: texts without labels.
+    Corpus(EmbeddedCorpus),
     /// A set that the registry declares, in a folder of its name below [`DataPlaces::data_dir`].
     Named(String),
     /// A folder below [`DataPlaces::data_dir`] that describes itself.
@@ -45,7 +46,7 @@ impl Source {
             },
             None if text == "files" => Ok(Self::Files),
             None if text == "clinc150" => Ok(Self::Clinc150),
-            None if text == "brown" => Ok(Self::Brown),
+            None if let Some(corpus) = EmbeddedCorpus::parse(text) => Ok(Self::Corpus(corpus)),
             None if registry.find(text).is_ok() => Ok(Self::Named(text.to_owned())),
             _ => {
                 let names: Vec<&str> = registry.names().collect();
@@ -64,7 +65,7 @@ impl Source {
     /// True if the source is there, so that tests and sweeps can pass over what this machine lacks.
     pub fn is_available(&self, places: &DataPlaces) -> bool {
         match self {
-            Self::Clinc150 | Self::Brown | Self::Files => true,
+            Self::Clinc150 | Self::Corpus(_) | Self::Files => true,
             Self::Named(name) | Self::Folder(name) => {
                 places.data_dir.as_ref().is_some_and(|dir| dir.join(name).is_dir())
             }
@@ -74,7 +75,10 @@ impl Source {
     pub(super) fn read(&self, section: &DataSection, places: &DataPlaces, registry: &Registry) -> Result<DataSet> {
         match self {
             Self::Clinc150 => embedded::clinc150(),
-            Self::Brown => Err(Error::input("`brown` has no labels").key("data.source").expected("a set with labels")),
+            Self::Corpus(corpus) => {
+                let error = Error::input(format!("`{}` has no labels", corpus.name())).key("data.source");
+                Err(error.expected("a set with labels"))
+            }
             Self::Named(name) => {
                 let set = registry.find(name)?;
                 let dir = folder_of(name, set, places)?;

@@ -52,7 +52,7 @@ pub(super) fn read(source: &str, wanted: Wanted, places: &DataPlaces, registry: 
             let data = embedded::clinc150()?;
             return Ok(TextSet { texts: data.train.texts, files: data.files, notes: data.notes });
         }
-        Source::Brown => return embedded::brown(),
+        Source::Corpus(corpus) => return corpus.read(),
         Source::Clinc150 => declared("clinc150", registry.find("clinc150")?, places)?,
         Source::Named(name) => declared(&name, registry.find(&name)?, places)?,
         Source::Folder(name) => folder::describe(&name, places, registry)?,
@@ -77,7 +77,7 @@ pub(super) fn has_out_of_scope(source: &str, places: &DataPlaces, registry: &Reg
             let set = registry.find(&name)?;
             (name, set)
         }
-        Source::Brown => return Ok(true),
+        Source::Corpus(_) => return Ok(true),
         folder @ Source::Folder(_) => return Ok(folder.is_available(places)),
         Source::Files => return Ok(false),
     };

@@ -32,7 +32,7 @@ fn every_set_of_the_task_list_is_declared() {
     let registry = Registry::built_in().unwrap();
     let names: Vec<&str> = registry.names().collect();
     let expected = "abstracts5 ag_news banking77 brown clinc150 cola dbpedia14 imdb_unsup mr newsgroups20 ohsumed23 reuters_r52 \
-                    reuters_r8 sst2 trec6 wikitext2_vt";
+                    reuters_r8 sst2 trec6 wikitext2_vt wordnet";
     assert_eq!(names, expected.split_whitespace().collect::<Vec<_>>());
     for (name, set) in registry.sets() {
         assert!(!set.licence.is_empty() && !set.source.is_empty(), "{name}");
@@ -55,17 +55,21 @@ fn the_declared_domains_of_clinc150_are_those_of_its_embedded_form() {
 }
 
 #[test]
-fn the_embedded_corpus_is_the_declared_file_and_has_no_labels() {
+fn the_embedded_corpora_are_the_declared_files_and_have_no_labels() {
     let registry = Registry::built_in().unwrap();
-    let declared = &registry.find("brown").unwrap().split["unlabelled"];
-    let corpus = faculty_experiment::read_texts("brown", &DataPlaces::default()).unwrap();
-    assert_eq!((corpus.texts.len(), &corpus.files[0].sha256), (declared.rows, &declared.sha256));
-    assert!(corpus.texts.iter().all(|text| text.split_whitespace().count() >= 3 && !text.contains("/nn")));
-    let error = read_data(
-        &crate::support::experiment_on("source = \"brown\"\nteacher_count = 2").unwrap().data,
-        &DataPlaces::default(),
-    );
-    assert!(error.unwrap_err().to_string().contains("has no labels"));
+    for name in ["brown", "wordnet"] {
+        let declared = &registry.find(name).unwrap().split["unlabelled"];
+        let corpus = faculty_experiment::read_texts(name, &DataPlaces::default()).unwrap();
+        assert_eq!((corpus.texts.len(), &corpus.files[0].sha256), (declared.rows, &declared.sha256));
+        // Neither tags nor pointers of the database.
+        let plain =
+            |text: &String| text.split_whitespace().count() >= 3 && !text.contains("/nn") && !text.contains(" | ");
+        assert!(corpus.texts.iter().all(plain), "{name}");
+        let source = format!("source = \"{name}\"\nteacher_count = 2");
+        let section = crate::support::experiment_on(&source).unwrap().data;
+        let error = read_data(&section, &DataPlaces::default()).unwrap_err().to_string();
+        assert!(error.contains(&format!("`{name}` has no labels")), "{error}");
+    }
 }
 
 #[test]
@@ -73,9 +77,9 @@ fn declarations_are_what_the_data_folder_records() {
     let Some(root) = real_data() else { return };
     let meta: serde_json::Value = serde_json::from_slice(&std::fs::read(root.join("META.json")).unwrap()).unwrap();
     let registry = Registry::built_in().unwrap();
-    // The Brown corpus comes from a package alone.
-    assert_eq!(registry.names().count(), meta.as_object().unwrap().len() + 1);
-    for (name, set) in registry.sets().filter(|(name, _)| *name != "brown") {
+    // Brown and WordNet come from packages alone.
+    assert_eq!(registry.names().count(), meta.as_object().unwrap().len() + 2);
+    for (name, set) in registry.sets().filter(|(name, _)| !["brown", "wordnet"].contains(name)) {
         let recorded = &meta[name];
         assert_eq!(serde_json::json!(set.labels), recorded["labels"], "{name}");
         assert_eq!(serde_json::json!(set.licence), recorded["licence"], "{name}");

@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   faculty mlm-head
-  faculty mlm-head --text wikitext2_vt --data-dir data --out models/minilm-wikitext
+  faculty mlm-head --text brown --text wordnet --text wikitext2_vt --data-dir data --out models/minilm-mlm
   faculty mlm-head --model models/distilbert --text corpus.txt --mask-rate 0.3 --out models/distilbert-mlm
 
 Without options the model is made once, from minilm-l3 and the embedded sentences of the Brown corpus,
@@ -36,9 +36,9 @@ pub struct MlmHead {
     /// Encoder to start from: minilm-l3, a model directory, or owner/name[@revision]
     #[arg(long, value_name = "MODEL", default_value = MINILM_L3)]
     model: String,
-    /// Text to train on, without labels: a file, or a data set by name
+    /// Text to train on, without labels: a file, or a data set by name (brown and wordnet are embedded); may be repeated
     #[arg(long, value_name = "FILE|NAME", default_value = BROWN)]
-    text: String,
+    text: Vec<String>,
     /// Directory to write, in place of the cache; needed with any other option
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
@@ -92,7 +92,8 @@ impl MlmHead {
         let base = resolve_model(&self.model, console)?;
         let base_sha256 = ModelDir::open(&base)?.model_hash()?;
         let name = public_name(&self.model);
-        let record = MaskedRecord::new((&name, base_sha256), (&self.text, &texts), settings.clone(), self.seed);
+        let record =
+            MaskedRecord::new((&name, base_sha256), (&self.text.join(", "), &texts), settings.clone(), self.seed);
         let dir = match &self.out {
             Some(dir) => dir.clone(),
             None if self.is_default() => masked_asset_dir()?,
@@ -128,16 +129,19 @@ impl MlmHead {
 
     /// True if the model is the one that the cache keeps.
     fn is_default(&self) -> bool {
-        let plain = self.model == MINILM_L3 && self.text == BROWN && self.texts.is_none() && self.seed == 1;
+        let plain = self.model == MINILM_L3 && self.text == [BROWN] && self.texts.is_none() && self.seed == 1;
         plain && self.settings() == MaskedTraining::default()
     }
 
     fn read(&self, session: &Session) -> Result<Vec<String>> {
-        let path = Path::new(&self.text);
-        let texts = match path.is_file() {
-            true => inputs::read(path, &self.columns.unlabelled(OnBroken::Skip), &session.console)?.texts,
-            false => read_texts(&self.text, &DataPlaces::new(self.data_dir.clone(), Path::new(".")))?.texts,
-        };
+        let mut texts = Vec::new();
+        for text in &self.text {
+            let path = Path::new(text);
+            texts.extend(match path.is_file() {
+                true => inputs::read(path, &self.columns.unlabelled(OnBroken::Skip), &session.console)?.texts,
+                false => read_texts(text, &DataPlaces::new(self.data_dir.clone(), Path::new(".")))?.texts,
+            });
+        }
         Ok(match self.texts.filter(|&most| most < texts.len()) {
             Some(most) => {
                 let order = Stream::new(self.seed, "texts of a masked language model").permutation(texts.len());

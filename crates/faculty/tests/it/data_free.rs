@@ -79,6 +79,7 @@ fn a_corpus_random_tokens_and_a_language_model_write_too() {
         ("n-gram:general.txt".to_owned(), "n-grams of another corpus"),
         ("corpus:general.txt".to_owned(), "tasks: another corpus"),
         ("corpus".to_owned(), "tasks: the Brown corpus"),
+        ("corpus:wordnet".to_owned(), "tasks: the corpus wordnet"),
         ("random-tokens".to_owned(), "random tokens"),
         (format!("{model} --guide 0 --plain"), "told the names of the labels"),
         (format!("{model} --guide-top 4"), "told the names of the labels"),

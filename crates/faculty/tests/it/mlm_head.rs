@@ -38,4 +38,10 @@ fn what_the_cache_does_not_keep_needs_a_directory_and_nothing_of_others_is_repla
     assert!(place.path("generator/notes.txt").is_file());
     place.faculty("mlm-head --model encoder --text corpus.txt --out x --mask-rate 1").refused(2, &["mask_rate"]);
     place.faculty("mlm-head --model encoder --text nowhere.txt --out x").refused(2, &["nowhere.txt"]);
+    place.faculty("mlm-head --model encoder --text corpus.txt --text nowhere.txt --out x").refused(2, &["nowhere.txt"]);
+    place.write("more.txt", "a hotel near the airport\nturn the light on\n");
+    let both =
+        format!("mlm-head --model encoder --text corpus.txt --text more.txt {}", OPTIONS.replace("generator", "both"));
+    let found: serde_json::Value = serde_json::from_str(&place.faculty(&both).good().stdout).unwrap();
+    assert_eq!(found["texts"].as_u64().unwrap() + found["held_out"].as_u64().unwrap(), 42);
 }

@@ -4,7 +4,7 @@ use super::configuration::FoundTeacher;
 use super::options::AmalgamateOptions;
 use crate::cli::global::Session;
 use faculty_core::{Error, LabelJoin, Result, hash_file, is_pair, split_pair};
-use faculty_experiment::{DataPlaces, read_texts};
+use faculty_experiment::{DataPlaces, Source, read_texts};
 use faculty_hub::{ModelDir, cache_root, public_name};
 use faculty_methods::Intended;
 use faculty_model::{CausalModel, Classifier, MaskedModel};
@@ -86,13 +86,18 @@ impl DataFree {
         let usual = if options.pairs.is_empty() { "n-gram" } else { "corpus" };
         let given = options.generator.as_deref().unwrap_or(usual);
         let (kind, file) = given.split_once(':').map_or((given, None), |(kind, file)| (kind, Some(file)));
+        // A file of that name wins.
+        let embedded =
+            file.filter(|name| matches!(Source::parse(name), Ok(Source::Corpus(_))) && !Path::new(name).exists());
+        let file = file.filter(|_| embedded.is_none());
+        let corpus_name = if file.is_some() { "the file" } else { embedded.unwrap_or(BROWN) };
         let (source, steering) = match (kind, file) {
             ("n-gram" | "corpus", Some("")) => {
                 let error = Error::input("names no file").key("--generator");
-                return Err(error.expected(format!("{kind}:FILE, or {kind} for the Brown corpus")));
+                return Err(error.expected(format!("{kind}:FILE, {kind}:wordnet, or {kind} for the Brown corpus")));
             }
-            ("n-gram", file) => (n_gram(if file.is_some() { "the file" } else { BROWN }), keywords()),
-            ("corpus", file) => (corpus(if file.is_some() { "the file" } else { BROWN }), believed()),
+            ("n-gram", _) => (n_gram(corpus_name), keywords()),
+            ("corpus", _) => (corpus(corpus_name), believed()),
             ("random-tokens", None) => (SourceSpec::RandomTokens { words: (4, 12) }, Steering::None {}),
             _ => (language_model(given, floor, options), Steering::None {}),
         };
@@ -171,7 +176,11 @@ impl DataFree {
 
     /// What the student's texts were made from, in words for its card.
     pub fn access(&self) -> String {
-        let corpus = if self.file.is_some() { "another corpus" } else { "the Brown corpus" };
+        let corpus = match (self.commission.source.corpus(), &self.file) {
+            (Some(BROWN), None) => "the Brown corpus".to_owned(),
+            (Some(name), None) => format!("the corpus {name}"),
+            _ => "another corpus".to_owned(),
+        };
         match &self.commission.source {
             SourceSpec::LanguageModel(spec) => {
                 let model = public_name(&spec.model);

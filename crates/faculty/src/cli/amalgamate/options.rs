@@ -28,7 +28,7 @@ pub struct AmalgamateOptions {
     pub data_free: bool,
     /// Who writes with --data-free: n-gram (embedded English with the words that the teachers themselves take for their
     /// labels), n-gram:FILE, corpus (the embedded English as it is, of which every label has what its teacher is surest of),
-    /// corpus:FILE, random-tokens, or a causal language model that is told the labels' names: a GGUF file, a
+    /// corpus:FILE, n-gram:wordnet or corpus:wordnet (the embedded glosses of WordNet), random-tokens, or a causal language model that is told the labels' names: a GGUF file, a
     /// directory (Llama or GPT-2), owner/name[@revision], or smollm2-135m, whose file FACULTY_SMOLLM2 names [default: n-gram;
     /// with --pairs corpus]
     #[arg(long, value_name = "GENERATOR")]

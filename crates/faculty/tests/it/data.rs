@@ -15,7 +15,7 @@ fn every_set_is_listed_with_its_licence_and_whether_it_is_there() {
         assert!(list.contains(words), "{words}: {list}");
     }
     let sets = place.faculty("data list --json").good().json();
-    assert_eq!(sets.as_array().unwrap().len(), 16);
+    assert_eq!(sets.as_array().unwrap().len(), 17);
     assert_eq!((&sets[1]["name"], &sets[1]["there"]), (&"ag_news".into(), &"no".into()));
     assert_eq!(sets[1]["set"]["labels"][3], "Sci/Tech");
 

@@ -1,5 +1,6 @@
 //! `faculty amalgamate`.
 
+mod asking;
 mod configuration;
 mod data_free;
 mod merged;
@@ -13,16 +14,16 @@ pub use teachers::{Aliased, TeacherFlag};
 
 use super::global::Session;
 use super::measure::Measurement;
-use super::{finetune, inputs, manifest, measure, output, precision};
+use super::{finetune, inputs, manifest, measure, output};
+use asking::Answers;
 use clap::Args;
 use configuration::Configuration;
 use data_free::{DataFree, Written};
 use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream, is_pair};
-use faculty_hub::cache_root;
-use faculty_methods::{AmalgamateRun, Recipe, TransferSet};
+use faculty_methods::{AmalgamateRun, TransferSet};
 use faculty_model::{Classifier, PrecisionCheck};
 use faculty_student::{ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainRun, build_student};
-use faculty_teacher::{Ask, ClassifierTeacher, Teacher, TeacherCache, TeacherOutputs};
+use faculty_teacher::{ClassifierTeacher, Teacher};
 use faculty_text::{Corpus, OnBroken};
 use options::AmalgamateOptions;
 use serde_json::{Value, json};
@@ -110,15 +111,6 @@ struct Outcome {
     /// What the teachers' precision changes, by teacher; empty for f32.
     precision: BTreeMap<String, PrecisionCheck>,
     measurement: Option<Measurement>,
-}
-
-/// What a teacher said.
-struct Answers {
-    output: TeacherOutputs,
-    /// Texts that it saw cut.
-    cut: usize,
-    /// What its precision changes.
-    check: Option<PrecisionCheck>,
 }
 
 impl Amalgamate {
@@ -313,35 +305,6 @@ impl<'a> Work<'a> {
         let measure = |eval| measure::measure(&student, eval, &labelled, settings.max_length, console);
         let measurement = configuration.options.eval.as_deref().map(measure).transpose()?;
         Ok(Outcome { student, origin, report, heard_merged, truncated, precision, measurement })
-    }
-
-    /// What teacher `index` says of the texts, from the cache where it is known.
-    fn ask(&self, index: usize) -> Result<Answers> {
-        let (teacher, part) = (&self.teachers[index], self.asked().teacher(index));
-        let Self { session, configuration, .. } = self;
-        // A limit for the student may be more than a teacher can hold.
-        let limit = teacher.classifier().max_length(None)?;
-        let max_length = configuration.settings.max_length.map(|length| length.min(limit));
-        let ask = Ask {
-            kept: (part.len() < teacher.labels().len()).then(|| part.kept().to_vec()),
-            max_length,
-            passes: configuration.method.passes(configuration.scan_seed),
-            features: configuration.method.recipe().filter(Recipe::needs_features).map(|recipe| recipe.features),
-        };
-        // The cache does not know how many of its texts were cut.
-        let tokens = teacher.classifier().tokenize(&self.texts, max_length)?;
-        let (who, cut) = (format!("teacher {}", teacher.name()), tokens.truncated);
-        inputs::note_truncated(&who, cut, self.texts.len(), &session.console);
-        let check = precision::report(&format!("{who}, "), teacher.classifier(), &tokens, &session.console)?;
-        let stage = match &ask.passes {
-            Some(passes) => format!("teacher {} ({})", teacher.name(), passes.describe()),
-            None => format!("teacher {}", teacher.name()),
-        };
-        session.console.on(Event::Start { stage: &stage, total: self.texts.len() as u64, unit: "texts" });
-        let cache = TeacherCache::new(cache_root()?.join("teacher-outputs"));
-        let output = cache.outputs(teacher, &self.texts, &ask, &session.console)?;
-        session.console.on(Event::End { summary: "" });
-        Ok(Answers { output, cut, check })
     }
 
     fn entries(&self) -> Vec<TeacherEntry> {

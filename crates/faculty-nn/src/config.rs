@@ -108,14 +108,28 @@ pub struct EncoderConfig {
 }
 
 impl EncoderConfig {
-    /// Heads of an encoder of this width from nothing: of width 64, or of 32 where 64 does not divide `hidden`.
-    pub const fn heads_of(hidden: usize) -> usize {
-        if hidden.is_multiple_of(64) { hidden / 64 } else { hidden / 32 }
+    /// Widths that an encoder from nothing may have, in words; see [`is_fresh_width`](Self::is_fresh_width).
+    pub const FRESH_WIDTHS: &str = "16 or a multiple of 32 up to 4096";
+
+    /// Whether an encoder from nothing may be this wide: its heads are 64 or 32 wide, that of the narrowest 16.
+    pub const fn is_fresh_width(hidden: usize) -> bool {
+        hidden == 16 || (hidden >= 32 && hidden <= 4096 && hidden.is_multiple_of(32))
     }
 
-    /// An encoder of this size that no checkpoint describes: heads of width 64 (or 32 where 64 does not divide `hidden`),
-    /// feed-forward width 4 x `hidden`, GELU, dropout 0.1, and what else its family always has. It reads `max_tokens`
-    /// tokens.
+    /// Heads of an encoder of this width from nothing: of width 64, of 32 where 64 does not divide `hidden`, one of the
+    /// whole width below that.
+    pub const fn heads_of(hidden: usize) -> usize {
+        if hidden.is_multiple_of(64) {
+            hidden / 64
+        } else if hidden < 32 {
+            1
+        } else {
+            hidden / 32
+        }
+    }
+
+    /// An encoder of this size that no checkpoint describes: heads as [`heads_of`](Self::heads_of) says, feed-forward
+    /// width 4 x `hidden`, GELU, dropout 0.1, and what else its family always has. It reads `max_tokens` tokens.
     pub fn of_size(
         family: Family,
         (layers, hidden): (usize, usize),

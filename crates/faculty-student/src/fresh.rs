@@ -17,7 +17,7 @@ pub struct FreshEncoder {
     pub family: Family,
     /// Number of layers.
     pub layers: usize,
-    /// Width of the hidden states, a multiple of 32; feed-forward 4 x this.
+    /// Width of the hidden states, [`EncoderConfig::FRESH_WIDTHS`]; feed-forward 4 x this.
     pub hidden: usize,
     /// Tokens of the vocabulary at most: 4,000, about what a few thousand short texts fill.
     #[serde(default = "vocabulary")]
@@ -50,8 +50,8 @@ impl FreshEncoder {
         if !(1..=48).contains(&self.layers) {
             return wrong("layers", self.layers, "1 to 48".to_owned());
         }
-        if !(32..=4096).contains(&self.hidden) || !self.hidden.is_multiple_of(32) {
-            return wrong("hidden", self.hidden, "a multiple of 32 from 32 to 4096".to_owned());
+        if !EncoderConfig::is_fresh_width(self.hidden) {
+            return wrong("hidden", self.hidden, EncoderConfig::FRESH_WIDTHS.to_owned());
         }
         if !(SMALLEST_BPE_VOCABULARY..=1 << 18).contains(&self.vocabulary) {
             let least = format!("at least {SMALLEST_BPE_VOCABULARY} (special tokens and bytes), at most {}", 1 << 18);

@@ -1,6 +1,7 @@
 //! How a student starts, as configuration.
 
 use faculty_core::{Error, Result};
+use faculty_nn::EncoderConfig;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -17,12 +18,12 @@ pub enum StudentStart {
     /// The mean of the teachers' weights over the union of their labels: teachers of one base alone, and a stronger assumption,
     /// too. Whoever holds the teachers makes it (`faculty_methods::merge_teachers`).
     Merged,
-    /// Fresh weights of the given size (heads of width 64 or, below that, 32; feed-forward 4 x hidden), with the
-    /// tokenizer of the first teacher.
+    /// Fresh weights of the given size ([`EncoderConfig::heads_of`]; feed-forward 4 x hidden), with the tokenizer of the first
+    /// teacher.
     Fresh {
         /// Number of layers.
         layers: usize,
-        /// Width of the hidden states.
+        /// Width of the hidden states: [`EncoderConfig::FRESH_WIDTHS`].
         hidden: usize,
     },
 }
@@ -59,11 +60,14 @@ impl FromStr for StudentStart {
             });
             return match parsed {
                 Some(Self::Fresh { layers, hidden })
-                    if (1..=48).contains(&layers) && (32..=4096).contains(&hidden) && hidden % 32 == 0 =>
+                    if (1..=48).contains(&layers) && EncoderConfig::is_fresh_width(hidden) =>
                 {
                     Ok(Self::Fresh { layers, hidden })
                 }
-                _ => Err(wrong("fresh:tiny, fresh:mini, fresh:small or fresh:<layers>x<hidden, a multiple of 32>")),
+                _ => {
+                    let widths = EncoderConfig::FRESH_WIDTHS;
+                    Err(wrong(&format!("fresh:tiny, fresh:mini, fresh:small or fresh:<layers>x<width: {widths}>")))
+                }
             };
         }
         if text.trim().is_empty() {

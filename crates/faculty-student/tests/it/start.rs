@@ -67,6 +67,9 @@ fn a_fresh_student_has_the_size_it_was_asked_for() {
     assert_eq!(student.config.intermediate_size, 384);
     assert!(origin.description.contains("tokenizer of teacher 0"));
     assert_eq!(student.tokenizer.hash(), teacher.tokenizer.hash());
+    // the narrowest: one head of the whole width
+    let (narrow, _) = build(&StudentSpec::new("fresh:1x16".parse().unwrap()), &[&teacher], 1).unwrap();
+    assert_eq!((narrow.config.hidden_size, narrow.config.heads, narrow.config.intermediate_size), (16, 1, 64));
 }
 
 #[test]
@@ -81,7 +84,7 @@ fn what_does_not_exist_is_refused() {
     refuse(StudentSpec { init: StudentStart::Teacher(0), layers: Some(5) }, &[&teacher], "5 layers of a model with 4");
     refuse(StudentSpec::new("fresh:2x64".parse().unwrap()), &[], "there is none");
     refuse(StudentSpec::new(StudentStart::Pretrained("./no/such/dir".into())), &[], "no such directory");
-    for wrong in ["teacher:x", "fresh:2", "fresh:0x64", "fresh:2x33", ""] {
+    for wrong in ["teacher:x", "fresh:2", "fresh:0x64", "fresh:2x33", "fresh:2x8", ""] {
         assert!(wrong.parse::<StudentStart>().is_err(), "{wrong}");
     }
 }

@@ -222,7 +222,7 @@ fn every_method_trains_a_student() {
         ("faculty --passes 2 --gate-temperature 0.3 --base encoder", "encoder"),
         ("faculty --single-pass", "encoder"),
         ("vanilla-kd --temperature 2", "encoder"),
-        ("uhc", "fresh:1x32"),
+        ("uhc", "fresh:1x16"),
         ("uniform", "encoder"),
         ("max-confidence --z-normalise", "encoder"),
         ("faculty-data-free --base encoder", "merged"),

@@ -63,12 +63,21 @@ impl ClassReport {
 
     /// Of a class that has fewer texts than `wanted`: how many, and how its drafts fared.
     pub fn describe_short(&self, wanted: usize) -> String {
+        let given_up = if self.given_up { ", given up" } else { "" };
+        if self.judged == 0 {
+            let Self { empty, repeats, circular, .. } = self;
+            let drafts = self.drafts();
+            return format!("none to judge: of {drafts} drafts {empty} empty, {} repetitions{given_up}", repeats + circular);
+        }
         let reached = match self.kept {
-            0 => format!("never believed (at best {:.3})", self.best),
+            0 if self.unsure == self.judged => format!("never believed (at best {:.3})", self.best),
             kept => format!("{kept} of {wanted}"),
         };
-        let given_up = if self.given_up { ", given up" } else { "" };
-        format!("{reached}, {:.0} % hits of {} judged{given_up}", 100.0 * self.hit_rate(), self.judged)
+        let near = match self.near {
+            0 => String::new(),
+            near => format!(", {near} that are there already"),
+        };
+        format!("{reached}, {:.0} % hits of {} judged{near}{given_up}", 100.0 * self.hit_rate(), self.judged)
     }
 
     /// Classes that have fewer texts than `wanted`, each with its figures.

@@ -1,17 +1,16 @@
 //! Texts for several teachers, from one source.
 
 use crate::delivered::Delivered;
+use crate::pool::{choose, drafts};
 use crate::{
-    Augment, Believed, ClassReport, DraftLog, Judge, Kept, KeywordSteering, KeywordTexts, Keywords, LmJob, LmSpec,
+    Augment, ClassReport, DraftLog, Judge, Kept, KeywordSteering, KeywordTexts, Keywords, LmJob, LmSpec,
     MaskedCopies, NGram, PairedTexts, Pairing, Quota, Refined, SourceSpec, Steering, TeacherJudge, TextSource,
     WhenShort, vocabulary_words,
 };
-use faculty_core::metrics::argmax;
-use faculty_core::{Error, Event, Observer, Result, hash_bytes, join_pair, normal_form, short_hash, split_pair};
+use faculty_core::{Error, Observer, Result, hash_bytes, join_pair, short_hash, split_pair};
 use faculty_model::{CausalModel, Classifier, MaskedModel};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// What is written, and for whom.
@@ -61,8 +60,8 @@ pub struct Supplies<'a> {
     pub open_masked: &'a dyn Fn(&str) -> Result<MaskedModel>,
     /// Tokens of a text at most that a teacher judges; by default what it can read.
     pub max_length: Option<usize>,
-    /// A folder for the drafts of sources that are dear, a file a teacher under a name that follows from all that determines them.
-    /// An interrupted run goes on with them; whoever names the folder removes it. Nothing is kept without.
+    /// A folder for the drafts of sources that are dear and the words of teachers, a file a teacher under a name that follows from
+    /// all that determines them. An interrupted run goes on with them; whoever names the folder removes it. Nothing is kept without.
     pub drafts: Option<&'a Path>,
 }
 
@@ -115,15 +114,16 @@ pub type Delivery = (Vec<Commissioned>, Vec<Vec<ClassReport>>);
 /// Texts of a teacher's classes, and what became of its drafts.
 type Chosen = (Vec<Kept>, Vec<ClassReport>);
 
-/// Drafts that are judged at once.
-const BATCH: usize = 1024;
+/// Texts of a class at most: all of them are held in memory.
+const MOST_PER_CLASS: usize = 1_000_000;
 
 impl Commission {
     /// # Errors
     /// Fails if a value makes no sense; the error names the key.
     pub fn check(&self) -> Result<()> {
-        if self.per_class == 0 {
-            return Err(Error::input("is 0").key("per_class").expected("at least 1"));
+        if !(1..=MOST_PER_CLASS).contains(&self.per_class) {
+            let error = Error::input(format!("is {}", self.per_class)).key("per_class");
+            return Err(error.expected(format!("1 to {MOST_PER_CLASS}")));
         }
         if let Some(augment) = &self.augment {
             augment.check().map_err(|error| error.help("in augment"))?;
@@ -222,7 +222,14 @@ impl Commission {
         let source: &dyn TextSource = paired.as_ref().map_or(source, |paired| paired);
         let wanted = clients.iter().map(|client| client.classes.len() * self.per_class).sum::<usize>() as u64;
         let pool = match self.steering {
-            Steering::None {} => drafts(source, wanted, observer)?,
+            Steering::None {} => {
+                if let Some(most) = source.most().filter(|&most| most < wanted) {
+                    return Err(Error::input(format!("{} has {most} texts, and {wanted} are wanted", source.describe()))
+                        .key("per_class")
+                        .help("a smaller per_class, or more texts"));
+                }
+                drafts(source, wanted, observer)?
+            }
             Steering::Believed(believed) => drafts(source, wanted * believed.drafts as u64, observer)?,
             Steering::Keywords(_) => Vec::new(),
         };
@@ -235,7 +242,7 @@ impl Commission {
                     let wanted = client.classes;
                     self.with_keywords(settings, source, ngram.as_ref(), &judge, &teacher, wanted, supplies, observer)?
                 }
-                Steering::Believed(believed) => choose(&pool, believed, self.per_class, &judge, client, observer)?,
+                Steering::Believed(believed) => choose(&pool, believed, &judge, client, observer)?,
                 Steering::None {} => (Vec::new(), Vec::new()),
             };
             delivered.take(client, kept, reports, observer)?;
@@ -273,7 +280,15 @@ impl Commission {
         observer: &dyn Observer,
     ) -> Result<Chosen> {
         let (words, classes) = (words_of(teacher), teacher.labels.len());
-        let keywords = Keywords::find(&words, judge, classes, settings.keywords, observer)?;
+        let find = || Keywords::find(&words, judge, classes, settings.keywords, observer);
+        let keywords = match supplies.drafts {
+            Some(folder) => {
+                // Words and classes are the teacher's.
+                let key = json!({"keywords": settings.keywords, "teacher": judge_key(teacher, supplies)}).to_string();
+                Keywords::kept_in(&named_by(folder, &hash_bytes(key.as_bytes()), "keywords")?, find)?
+            }
+            None => find()?,
+        };
         let texts = KeywordTexts::new(source, &keywords, settings.per_text, self.seed)?;
         let quota = Quota {
             per_class: self.per_class,
@@ -305,81 +320,16 @@ fn judge_key(teacher: &Classifier, supplies: &Supplies<'_>) -> String {
 
 /// The file of drafts under a key.
 fn drafts_in(folder: &Path, key: &str) -> Result<PathBuf> {
+    named_by(folder, key, "drafts")
+}
+
+/// A file named by a key, in a folder that is there then.
+fn named_by(folder: &Path, key: &str, extension: &str) -> Result<PathBuf> {
     std::fs::create_dir_all(folder).map_err(|error| Error::io("create", folder, error))?;
-    Ok(folder.join(format!("{}.drafts", short_hash(key))))
+    Ok(folder.join(format!("{}.{extension}", short_hash(key))))
 }
 
 /// The whole words of a teacher's vocabulary.
 fn words_of(teacher: &Classifier) -> Vec<String> {
     vocabulary_words((0..teacher.tokenizer.vocab_size() as u32).filter_map(|id| teacher.tokenizer.token(id)))
-}
-
-fn drafts(source: &dyn TextSource, count: u64, observer: &dyn Observer) -> Result<Vec<String>> {
-    let stage = format!("write texts: {}", source.describe());
-    observer.on(Event::Start { stage: &stage, total: count, unit: "texts" });
-    let mut texts: Vec<String> = Vec::new();
-    while (texts.len() as u64) < count {
-        observer.check()?;
-        let next = texts.len() as u64;
-        let more = source.write(next..count.min(next + BATCH as u64), observer)?;
-        observer.on(Event::Advance { units: more.len() as u64, note: "" });
-        texts.extend(more);
-    }
-    observer.on(Event::End { summary: "" });
-    let said: HashSet<String> = texts.iter().map(|text| normal_form(text)).filter(|said| !said.is_empty()).collect();
-    // As for classes: one of at least eight, or one in fifty.
-    if texts.len() >= 8 && (said.len() <= 1 || said.len() * 50 <= texts.len()) {
-        let message =
-            format!("the source says always the same: {} different ones among {} texts", said.len(), texts.len());
-        return Err(Error::check(message).help("another source, or more to write from"));
-    }
-    Ok(texts)
-}
-
-/// Of the pool, for each class those texts of which it is the likeliest class, the surest first.
-fn choose(
-    pool: &[String],
-    believed: &Believed,
-    per_class: usize,
-    judge: &dyn Judge,
-    client: &Client<'_>,
-    observer: &dyn Observer,
-) -> Result<Chosen> {
-    let stage = format!("choose texts: {}", client.name);
-    observer.on(Event::Start { stage: &stage, total: pool.len() as u64, unit: "texts" });
-    let classes = client.labels.len();
-    let mut found: Vec<Vec<Kept>> = vec![Vec::new(); classes];
-    let mut seen = HashSet::new();
-    for (chunk, texts) in pool.chunks(BATCH).enumerate() {
-        observer.check()?;
-        let probabilities = judge.probabilities(texts, observer)?;
-        for (at, (text, row)) in texts.iter().zip(probabilities.chunks_exact(classes.max(1))).enumerate() {
-            let (class, number) = (argmax(row), (chunk * BATCH + at) as u64);
-            if seen.insert(normal_form(text)) {
-                found[class].push(Kept { class, number, text: text.clone(), probability: row[class] });
-            }
-        }
-        observer.on(Event::Advance { units: texts.len() as u64, note: "" });
-    }
-    let mut reports = Vec::with_capacity(client.classes.len());
-    let mut kept: Vec<Kept> = Vec::new();
-    for &class in client.classes {
-        let mut texts = std::mem::take(&mut found[class]);
-        let judged = texts.len();
-        let best = texts.iter().map(|text| text.probability).fold(0.0, f32::max);
-        texts.retain(|text| text.probability >= believed.floor);
-        let unsure = judged - texts.len();
-        texts
-            .sort_by(|left, right| right.probability.total_cmp(&left.probability).then(left.number.cmp(&right.number)));
-        texts.truncate(per_class);
-        reports.push(ClassReport { judged, hits: judged, kept: texts.len(), unsure, best, ..ClassReport::default() });
-        kept.extend(texts);
-    }
-    observer.on(Event::End { summary: &format!("{} texts", kept.len()) });
-    match kept.is_empty() {
-        true => Err(Error::check(format!("teacher {} believes none of {} drafts", client.name, pool.len()))
-            .key("steering.floor")
-            .help("a lower floor, or another source")),
-        false => Ok((kept, reports)),
-    }
 }

@@ -92,6 +92,10 @@ impl TextSource for Corpus {
         Ok(numbers.map(|number| self.texts[self.place(number)].clone()).collect())
     }
 
+    fn most(&self) -> Option<u64> {
+        Some(self.texts.len() as u64)
+    }
+
     fn following(&self, number: u64) -> Option<String> {
         self.texts.get(self.place(number) + 1).cloned()
     }

@@ -1,8 +1,9 @@
 //! Words that say a class to its teacher: the teacher is asked about single words, and no text is read.
 
 use crate::Judge;
-use faculty_core::{Error, Event, Observer, Result};
+use faculty_core::{Error, Event, Observer, Result, write_atomically};
 use serde::{Deserialize, Serialize};
+use std::path::Path;
 
 /// A word, and how likely the teacher finds the class when it reads nothing else.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -59,6 +60,22 @@ impl Keywords {
         }
         observer.on(Event::End { summary: "" });
         Ok(Self { classes: found })
+    }
+
+    /// Those of a file where they were kept, else what `find` finds, which is kept there. What a file holds that is not of keywords is
+    /// found anew.
+    ///
+    /// # Errors
+    /// Fails if `find` fails or the file cannot be written.
+    pub(crate) fn kept_in(file: &Path, find: impl FnOnce() -> Result<Self>) -> Result<Self> {
+        let kept = std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(kept) = kept {
+            return Ok(kept);
+        }
+        let found = find()?;
+        let bytes = serde_json::to_vec(&found).map_err(|error| Error::internal("keywords as JSON").source(error))?;
+        write_atomically(file, &bytes)?;
+        Ok(found)
     }
 
     /// Number of classes.

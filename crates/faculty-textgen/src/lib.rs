@@ -35,6 +35,7 @@ mod near;
 mod ngram;
 mod paired;
 mod pairing;
+mod pool;
 mod prefix;
 mod prompted;
 mod prompts;

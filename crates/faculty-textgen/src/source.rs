@@ -14,6 +14,11 @@ pub trait TextSource {
     /// Fails if the device fails or the user interrupted.
     fn write(&self, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>>;
 
+    /// How many texts there are, where they come again behind that number.
+    fn most(&self) -> Option<u64> {
+        None
+    }
+
     /// The text that follows text `number` where it was taken from; nothing where texts have no order, or none follows.
     fn following(&self, number: u64) -> Option<String> {
         let _ = number;

@@ -47,7 +47,7 @@ multiversion! {
         let mean = sum(out, |x| x) / n as f32;
         let projection = dot(out, normalised) / n as f32;
         for i in 0..n {
-            out[i] = scale * (out[i] - mean - normalised[i] * projection);
+            out[i] = flush(scale * (out[i] - mean - normalised[i] * projection));
         }
     }
 
@@ -198,9 +198,16 @@ multiversion! {
         let probabilities = &probabilities[..n];
         let mean = dot(probabilities, grad);
         for i in 0..n {
-            grad[i] = probabilities[i] * (grad[i] - mean);
+            grad[i] = flush(probabilities[i] * (grad[i] - mean));
         }
     }
+}
+
+/// A gradient that is too small to count as 0. Those of a student that has collapsed shrink from layer to layer, and products
+/// with numbers below the smallest normal one take a processor a hundred times as long.
+#[inline(always)]
+fn flush(grad: f32) -> f32 {
+    if grad.abs() < 1e-30 { 0.0 } else { grad }
 }
 
 /// The second half of a LayerNorm: `values` becomes (values - mean) / deviation, `out` that times gamma plus beta. Returns
@@ -252,6 +259,30 @@ fn map_both(before: &[f32], grad: &mut [f32], out: &mut [f32], function: impl Fn
     for ((before, grad), out) in before.iter().zip(grad).zip(out) {
         let (value, slope) = function(*before);
         *out = value;
-        *grad *= slope;
+        *grad = flush(*grad * slope);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{norm_backward, softmax_backward};
+
+    #[test]
+    fn gradients_are_0_before_they_are_subnormal() {
+        let grad = [3e-20_f32, -2e-20, 5e-21, 1e-20];
+        let (normalised, ones) = ([1.2_f32, -0.3, -1.4, 0.5], [1.0_f32; 4]);
+        let backward = |scale: f32| {
+            let (mut gamma, mut beta, mut out) = ([0.0; 4], [0.0; 4], [0.0_f32; 4]);
+            norm_backward(&grad, &normalised, scale, &ones, &mut gamma, &mut beta, &mut out);
+            out
+        };
+        assert!(backward(1e-5).iter().all(|grad| *grad != 0.0), "small ones count");
+        assert_eq!(backward(1e-15), [0.0; 4]);
+        let mut scores = [1e-12_f32, -1e-12, 2e-12, 0.5];
+        softmax_backward(&[1e-35, 1e-30, 0.5, 0.5], &mut scores);
+        assert!(scores.iter().all(|grad| *grad == 0.0 || grad.is_normal()), "{scores:?}");
+        let mut lost = [f32::NAN; 2];
+        softmax_backward(&[0.5, 0.5], &mut lost);
+        assert!(lost[0].is_nan(), "what is no number is not hidden");
     }
 }

@@ -156,7 +156,19 @@ fn refined_texts_go_on_too() {
     bureau.write(refined, Some(&folder), &first).unwrap_err();
     assert!(folder.read_dir().unwrap().count() > 0);
     assert_eq!(bureau.write(refined, Some(&folder), &Silent).unwrap(), expected);
-    assert_eq!(folder.read_dir().unwrap().count(), 2, "a file a teacher");
+    assert_eq!(folder.read_dir().unwrap().count(), 4, "drafts and words of each teacher");
+    // Words are asked about once, whatever is written with them; a damaged file is no obstacle.
+    let plain = refined.replace(", \"refine\": {\"rounds\": 3, \"proposals\": 2}", "");
+    let (counted, again) = (Impatient::new(u64::MAX), Impatient::new(u64::MAX));
+    let alone = bureau.write(&plain, None, &counted).unwrap();
+    assert_eq!(bureau.write(&plain, Some(&folder), &again).unwrap(), alone);
+    assert!(again.asked() < counted.asked(), "{} {}", again.asked(), counted.asked());
+    for file in folder.read_dir().unwrap().map(|entry| entry.unwrap().path()) {
+        if file.extension().is_some_and(|extension| extension == "keywords") {
+            std::fs::write(&file, "{").unwrap();
+        }
+    }
+    assert_eq!(bureau.write(&plain, Some(&folder), &Silent).unwrap(), alone);
 }
 
 #[test]
@@ -223,7 +235,14 @@ fn a_source_that_says_always_the_same_stops_with_the_figures() {
     assert!(error.to_string().contains("says always the same: of 60 drafts"), "{error}");
     let corpus = r#"{"source": {"kind": "corpus", "corpus": "x"}, "per_class": 40, "seed": 1}"#;
     let error = bureau.write(corpus, None, &Silent).unwrap_err().to_string();
-    assert!(error.contains("2 different ones among 200 texts"), "{error}");
+    assert!(error.contains("a corpus of 2 texts has 2 texts, and 200 are wanted"), "{error}");
+    // What teachers believe of so small a corpus is what there is.
+    let believed = corpus.replace("\"seed\"", "\"steering\": {\"kind\": \"believed\"}, \"seed\"");
+    let heard = Heard::default();
+    assert_eq!(bureau.write(&believed, None, &heard).unwrap().0.len(), 2);
+    assert!(heard.0.into_inner().unwrap().iter().all(|text| text.contains("stayed short")));
+    let many = corpus.replace("40", "2000000");
+    assert!(bureau.write(&many, None, &Silent).unwrap_err().to_string().contains("1 to 1000000"));
 }
 
 #[test]

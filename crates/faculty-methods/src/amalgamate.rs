@@ -16,6 +16,7 @@ use crate::blocks::Blocks;
 use crate::companion::CompanionSetup;
 use crate::curriculum::Active;
 use crate::self_training::reweigh;
+use crate::task_filter::Judged;
 use crate::{Curriculum, DataAccess, GateTable, MethodSpec, Rounds, TransferSet, gate_table};
 use burn::tensor::{Tensor, TensorData};
 use faculty_core::{Error, Observer, Result, Unseen};
@@ -117,7 +118,7 @@ pub fn amalgamate<'a>(
     }
     match transfer.whole {
         Some(_) => filtered(method, student, tokens, transfer, settings, run.into()),
-        None => trained(method, student, tokens, transfer, settings, run.into()),
+        None => trained(method, student, tokens, transfer, settings, run.into(), None),
     }
 }
 
@@ -129,14 +130,17 @@ fn trained(
     transfer: TransferSet<'_>,
     settings: &TrainSettings,
     run: AmalgamateRun<'_>,
+    judged: Option<Judged<'_, '_>>,
 ) -> Result<TrainReport> {
     match method.recipe().and_then(|recipe| recipe.renew) {
-        Some(renewal) => renewed(renewal, method, student, tokens, transfer, settings, run),
-        None => learn(method, student, tokens, transfer, settings, run, None),
+        Some(renewal) => renewed(renewal, method, student, tokens, transfer, settings, run, judged),
+        None => learn(method, student, tokens, transfer, settings, run, judged, None),
     }
 }
 
-/// One training, or a part of one: what its objective keeps is taken from `kept` and left there.
+/// One training, or a part of one: what its objective keeps is taken from `kept` and left there. Gates are made of `judged`, where
+/// the texts are some of those.
+#[expect(clippy::too_many_arguments, reason = "what is learnt from, by which method, and what is known beside it")]
 fn learn(
     method: &MethodSpec,
     student: &mut Classifier,
@@ -144,6 +148,7 @@ fn learn(
     transfer: TransferSet<'_>,
     settings: &TrainSettings,
     run: AmalgamateRun<'_>,
+    judged: Option<Judged<'_, '_>>,
     mut kept: Option<&mut Kept>,
 ) -> Result<TrainReport> {
     let AmalgamateRun { train: mut run, curriculum, rounds, owners, teachers, gate, told } = run;
@@ -154,15 +159,15 @@ fn learn(
     curriculum.check(method)?;
     let began = Instant::now();
     let device = student.device.clone();
-    let space;
-    let transfer = if gate.is_none() && recipe.needs_space() && transfer.space.is_none() {
-        space = text_space(student, tokens, &Unseen(run.observer))?;
-        transfer.with_space(TextSpace { values: &space, width: student.config.hidden_size })
-    } else {
-        transfer
+    let setup = CompanionSetup {
+        student,
+        teachers,
+        transfer: &transfer,
+        tokens,
+        judged,
+        seed: run.seed,
+        observer: run.observer,
     };
-    let setup =
-        CompanionSetup { student, teachers, transfer: &transfer, tokens, seed: run.seed, observer: run.observer };
     let blocks = recipe.blocks.as_ref().map(|spec| Blocks::prepare(spec, setup)).transpose()?;
     let mut gate = match (gate, recipe.gate()) {
         (Some(given), _) => {
@@ -175,7 +180,19 @@ fn learn(
                 method.kind()
             )));
         }
-        (None, Some(_)) => gate_table(&recipe, &transfer.judged(), owners, &device)?,
+        (None, Some(_)) => {
+            let (mut all, tokens) = judged.map_or((transfer, tokens), |judged| (*judged.transfer, judged.tokens));
+            let space;
+            if recipe.needs_space() && all.space.is_none() {
+                space = text_space(student, tokens, &Unseen(run.observer))?;
+                all = all.with_space(TextSpace { values: &space, width: student.config.hidden_size });
+            }
+            let gate = gate_table(&recipe, &all, owners, &device)?;
+            match judged {
+                Some(judged) => gate.select(judged.rows),
+                None => gate,
+            }
+        }
         (None, None) => match &blocks {
             Some(blocks) => blocks.gate.clone(),
             None => GateTable::equal(transfer.len(), transfer.outputs.len()),

@@ -3,6 +3,7 @@
 use crate::TransferSet;
 use crate::amalgamate::UnionLosses;
 use crate::live::{named, require_room};
+use crate::task_filter::Judged;
 use burn::tensor::Gradients;
 use faculty_core::{NamedTensors, Observer, Result};
 use faculty_model::{Classifier, Tokens};
@@ -21,6 +22,8 @@ pub(crate) struct CompanionSetup<'r, 'a> {
     pub(crate) transfer: &'r TransferSet<'a>,
     /// The texts as the student reads them.
     pub(crate) tokens: &'a Tokens,
+    /// What the teachers are weighed on, where the texts are some of those.
+    pub(crate) judged: Option<Judged<'r, 'a>>,
     pub(crate) seed: u64,
     pub(crate) observer: &'a dyn Observer,
 }

@@ -34,6 +34,21 @@ impl GateTable {
         self.weights.len() / self.teachers.max(1)
     }
 
+    /// The gate of some of the texts.
+    #[must_use]
+    pub fn select(&self, rows: &[usize]) -> Self {
+        let pick = |values: &[f32]| -> Vec<f32> {
+            let row = |&row: &usize| values[row * self.teachers..(row + 1) * self.teachers].iter().copied();
+            rows.iter().flat_map(row).collect()
+        };
+        Self {
+            teachers: self.teachers,
+            weights: pick(&self.weights),
+            scores: if self.scores.is_empty() { Vec::new() } else { pick(&self.scores) },
+            sample_weights: self.sample_weights.as_ref().map(|all| rows.iter().map(|&row| all[row]).collect()),
+        }
+    }
+
     /// Share of texts that count for nothing: claimed by nobody, or too ambiguous.
     pub fn dropped(&self) -> f64 {
         let dropped = self.sample_weights.iter().flatten().filter(|weight| **weight == 0.0).count();

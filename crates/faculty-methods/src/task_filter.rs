@@ -5,10 +5,21 @@ use crate::gates::{energy_gate, recipe_table};
 use crate::{GateTable, TransferSet};
 use burn::tensor::Device;
 use faculty_core::{Error, Result};
+use faculty_model::Tokens;
 use faculty_uncertainty::OwnerStatistics;
 
 /// The share of the gated mass that the labels must have of a text that is learnt from.
 const INSIDE: f32 = 0.5;
+
+/// What gates are made from, where a training is about some of the labels: all texts under all labels.
+#[derive(Clone, Copy)]
+pub(crate) struct Judged<'r, 'a> {
+    pub(crate) transfer: &'r TransferSet<'a>,
+    /// The texts as the student reads them.
+    pub(crate) tokens: &'a Tokens,
+    /// Those that are learnt from.
+    pub(crate) rows: &'r [usize],
+}
 
 impl<'a> TransferSet<'a> {
     /// The same set as one about some of the labels of `whole` ([`LabelJoin::only`](faculty_core::LabelJoin::only),
@@ -27,11 +38,6 @@ impl<'a> TransferSet<'a> {
             return Err(Error::internal("a transfer set about some labels of another set of texts or teachers"));
         }
         Ok(Self { whole: Some(whole), ..self })
-    }
-
-    /// What gates are made from: the set under all labels.
-    pub(crate) fn judged(&self) -> TransferSet<'a> {
-        self.whole.map_or(*self, |whole| TransferSet { space: self.space, ..*whole })
     }
 
     /// What each teacher gives the labels of this set, of 1 for all of its labels: `[texts, teachers]`; `None` if it is about all.
@@ -55,7 +61,7 @@ impl<'a> TransferSet<'a> {
     /// Fails if the device does.
     pub(crate) fn inside(&self, device: &Device) -> Result<Vec<usize>> {
         let Some(masses) = self.masses() else { return Ok((0..self.len()).collect()) };
-        let gate = recipe_table(&energy_gate(), &self.judged(), OwnerStatistics::default(), device)?;
+        let gate = recipe_table(&energy_gate(), self.whole.unwrap_or(self), OwnerStatistics::default(), device)?;
         let teachers = gate.teachers.max(1);
         let rows = gate.weights.chunks_exact(teachers).zip(masses.chunks_exact(teachers));
         let shares = rows.enumerate().map(|(text, (weights, masses))| match self.intended.and_then(|all| all[text]) {

@@ -151,8 +151,8 @@ impl Commission {
         self.steering.has_classes(&self.source)
     }
 
-    /// Writes: teacher by teacher, class by class of those that are written for, or, for no classes, `per_class` times their number. No text is there
-    /// twice, whoever believes it. What is written follows from the commission, the corpus, the language model and the teachers
+    /// Writes: teacher by teacher, class by class of those that are written for, or, for no classes, `per_class` times the number of
+    /// all labels. No text is there twice, whoever believes it. What is written follows from the commission, the corpus, the language model and the teachers
     /// alone.
     ///
     /// # Errors
@@ -220,7 +220,8 @@ impl Commission {
         };
         let paired = self.pairs.as_ref().map(|pairs| self.paired(source, pairs, supplies)).transpose()?;
         let source: &dyn TextSource = paired.as_ref().map_or(source, |paired| paired);
-        let wanted = clients.iter().map(|client| client.classes.len() * self.per_class).sum::<usize>() as u64;
+        // As if all labels were written for: of texts that nobody is told to write for some labels, most are about others.
+        let wanted = clients.iter().map(|client| client.labels.len() * self.per_class).sum::<usize>() as u64;
         let pool = match self.steering {
             Steering::None {} => {
                 if let Some(most) = source.most().filter(|&most| most < wanted) {

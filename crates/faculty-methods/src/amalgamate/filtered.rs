@@ -1,6 +1,7 @@
 //! A training over some of the labels, from the texts that are theirs.
 
 use super::{AmalgamateRun, trained};
+use crate::task_filter::Judged;
 use crate::{MethodSpec, TransferSet};
 use faculty_core::{Error, Event, Result};
 use faculty_model::{Classifier, Tokens};
@@ -22,6 +23,7 @@ pub(super) fn filtered(
         let error = Error::input(format!("method `{}` guesses texts for whole teachers", method.kind()));
         return Err(error.key("method").expected("a method that reads text, for a student over some of the labels"));
     }
+    let whole = transfer.whole.ok_or_else(|| Error::internal("a filter over a set that is about all labels"))?;
     let (rows, all, labels) = (transfer.inside(&student.device)?, transfer.len(), transfer.join.classes());
     if rows.is_empty() {
         let error = Error::check(format!("none of {all} texts is about one of the {labels} labels that are asked for"));
@@ -30,7 +32,9 @@ pub(super) fn filtered(
     let left = all - rows.len();
     let text = format!("{left} of {all} texts are about other labels than the {labels} asked for and are left out");
     run.train.observer.on(Event::Note { text: &text });
+    // Gates hear of all texts, of those that are left out, too: what is much among these may be little among all.
+    let judged = Judged { transfer: whole, tokens, rows: &rows };
     let picked = transfer.pick(&rows);
     let whole = picked.whole();
-    trained(method, student, &tokens.select(&rows), picked.set(whole.as_ref()), settings, run)
+    trained(method, student, &tokens.select(&rows), picked.set(whole.as_ref()), settings, run, Some(judged))
 }

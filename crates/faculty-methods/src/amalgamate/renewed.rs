@@ -2,6 +2,7 @@
 
 use super::{AmalgamateRun, learn};
 use crate::renewal::{Renewed, Renewing, worth};
+use crate::task_filter::Judged;
 use crate::{MethodSpec, Renewal, TransferSet};
 use faculty_core::{Error, Event, NamedTensor, Result, Unseen};
 use faculty_model::{Classifier, Tokens};
@@ -19,6 +20,7 @@ pub(super) fn renewed(
     transfer: TransferSet<'_>,
     settings: &TrainSettings,
     run: AmalgamateRun<'_>,
+    judged: Option<Judged<'_, '_>>,
 ) -> Result<TrainReport> {
     if run.gate.is_some() || run.rounds.is_some() {
         let error = Error::internal("a gate or rounds from outside, which know nothing of renewed texts");
@@ -35,7 +37,9 @@ pub(super) fn renewed(
         run.train.checkpoints = checkpoints.as_ref();
         let (picked, tokens) = (transfer.pick(rows), tokens.select(rows));
         let whole = picked.whole();
-        learn(method, student, &tokens, picked.set(whole.as_ref()), settings, run, Some(&mut kept))
+        let rows: Vec<usize> = judged.iter().flat_map(|all| rows.iter().map(|&row| all.rows[row])).collect();
+        let judged = judged.map(|all| Judged { rows: &rows, ..all });
+        learn(method, student, &tokens, picked.set(whole.as_ref()), settings, run, judged, Some(&mut kept))
     };
     let mut report = part(0, student, &texts.active(), &TrainReport::default())?;
     let began = Instant::now();

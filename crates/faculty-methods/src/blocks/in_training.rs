@@ -55,7 +55,9 @@ struct Weighed<'a> {
 impl<'a> Weighed<'a> {
     fn of(spec: &BlockAmalgamation, setup: CompanionSetup<'_, 'a>) -> Result<Self> {
         spec.check()?;
-        let CompanionSetup { student, transfer, tokens, observer, .. } = setup;
+        let CompanionSetup { student, observer, judged, .. } = setup;
+        let (transfer, tokens) =
+            judged.map_or((setup.transfer, setup.tokens), |judged| (judged.transfer, judged.tokens));
         let count = block_count(student.network.encoder.layers.len(), spec.count);
         let weighs = spec.confidence.score != BlockScore::Uniform;
         let sets = match weighs || spec.balanced {
@@ -81,7 +83,21 @@ impl<'a> Weighed<'a> {
         };
         let (sets_seen, states) = (sets.as_ref(), pooled.as_ref());
         let weights = BlockWeights::of(&spec.confidence, transfer, sets_seen, states, &student.device, observer)?;
-        Ok(Self { sets, asked, pooled, by_token, weights, work })
+        let all = Self { sets, asked, pooled, by_token, weights, work };
+        Ok(match judged {
+            Some(judged) => all.select(judged.rows),
+            None => all,
+        })
+    }
+
+    /// What is known of some of the texts.
+    fn select(self, rows: &[usize]) -> Self {
+        Self {
+            sets: self.sets.map(|sets| sets.select(rows)),
+            pooled: self.pooled.map(|pooled| pooled.select(rows)),
+            weights: self.weights.select(rows),
+            ..self
+        }
     }
 }
 
@@ -100,7 +116,7 @@ pub fn block_weights(
     observer: &dyn Observer,
 ) -> Result<Vec<GateTable>> {
     // Nothing of it is drawn.
-    let setup = CompanionSetup { student, teachers: Some(teachers), transfer, tokens, seed: 0, observer };
+    let setup = CompanionSetup { student, teachers: Some(teachers), transfer, tokens, judged: None, seed: 0, observer };
     Ok(Weighed::of(spec, setup)?.weights.tables())
 }
 

@@ -61,6 +61,12 @@ impl PseudoSets {
         Ok(sets)
     }
 
+    /// Some of the texts.
+    pub(super) fn select(&self, rows: &[usize]) -> Self {
+        let pick = |all: &[usize]| rows.iter().map(|&row| all[row]).collect();
+        Self { owners: pick(&self.owners), classes: pick(&self.classes) }
+    }
+
     /// The texts of a teacher, ascending.
     pub(super) fn texts_of(&self, teacher: usize) -> Vec<usize> {
         let texts = self.owners.iter().enumerate();

@@ -143,6 +143,16 @@ impl PooledStates {
         self.blocks
     }
 
+    /// Those of some of the texts.
+    pub(super) fn select(&self, rows: &[usize]) -> Self {
+        let pick = |(width, values): &(usize, Vec<f32>)| {
+            let length = self.blocks * width;
+            let row = |&row: &usize| values[row * length..(row + 1) * length].iter().copied();
+            (*width, rows.iter().flat_map(row).collect())
+        };
+        Self { blocks: self.blocks, teachers: self.teachers.iter().map(pick).collect() }
+    }
+
     /// A teacher's features behind a block, `[texts, width]`, and the width.
     pub(super) fn features(&self, teacher: usize, block: usize) -> (Vec<f32>, usize) {
         let (width, values) = &self.teachers[teacher];

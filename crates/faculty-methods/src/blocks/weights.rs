@@ -65,6 +65,19 @@ impl BlockWeights {
         Ok(Self { teachers, blocks, scores })
     }
 
+    /// Those of some of the texts.
+    pub(super) fn select(&self, rows: &[usize]) -> Self {
+        let pick = |all: &Vec<f32>| -> Vec<f32> {
+            let row = |&row: &usize| all[row * self.teachers..(row + 1) * self.teachers].iter().copied();
+            rows.iter().flat_map(row).collect()
+        };
+        Self {
+            teachers: self.teachers,
+            blocks: self.blocks.iter().map(pick).collect(),
+            scores: if self.scores.is_empty() { Vec::new() } else { pick(&self.scores) },
+        }
+    }
+
     /// The weights of a block on some texts, `[rows, teachers]`.
     pub(super) fn batch(&self, block: usize, rows: &[usize], device: &Device) -> Tensor<2> {
         let all = self.blocks.get(block).or(self.blocks.last()).map(Vec::as_slice).unwrap_or_default();

@@ -117,6 +117,69 @@ fn student_of(
     Ok((student, notes.into_inner()))
 }
 
+/// The gate before the first update, of a student over these labels.
+fn told(world: &Taught, labels: &[&str], method: &MethodSpec, intended: Option<&[Intended]>) -> GateTable {
+    let texts = toy::texts(0..4, 30, 2).0;
+    let outputs = world.outputs(&texts);
+    let whole = TransferSet::new(&outputs, &world.join).unwrap().with_texts(texts.as_slice()).unwrap();
+    let whole = whole.with_intended(intended).unwrap();
+    let join = world.join.only(labels).unwrap();
+    let own = cut(&outputs, &world.join, &join);
+    let some = TransferSet::new(&own, &join).unwrap().with_texts(texts.as_slice()).unwrap().with_intended(intended).unwrap();
+    let some = some.among(&whole).unwrap();
+    let spec = StudentSpec::new(StudentStart::Teacher(0));
+    let stream = Stream::new(1, "student");
+    let (mut student, _) =
+        build_student(&spec, join.union(), &world.asked(), stream, &Device::flex(), &Silent).unwrap();
+    let tokens = student.tokenize(&texts, None).unwrap();
+    let seen = Mutex::new(None);
+    let told = |gate: &GateTable| *seen.lock().unwrap() = Some(gate.clone());
+    let asked = world.asked();
+    let run = AmalgamateRun::new(TrainRun::new(1, &Silent)).with_teachers(&asked);
+    let run = AmalgamateRun { told: Some(&told), ..run };
+    amalgamate(method, &mut student, &tokens, some, &TrainSettings { epochs: 1, ..settings() }, run).unwrap();
+    seen.into_inner().unwrap().unwrap()
+}
+
+#[test]
+fn gates_hear_of_texts_that_are_left_out_too() {
+    let world = taught();
+    let texts = toy::texts(0..4, 30, 2).0;
+    // Two texts in three were written for the second teacher, who is cut to one of its labels.
+    let intended: Vec<Intended> = (0..120).map(|text| Some(if text % 3 == 0 { (0, 0) } else { (1, 0) })).collect();
+    let outputs = world.outputs(&texts);
+    let wanted: Vec<&str> = (0..3).map(toy::class_name).collect();
+    let masses: Vec<[f32; 2]> = (0..120)
+        .map(|text| {
+            let row = &outputs[1].logits[text * 2..(text + 1) * 2];
+            [1.0, faculty_core::metrics::softmax(row)[0] as f32]
+        })
+        .collect();
+    let rows: Vec<usize> = (0..120).filter(|&text| text % 3 == 0 || masses[text][1] >= 0.5).collect();
+    assert!((60..110).contains(&rows.len()), "{}", rows.len());
+    let all: Vec<&str> = (0..4).map(toy::class_name).collect();
+    for json in [
+        r#"{"kind": "max-confidence", "z_normalise": true}"#,
+        r#"{"kind": "faculty", "score": {"kind": "energy"}, "merged_share": 0.0}"#,
+        r#"{"kind": "stratanet", "blocks": {"count": 2, "integration": {"integrator": "none"}}}"#,
+        r#"{"kind": "stratanet", "blocks": {"count": 2, "positions": "pooled", "confidence": {"score": "entropy"}}}"#,
+    ] {
+        let method: MethodSpec = serde_json::from_str(json).unwrap();
+        let whole = told(world, &all, &method, Some(&intended));
+        let some = told(world, &wanted, &method, Some(&intended));
+        assert_eq!((whole.texts(), some.texts()), (120, rows.len()), "{json}");
+        assert_eq!(some.scores, whole.select(&rows).scores, "{json}");
+        for (at, &row) in rows.iter().enumerate() {
+            let cut = [0, 1].map(|teacher| whole.weights[row * 2 + teacher] * masses[row][teacher]);
+            let sum: f32 = cut.iter().sum();
+            for teacher in 0..2 {
+                let (found, expected) = (some.weights[at * 2 + teacher], cut[teacher] / sum);
+                assert!((found - expected).abs() < 1e-5, "{json}, text {row}: {found} for {expected}");
+            }
+        }
+    }
+}
+
 #[test]
 fn texts_of_other_labels_are_left_out_and_never_answered() {
     let world = taught();

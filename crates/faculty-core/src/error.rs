@@ -154,6 +154,11 @@ impl Error {
         self.0.kind
     }
 
+    /// The key, if one is named.
+    pub fn named_key(&self) -> Option<&str> {
+        self.0.key.as_deref()
+    }
+
     /// The message alone, without place and advice.
     pub fn message(&self) -> &str {
         &self.0.message

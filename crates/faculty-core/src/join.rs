@@ -1,7 +1,7 @@
 //! The label join: how every teacher's classes map into the union. Built once, printed, stored; the only way to move a
 //! distribution into the union.
 
-use crate::{Error, LabelSpace, Result, nearest};
+use crate::{Error, LabelSpace, Result, nearest, one_of};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -142,6 +142,7 @@ impl LabelJoin {
         for label in labels.iter().map(AsRef::as_ref) {
             let class = self.union.index_of(label).ok_or_else(|| {
                 let error = Error::input(format!("label `{label}` is not in the union of the teachers' labels"));
+                let error = error.expected(one_of(self.union.names().iter().map(String::as_str)));
                 match nearest(label, self.union.names().iter().map(String::as_str)) {
                     Some(near) => error.help(format!("did you mean `{near}`?")),
                     None => error,

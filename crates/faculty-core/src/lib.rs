@@ -40,5 +40,5 @@ pub use normal_form::normal_form;
 pub use observe::{Event, Observer, Silent, Unseen};
 pub use pairs::{PAIR_SEPARATOR, is_pair, join_pair, one_text, pair_fault, readable, split_pair};
 pub use stream::{Stream, mix64};
-pub use suggest::nearest;
+pub use suggest::{nearest, one_of};
 pub use tensors::{NamedTensor, NamedTensors};

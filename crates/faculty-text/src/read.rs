@@ -79,6 +79,11 @@ impl ReadOptions {
 /// ("empty text file"), or more than half of the rows are broken (as in a file that is not UTF-8); with
 /// [`OnBroken::Stop`] also at the first broken row. Errors name the file and, where there is one, the line.
 pub fn read_corpus(path: &Path, options: &ReadOptions) -> Result<Corpus> {
+    // Before its name is asked for a format: who mistypes a path hears that nothing is there.
+    let metadata = std::fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
+    if metadata.is_dir() {
+        return Err(Error::input("is a directory").file(path).expected("a file of texts"));
+    }
     let (format, compression) = match options.format {
         Some(format) => (format, Compression::of_path(path)),
         None => Format::of_path(path)?,

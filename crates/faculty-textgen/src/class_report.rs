@@ -67,7 +67,10 @@ impl ClassReport {
         if self.judged == 0 {
             let Self { empty, repeats, circular, .. } = self;
             let drafts = self.drafts();
-            return format!("none to judge: of {drafts} drafts {empty} empty, {} repetitions{given_up}", repeats + circular);
+            return format!(
+                "none to judge: of {drafts} drafts {empty} empty, {} repetitions{given_up}",
+                repeats + circular
+            );
         }
         let reached = match self.kept {
             0 if self.unsure == self.judged => format!("never believed (at best {:.3})", self.best),

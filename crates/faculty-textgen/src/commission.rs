@@ -3,9 +3,9 @@
 use crate::delivered::Delivered;
 use crate::pool::{choose, drafts};
 use crate::{
-    Augment, ClassReport, DraftLog, Judge, Kept, KeywordSteering, KeywordTexts, Keywords, LmJob, LmSpec,
-    MaskedCopies, NGram, PairedTexts, Pairing, Quota, Refined, SourceSpec, Steering, TeacherJudge, TextSource,
-    WhenShort, vocabulary_words,
+    Augment, ClassReport, DraftLog, Judge, Kept, KeywordSteering, KeywordTexts, Keywords, LmJob, LmSpec, MaskedCopies,
+    NGram, PairedTexts, Pairing, Quota, Refined, SourceSpec, Steering, TeacherJudge, TextSource, WhenShort,
+    vocabulary_words,
 };
 use faculty_core::{Error, Observer, Result, hash_bytes, join_pair, short_hash, split_pair};
 use faculty_model::{CausalModel, Classifier, MaskedModel};
@@ -225,9 +225,12 @@ impl Commission {
         let pool = match self.steering {
             Steering::None {} => {
                 if let Some(most) = source.most().filter(|&most| most < wanted) {
-                    return Err(Error::input(format!("{} has {most} texts, and {wanted} are wanted", source.describe()))
-                        .key("per_class")
-                        .help("a smaller per_class, or more texts"));
+                    return Err(Error::input(format!(
+                        "{} has {most} texts, and {wanted} are wanted",
+                        source.describe()
+                    ))
+                    .key("per_class")
+                    .help("a smaller per_class, or more texts"));
                 }
                 drafts(source, wanted, observer)?
             }

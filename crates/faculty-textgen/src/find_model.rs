@@ -40,6 +40,12 @@ fn find(reference: &str, smollm2: Option<OsString>, observer: &dyn Observer) -> 
     if reference == SMOLLM2 && !given.exists() {
         return find_smollm2(smollm2);
     }
+    if !given.exists() && (reference.ends_with(".gguf") || !reference.contains(['/', '\\'])) {
+        let error = Error::input(format!("there is no language model `{reference}`"));
+        return Err(error.expected(format!(
+            "a GGUF file, a model directory (Llama or GPT-2), owner/name[@revision], or {SMOLLM2}"
+        )));
+    }
     let path = resolve_with(&ModelRef::parse(reference)?, &Environment::from_process(), observer)?;
     let hash = ModelDir::open(&path)?.model_hash()?;
     Ok(FoundModel { path, hash })

@@ -19,6 +19,10 @@ pub(super) fn filtered(
     if run.gate.is_some() || run.rounds.is_some() {
         return Err(Error::internal("a gate or rounds from outside, which know nothing of texts that are left out"));
     }
+    if run.curriculum.is_some_and(|curriculum| curriculum.rdd.is_some()) {
+        let error = Error::input("compares what passes say of all labels of a teacher with what they say of some");
+        return Err(error.key("curriculum.rdd").expected("none, for a student over some of the labels"));
+    }
     if method.recipe().is_some_and(|recipe| recipe.guessing.is_some()) {
         let error = Error::input(format!("method `{}` guesses texts for whole teachers", method.kind()));
         return Err(error.key("method").expected("a method that reads text, for a student over some of the labels"));

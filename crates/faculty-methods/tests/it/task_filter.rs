@@ -125,7 +125,8 @@ fn told(world: &Taught, labels: &[&str], method: &MethodSpec, intended: Option<&
     let whole = whole.with_intended(intended).unwrap();
     let join = world.join.only(labels).unwrap();
     let own = cut(&outputs, &world.join, &join);
-    let some = TransferSet::new(&own, &join).unwrap().with_texts(texts.as_slice()).unwrap().with_intended(intended).unwrap();
+    let some =
+        TransferSet::new(&own, &join).unwrap().with_texts(texts.as_slice()).unwrap().with_intended(intended).unwrap();
     let some = some.among(&whole).unwrap();
     let spec = StudentSpec::new(StudentStart::Teacher(0));
     let stream = Stream::new(1, "student");

@@ -8,6 +8,7 @@ mod data;
 mod evaluate;
 mod experiment;
 mod finetune;
+mod flags;
 mod generate;
 mod global;
 mod inputs;

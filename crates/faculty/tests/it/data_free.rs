@@ -76,8 +76,8 @@ fn a_corpus_random_tokens_and_a_language_model_write_too() {
     let model = faculty_testkit::golden_dir().join("causal/llama.gguf");
     let model = format!("{} --max-tokens 48 --template {{label}}", model.display());
     for (generator, words) in [
-        ("n-gram:general.txt".to_owned(), "n-grams of another corpus"),
-        ("corpus:general.txt".to_owned(), "tasks: another corpus"),
+        ("n-gram:general.txt --refine".to_owned(), "n-grams of the file general.txt"),
+        ("corpus:general.txt".to_owned(), "tasks: the file general.txt"),
         ("corpus".to_owned(), "tasks: the Brown corpus"),
         ("corpus:wordnet".to_owned(), "tasks: the corpus wordnet"),
         ("random-tokens".to_owned(), "random tokens"),
@@ -94,6 +94,47 @@ fn a_corpus_random_tokens_and_a_language_model_write_too() {
         let card = std::fs::read_to_string(place.path("student/README.md")).unwrap();
         assert!(card.contains(words), "{card}");
     }
+}
+
+#[test]
+fn a_file_of_general_texts_is_read_as_it_is_told() {
+    let place = place();
+    let line = |n: usize| format!("{{\"id\": \"junk {n}\", \"body\": \"the old man sang of river {n}\"}}\n");
+    place.write("general.jsonl", (0..30).map(line).chain(["broken\n".to_owned()]).collect::<String>());
+    let command = format!("{} --per-class 8", DATA_FREE.replace("--epochs 25", "--epochs 1"));
+    let command = format!("{command} --generator corpus:general.jsonl --out student");
+    place.faculty(&command).refused(2, &["general.jsonl", "name the text column"]);
+    // Thirty texts for four labels: what there is, once over.
+    let run = place.faculty(&format!("{command} --text-column body")).good();
+    assert!(run.stderr.contains("general.jsonl") && run.stderr.contains("broken"), "{}", run.stderr);
+    let written = place.json("student/written_texts.json");
+    assert!((16..=30).contains(&written.as_array().unwrap().len()), "{written}");
+    let sung = |text: &serde_json::Value| text["text"].as_str().unwrap().starts_with("the old man sang");
+    assert!(written.as_array().unwrap().iter().all(sung));
+    let record = &place.json("student/faculty.json")["written"]["corpus_file"];
+    assert_eq!(record["file"], "general.jsonl");
+    assert_eq!((record["texts"].as_u64(), record["broken"].as_u64()), (Some(30), Some(1)));
+    // Of some labels: texts that are surest for those are found among as many drafts.
+    place.faculty(&format!("{command} --overwrite --text-column body --only balance,flight")).good();
+}
+
+#[test]
+fn a_method_may_be_a_table_with_all_its_settings() {
+    let place = place();
+    let table = |method: &str| {
+        let method = format!("method = {method}\n");
+        place.write("m.toml", format!("teacher = [\"teachers/bank\", \"teachers/travel\"]\n{method}"));
+        let rest = "--data-free --generator random-tokens --per-class 4 --student encoder --epochs 1 --batch-size 8";
+        place.faculty(&format!("amalgamate --config m.toml {rest} --out student --overwrite"))
+    };
+    let guessing = "{ steps = 2, lengths = [4, 8], fresh = 0.5 }";
+    table(&format!("{{ kind = \"as-dfd\", guessing = {guessing} }}")).good();
+    let steps = &place.json("student/faculty.json")["configuration"]["method"]["guessing"]["steps"];
+    assert_eq!(steps.as_u64(), Some(2));
+    table("{ kind = \"as-dfd\", guesing = {} }").refused(2, &["m.toml:2", "guesing"]);
+    table("{ kind = \"supervised\" }").refused(2, &["trains no student without labels", "as-dfd"]);
+    table("5").refused(2, &["m.toml:2", "a table with `kind`"]);
+    table("{ kind = \"uhc\" }\ntemperature = 2.0").refused(2, &["temperature", "put it into the table"]);
 }
 
 #[test]
@@ -136,17 +177,34 @@ fn what_contradicts_itself_is_refused() {
     place.write("texts.txt", "a text\n");
     for (flags, words) in [
         ("--out x --text texts.txt", "--data-free reads none"),
-        ("--out x --per-class 0", "per_class"),
+        ("--out x --per-class 0", "key `--per-class`"),
+        ("--out x --per-class 99999999999", "1 to 1000000"),
+        ("--out x --generator ngram", "there is no generator `ngram`; expected n-gram[:FILE]"),
+        ("--out x --generator corpus:teachers", "is a directory"),
+        ("--out x --generator corpus --refine", "--refine"),
+        ("--out x --generator corpus --most-drafts 3", "--most-drafts"),
+        ("--out x --generator some/model --guide 0 --guide-top 4", "--guide-top"),
+        ("--out x --floor 2", "key `--floor`"),
+        ("--out x --student teacher:5", "key `--student`: teacher 5 of 2"),
+        ("--out x --student-layers 9", "key `--student-layers`"),
+        ("--out x --max-length 1", "--max-length"),
+        ("--out x --student merged --base teachers/bank", "teachers/bank"),
+        ("--out x --method zero-shot", "mlm-head"),
         ("--out x --generator n-gram:absent.txt", "absent.txt"),
         ("--out x --generator corpus:", "names no file"),
         ("--out x --generator random-tokens --when-short stop", "--when-short"),
         ("--out x --generator no/such-model", "no/such-model"),
         ("--out x --guide 2", "--generator MODEL"),
         ("--out x --generator some/model --template words", "{label}"),
-        ("--out x --generator some/model --guide=-1", "gamma"),
+        ("--out x --generator some/model --guide=-1", "key `--guide`"),
     ] {
-        place.faculty(&format!("{DATA_FREE} {flags}")).refused(2, &[words]);
+        let student = if flags.contains("--student ") { "" } else { "--student encoder" };
+        let method = if flags.contains("--method ") { "" } else { "--method vanilla-kd" };
+        let rest = DATA_FREE.replace("--student encoder", student).replace("--method vanilla-kd", method);
+        place.faculty(&format!("{rest} {flags}")).refused(2, &[words]);
     }
+    // None of it cost the writing of a text.
+    assert!(!place.path("cache/drafts").exists());
     let with_text = DATA_FREE.replace("--data-free", "--text texts.txt");
     place.faculty(&format!("{with_text} --out x --plain")).refused(2, &["--plain", "--data-free"]);
     place.faculty(&format!("{with_text} --out x --per-class 3")).refused(2, &["--per-class", "--data-free"]);

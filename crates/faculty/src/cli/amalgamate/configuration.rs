@@ -12,7 +12,7 @@ use faculty_hub::ModelDir;
 use faculty_methods::MethodSpec;
 use faculty_nn::Precision;
 use faculty_student::{StudentSpec, StudentStart, TrainSettings, resolve_model};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use std::path::PathBuf;
 
 /// A teacher, found.
@@ -125,14 +125,17 @@ impl Configuration {
     }
 
     fn fingerprint(&self, session: &Session) -> Result<Value> {
-        let mut teachers = Map::new();
-        for teacher in &self.teachers {
-            teachers.insert(teacher.name.clone(), json!(ModelDir::open(&teacher.dir)?.model_hash()?));
-        }
-        let mut texts = Map::new();
-        for file in &self.options.text {
-            texts.insert(file_name(file), json!(hash_file(file)?));
-        }
+        // Lists, for their order counts: of teachers for the union, of texts for the batches.
+        let teacher = |teacher: &FoundTeacher| -> Result<Value> {
+            Ok(json!({"name": teacher.name, "sha256": ModelDir::open(&teacher.dir)?.model_hash()?}))
+        };
+        let teachers: Vec<Value> = self.teachers.iter().map(teacher).collect::<Result<_>>()?;
+        let text =
+            |file: &PathBuf| -> Result<Value> { Ok(json!({"file": file_name(file), "sha256": hash_file(file)?})) };
+        let texts: Vec<Value> = self.options.text.iter().map(text).collect::<Result<_>>()?;
+        // Those of the union, whose order is the union's.
+        let mut only = self.options.only.clone();
+        only.sort();
         let mut student = json!(self.student);
         if let StudentStart::Pretrained(reference) = &self.student.init {
             let dir = resolve_model(reference, &session.console)?;
@@ -151,7 +154,7 @@ impl Configuration {
             "text": texts,
             "data_free": self.data_free.as_ref().map(|chosen| chosen.fingerprint(session)).transpose()?,
             "aliases": self.aliases,
-            "only": (!self.options.only.is_empty()).then_some(&self.options.only),
+            "only": (!only.is_empty()).then_some(only),
         });
         drop_nulls(&mut fingerprint);
         Ok(fingerprint)

@@ -2,7 +2,10 @@
 
 use super::configuration::FoundTeacher;
 use super::options::AmalgamateOptions;
+use crate::cli::flags::by_flag;
 use crate::cli::global::Session;
+use crate::cli::inputs;
+use crate::cli::manifest::file_name;
 use faculty_core::{Error, LabelJoin, Result, hash_file, is_pair, split_pair};
 use faculty_experiment::{DataPlaces, Source, read_texts};
 use faculty_hub::{ModelDir, cache_root, public_name};
@@ -10,10 +13,10 @@ use faculty_methods::Intended;
 use faculty_model::{CausalModel, Classifier, MaskedModel};
 use faculty_student::resolve_masked_lm;
 use faculty_teacher::{ClassifierTeacher, Teacher};
-use faculty_text::{OnBroken, read_corpus};
+use faculty_text::{OnBroken, ReadOptions, read_corpus};
 use faculty_textgen::{
     Believed, Client, Commission, Commissioned, CorpusSpec, Guidance, KeywordSteering, LmSpec, NGramSpec, Pairing,
-    Refining, SourceSpec, Steering, Supplies, Unit, Writing, find_language_model,
+    Refining, SMOLLM2, SourceSpec, Steering, Supplies, Unit, Writing, find_language_model,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -24,8 +27,10 @@ const BROWN: &str = "brown";
 /// What is written.
 pub struct DataFree {
     commission: Commission,
-    /// Of n-grams, the file that they learn from; the embedded corpus without.
+    /// The file that texts are of, or n-grams learn from; an embedded corpus without.
     file: Option<PathBuf>,
+    /// How it is read.
+    read: ReadOptions,
     /// Whether texts are pairs: made, or read.
     pairs: bool,
 }
@@ -60,6 +65,8 @@ impl DataFree {
                 ("--per-class", options.per_class.is_some()),
                 ("--pairs", !options.pairs.is_empty()),
                 ("--floor", options.floor.is_some()),
+                ("--most-drafts", options.most_drafts.is_some()),
+                ("--refine", options.refine),
                 ("--when-short", options.when_short.is_some()),
             ];
             return match of_all.into_iter().chain(of_models).find(|(_, given)| *given) {
@@ -75,8 +82,17 @@ impl DataFree {
                 .help("keep one of the two"));
         }
         let floor = options.floor.unwrap_or(0.5);
-        let keywords =
-            || Steering::Keywords(KeywordSteering { floor, refine: Some(Refining::default()), ..Default::default() });
+        let read = options.columns.unlabelled(OnBroken::Skip);
+        let keywords = || {
+            let default = KeywordSteering::default();
+            let most_drafts = options.most_drafts.unwrap_or(default.most_drafts);
+            Steering::Keywords(KeywordSteering {
+                floor,
+                most_drafts,
+                refine: options.refine.then(Refining::default),
+                ..default
+            })
+        };
         let n_gram = |corpus: &str| {
             SourceSpec::NGram(NGramSpec { corpus: corpus.to_owned(), unit: Unit::Text, order: 3, max_words: 12 })
         };
@@ -88,7 +104,7 @@ impl DataFree {
         let (kind, file) = given.split_once(':').map_or((given, None), |(kind, file)| (kind, Some(file)));
         // A file of that name wins.
         let embedded =
-            file.filter(|name| matches!(Source::parse(name), Ok(Source::Corpus(_))) && !Path::new(name).exists());
+            file.filter(|name| matches!(Source::parse(name), Ok(Source::Corpus(_))) && !Path::new(name).is_file());
         let file = file.filter(|_| embedded.is_none());
         let corpus_name = if file.is_some() { "the file" } else { embedded.unwrap_or(BROWN) };
         let (source, steering) = match (kind, file) {
@@ -99,8 +115,27 @@ impl DataFree {
             ("n-gram", _) => (n_gram(corpus_name), keywords()),
             ("corpus", _) => (corpus(corpus_name), believed()),
             ("random-tokens", None) => (SourceSpec::RandomTokens { words: (4, 12) }, Steering::None {}),
+            _ if is_no_model(given) => {
+                return Err(Error::input(format!("there is no generator `{given}`")).key("--generator").expected(
+                    "n-gram[:FILE], corpus[:FILE], random-tokens, or a language model: a GGUF file, a directory (Llama or \
+                     GPT-2), owner/name[@revision], or smollm2-135m",
+                ));
+            }
             _ => (language_model(given, floor, options), Steering::None {}),
         };
+        let of_drafts = [
+            ("--refine", options.refine && !matches!(source, SourceSpec::NGram(_)), "n-gram"),
+            (
+                "--most-drafts",
+                options.most_drafts.is_some() && !matches!(source, SourceSpec::NGram(_)) && !source.has_classes(),
+                "n-gram or a language model",
+            ),
+            ("--guide-top", options.guide_top.is_some() && options.guide == Some(0.0), "MODEL, and --guide above 0"),
+        ];
+        if let Some((flag, _, generator)) = of_drafts.into_iter().find(|(_, foreign, _)| *foreign) {
+            let error = Error::input("has no meaning here").key(flag);
+            return Err(error.expected(format!("--generator {generator} beside it")));
+        }
         let file = file.filter(|_| source.corpus().is_some()).map(PathBuf::from);
         let pairs = match options.pairs.as_slice() {
             [] => None,
@@ -124,7 +159,7 @@ impl DataFree {
             seed: options.train.seed(),
             when_short: options.when_short.unwrap_or_default(),
         };
-        commission.check()?;
+        commission.check().map_err(by_flag)?;
         let of_classes = [("--floor", options.floor.is_some()), ("--when-short", options.when_short.is_some())];
         if let Some((flag, _)) = of_classes.into_iter().find(|(_, given)| *given && !commission.has_classes()) {
             let error =
@@ -132,7 +167,7 @@ impl DataFree {
             return Err(error.help("leave it out, or take another --generator"));
         }
         let of_pairs = match (&commission.source, &file) {
-            (SourceSpec::Corpus(_), Some(file)) => read(file)?.iter().any(|text| is_pair(text)),
+            (SourceSpec::Corpus(_), Some(file)) => read_corpus(file, &read)?.texts.iter().any(|text| is_pair(text)),
             _ => false,
         };
         if of_pairs && commission.pairs.is_some() {
@@ -142,7 +177,7 @@ impl DataFree {
                 .help("leave it out, or name a corpus of single texts"));
         }
         let pairs = of_pairs || commission.pairs.is_some();
-        Ok(Some(Self { commission, file, pairs }))
+        Ok(Some(Self { commission, file, read, pairs }))
     }
 
     /// What determines the texts beside the teachers, for the fingerprint: the commission, and what it reads by content.
@@ -179,7 +214,8 @@ impl DataFree {
         let corpus = match (self.commission.source.corpus(), &self.file) {
             (Some(BROWN), None) => "the Brown corpus".to_owned(),
             (Some(name), None) => format!("the corpus {name}"),
-            _ => "another corpus".to_owned(),
+            (_, Some(file)) => format!("the file {}", file_name(file)),
+            (None, None) => "no corpus".to_owned(),
         };
         match &self.commission.source {
             SourceSpec::LanguageModel(spec) => {
@@ -206,10 +242,14 @@ impl DataFree {
         join: &LabelJoin,
         session: &Session,
     ) -> Result<Written> {
-        let corpus = match (&self.file, self.commission.source.corpus()) {
-            (Some(file), _) => read(file)?,
-            (None, Some(name)) => read_texts(name, &DataPlaces::default())?.texts,
-            (None, None) => Vec::new(),
+        let (corpus, record) = match (&self.file, self.commission.source.corpus()) {
+            (Some(file), _) => {
+                let corpus = inputs::read(file, &self.read, &session.console)?;
+                let record = inputs::record(&corpus)?;
+                (corpus.texts, Some(record))
+            }
+            (None, Some(name)) => (read_texts(name, &DataPlaces::default())?.texts, None),
+            (None, None) => (Vec::new(), None),
         };
         let device = session.device()?;
         let open = |teacher: &FoundTeacher| Classifier::open(&teacher.dir, &device);
@@ -233,7 +273,7 @@ impl DataFree {
             max_length: None,
             drafts: Some(&drafts),
         };
-        let (texts, reports) = self.commission.write(&clients, &supplies, &session.console)?;
+        let (texts, reports) = self.commission.write(&clients, &supplies, &session.console).map_err(by_flag)?;
         let label = |(teacher, class): (usize, usize)| {
             let teacher = teachers.get(teacher)?;
             Some(json!({"teacher": teacher.name(), "label": teacher.labels().name(class)}))
@@ -251,6 +291,7 @@ impl DataFree {
         let all: Vec<&str> = texts.iter().map(|text| text.text.as_str()).collect();
         let report = json!({
             "from": self.commission.describe(),
+            "corpus_file": record,
             "texts": all.len(),
             "labels_short": short,
             "labels": clients.iter().zip(&reports).map(|(client, reports)| {
@@ -266,10 +307,9 @@ impl DataFree {
     }
 }
 
-/// The texts of a corpus.
-fn read(file: &Path) -> Result<Vec<String>> {
-    let columns = faculty_text::ReadOptions { on_broken: OnBroken::Skip, ..Default::default() };
-    Ok(read_corpus(file, &columns)?.texts)
+/// True if nothing of that name can be a language model: no file, no directory, no name on the hub.
+fn is_no_model(name: &str) -> bool {
+    name != SMOLLM2 && !name.contains(['/', '\\']) && !Path::new(name).exists()
 }
 
 /// A language model as `docs/generation.md` found it best: asked in a conversation where it can be, by the word of the teacher at
@@ -288,7 +328,7 @@ fn language_model(model: &str, floor: f32, options: &AmalgamateOptions) -> Sourc
     spec.prompting.template.clone_from(&options.template);
     spec.writing = Writing { max_tokens: options.max_tokens.unwrap_or(48), ..Writing::default() };
     // As for n-grams: so many drafts that what a teacher believes at all is found.
-    spec.most_drafts = 5;
+    spec.most_drafts = options.most_drafts.unwrap_or(5);
     SourceSpec::LanguageModel(Box::new(spec))
 }
 

@@ -10,9 +10,9 @@ use faculty_teacher::Teacher;
 use std::path::Path;
 
 impl Work<'_> {
-    /// What the mean of the teachers' weights says of the texts, logits over all labels: where the method's gate hears it and
-    /// `--base` names what the teachers were fine-tuned from.
-    pub(super) fn merged_logits(&self) -> Result<Option<Vec<f32>>> {
+    /// The mean of the teachers' weights over all labels: where the method's gate hears it and `--base` names what the teachers were
+    /// fine-tuned from.
+    pub(super) fn heard_mean(&self) -> Result<Option<MergedClassifier>> {
         let Self { session, configuration, .. } = self;
         let console = &session.console;
         let hears = configuration.method.recipe().is_some_and(|recipe| recipe.needs_merged());
@@ -25,14 +25,18 @@ impl Work<'_> {
             }
             return Ok(None);
         };
-        let limit = self.teacher_length()?;
-        let merged = self.merge(dir, limit, self.asked())?;
-        let tokens = merged.tokenize(&self.texts, limit)?;
+        Ok(Some(self.merge(dir, self.teacher_length()?, self.asked())?))
+    }
+
+    /// What it says of the texts, as logits.
+    pub(super) fn mean_logits(&self, merged: &MergedClassifier) -> Result<Vec<f32>> {
+        let console = &self.session.console;
+        let tokens = merged.tokenize(&self.texts, self.teacher_length()?)?;
         inputs::note_truncated("the mean of the teachers", tokens.truncated, self.texts.len(), console);
         console.on(Event::Start { stage: "the mean of the teachers", total: self.texts.len() as u64, unit: "texts" });
         let logits = merged.logits(&tokens, console)?;
         console.on(Event::End { summary: "" });
-        Ok(Some(logits))
+        Ok(logits)
     }
 
     /// The student of `--student merged`.

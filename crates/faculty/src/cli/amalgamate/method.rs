@@ -1,5 +1,6 @@
 //! The method and its settings as flags and TOML keys.
 
+use super::method_choice::MethodChoice;
 use clap::Args;
 use faculty_core::{Error, Result, nearest};
 use faculty_losses::features::{CflSettings, DfaSettings};
@@ -42,9 +43,10 @@ const METHODS: [&str; 21] = [
 pub struct MethodOptions {
     /// muki (soft vote), muki-hard, faculty, vanilla-kd, uhc, uniform, max-confidence, mean-logits, claim-and-normalise,
     /// voting, self-weighting, dfa, cfl, contrastive, backward-kd, stratanet, tail-judge; for texts of another domain zero-shot,
-    /// aug-kd; for texts that are written faculty-data-free; as-dfd reads no text, and counts updates by what it is given [default: muki]
+    /// aug-kd; for texts that are written faculty-data-free; as-dfd reads no text, and counts updates by what it is given. A
+    /// configuration file may have a table in place of the name, with every setting of the method [default: muki]
     #[arg(long, value_name = "NAME", help_heading = "Method")]
-    pub method: Option<String>,
+    pub method: Option<MethodChoice>,
     /// Temperature of teachers and student [default: 1; mean-logits, aug-kd, as-dfd: 4, stratanet: 2]
     #[arg(long, value_name = "T", allow_negative_numbers = true, help_heading = "Method")]
     pub temperature: Option<f64>,
@@ -94,7 +96,11 @@ impl MethodOptions {
     /// # Errors
     /// Fails if there is no such method (the nearest is suggested), or a setting has no meaning for it.
     pub fn spec(&self, merged_start: bool) -> Result<MethodSpec> {
-        let name = self.method.as_deref().unwrap_or("muki");
+        let name = match &self.method {
+            Some(MethodChoice::Whole(spec)) => return self.beside(spec, merged_start),
+            Some(MethodChoice::Name(name)) => name,
+            None => "muki",
+        };
         let temperature = self.temperature.unwrap_or(1.0);
         let spec = match name {
             "muki" => MethodSpec::Muki(self.muki(Vote::Soft)?),
@@ -178,6 +184,35 @@ impl MethodOptions {
             }
         }
         Ok(spec)
+    }
+
+    /// A method that a file gives whole, beside which nothing of it is said.
+    fn beside(&self, spec: &MethodSpec, merged_start: bool) -> Result<MethodSpec> {
+        if !spec.trains() || spec.reads_labels() {
+            return Err(Error::input(format!("`{}` trains no student without labels", spec.kind()))
+                .key("method.kind")
+                .expected(format!("one of {}", METHODS.join(", "))));
+        }
+        let of_method = [
+            ("temperature", self.temperature.is_some()),
+            ("passes", self.passes.is_some()),
+            ("dropout", self.dropout.is_some()),
+            ("pass_sites", self.pass_sites.is_some()),
+            ("gate_temperature", self.gate_temperature.is_some()),
+            ("single_pass", self.single_pass),
+            ("no_margin", self.no_margin),
+            ("normalise_margin", self.normalise_margin),
+            ("z_normalise", self.z_normalise),
+        ];
+        if let Some((key, _)) = of_method.into_iter().find(|(_, given)| *given) {
+            let error = Error::input("stands beside a table `method`, which has every setting of the method").key(key);
+            return Err(error.help("put it into the table"));
+        }
+        if self.base.is_some() && !merged_start && !spec.recipe().is_some_and(|recipe| recipe.needs_merged()) {
+            let error = Error::input(format!("has no meaning for method `{}`", spec.kind())).key("base");
+            return Err(error.help("leave it out"));
+        }
+        Ok(spec.clone())
     }
 
     fn faculty(&self) -> Result<FacultySpec> {

@@ -5,9 +5,11 @@ mod configuration;
 mod data_free;
 mod merged;
 mod method;
+mod method_choice;
 mod only;
 mod options;
 mod resume;
+mod started;
 mod teachers;
 
 pub use teachers::{Aliased, TeacherFlag};
@@ -19,14 +21,15 @@ use asking::Answers;
 use clap::Args;
 use configuration::Configuration;
 use data_free::{DataFree, Written};
-use faculty_core::{Error, Event, LabelJoin, Observer, Result, Stream, is_pair};
+use faculty_core::{Error, Event, LabelJoin, Observer, Result, is_pair};
 use faculty_methods::{AmalgamateRun, TransferSet};
 use faculty_model::{Classifier, PrecisionCheck};
-use faculty_student::{ModelCard, StudentOrigin, StudentStart, TeacherEntry, TrainRun, build_student};
+use faculty_student::{ModelCard, StudentOrigin, TeacherEntry, TrainRun};
 use faculty_teacher::{ClassifierTeacher, Teacher};
 use faculty_text::{Corpus, OnBroken};
 use options::AmalgamateOptions;
 use serde_json::{Value, json};
+use started::Started;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -55,6 +58,8 @@ current directory:
   method = \"muki\"
   passes = 16
   learning_rate = 1e-4
+In place of its name and settings, a method may be a table, as in a row of an experiment:
+  method = { kind = \"as-dfd\", guessing = { steps = 15, lengths = [8, 23] } }
 
 An alias file renames or leaves out labels before they are joined by name:
   [rename.bank]
@@ -122,7 +127,7 @@ impl Amalgamate {
             None => self.options.clone(),
         };
         let configuration = Configuration::resolve(options, session)?;
-        if self.resume && resume::is_complete(&configuration.out, &configuration.fingerprint)? {
+        if self.resume && resume::is_complete(&configuration)? {
             let out = configuration.out.display();
             if self.json {
                 return output::print_json(&json!({"student": configuration.out, "resumed": true}));
@@ -130,12 +135,14 @@ impl Amalgamate {
             return output::print(&format!("{out} is complete and was made with this configuration: nothing to do"));
         }
         faculty_core::StagedDir::refuse_existing(&configuration.out, self.overwrite)?;
-        let work = Work::prepare(session, &configuration)?;
+        let mut work = Work::prepare(session, &configuration)?;
         if !self.json {
             output::print(&work.join.describe())?;
         }
         manifest::check_target(&configuration.out, self.overwrite)?;
-        let outcome = work.carry_out()?;
+        let started = work.start()?;
+        work.write()?;
+        let outcome = work.carry_out(started)?;
         self.publish(&work, &outcome, start)
     }
 
@@ -230,33 +237,28 @@ impl<'a> Work<'a> {
                 });
             }
         }
-        let mut texts: Vec<String> = corpora.iter().flat_map(|corpus| corpus.texts.iter().cloned()).collect();
-        let write = |chosen: &DataFree| chosen.write(&configuration.teachers, &teachers, &join, session);
-        let mut written = configuration.data_free.as_ref().map(write).transpose()?;
-        if let Some(written) = &mut written {
-            texts = std::mem::take(&mut written.texts);
-        }
-        Ok(Self { session, configuration, teachers, join, whole, corpora, texts, written })
+        let texts: Vec<String> = corpora.iter().flat_map(|corpus| corpus.texts.iter().cloned()).collect();
+        Ok(Self { session, configuration, teachers, join, whole, corpora, texts, written: None })
     }
 
-    fn carry_out(&self) -> Result<Outcome> {
+    /// Writes the texts, where none are read.
+    fn write(&mut self) -> Result<()> {
+        let Some(chosen) = &self.configuration.data_free else { return Ok(()) };
+        let mut written = chosen.write(&self.configuration.teachers, &self.teachers, &self.join, self.session)?;
+        self.texts = std::mem::take(&mut written.texts);
+        self.written = Some(written);
+        Ok(())
+    }
+
+    fn carry_out(&self, started: Started) -> Result<Outcome> {
         let Self { session, configuration, .. } = self;
         let console = &session.console;
         let classifiers: Vec<&Classifier> = self.teachers.iter().map(ClassifierTeacher::classifier).collect();
         let seed = configuration.options.train.seed();
-        let stream = Stream::new(seed, "student");
-        let device = session.device()?;
-        let (mut student, origin) = match configuration.student.init {
-            StudentStart::Merged => self.merged_student()?,
-            _ => build_student(&configuration.student, self.join.union(), &classifiers, stream, &device, console)?,
-        };
-        if origin.from_teacher {
-            console.note("the student starts from teachers' weights: a stronger assumption, noted in its card");
-        }
+        let Started { mut student, origin, mean } = started;
         let tokens = student.tokenize(&self.texts, configuration.settings.max_length)?;
         inputs::note_truncated("student", tokens.truncated, self.texts.len(), console);
-        // First, for teachers of another base are refused.
-        let merged = self.merged_logits()?;
+        let merged = mean.map(|mean| self.mean_logits(&mean)).transpose()?;
         let mut truncated = json!({"student": tokens.truncated});
         let mut precision = BTreeMap::new();
         let mut outputs = Vec::with_capacity(self.teachers.len());

@@ -28,9 +28,9 @@ pub struct AmalgamateOptions {
     pub data_free: bool,
     /// Who writes with --data-free: n-gram (embedded English with the words that the teachers themselves take for their
     /// labels), n-gram:FILE, corpus (the embedded English as it is, of which every label has what its teacher is surest of),
-    /// corpus:FILE, n-gram:wordnet or corpus:wordnet (the embedded glosses of WordNet), random-tokens, or a causal language model that is told the labels' names: a GGUF file, a
-    /// directory (Llama or GPT-2), owner/name[@revision], or smollm2-135m, whose file FACULTY_SMOLLM2 names [default: n-gram;
-    /// with --pairs corpus]
+    /// corpus:FILE, n-gram:wordnet or corpus:wordnet (the embedded glosses of WordNet), random-tokens, or a causal language
+    /// model that is told the labels' names: a GGUF file, a directory (Llama or GPT-2), owner/name[@revision], or smollm2-135m,
+    /// whose file FACULTY_SMOLLM2 names [default: n-gram; with --pairs corpus]
     #[arg(long, value_name = "GENERATOR")]
     pub generator: Option<String>,
     /// Texts of every label with --data-free [default: 40]
@@ -45,6 +45,15 @@ pub struct AmalgamateOptions {
     /// The teacher's probability of the label that a written text must reach [default: 0.5; of a corpus 0]
     #[arg(long, value_name = "P")]
     pub floor: Option<f32>,
+    /// Drafts of a label at most, as a multiple of --per-class; not for a corpus or random tokens [default: 5]
+    #[arg(long, value_name = "N")]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most_drafts: Option<usize>,
+    /// With n-grams: change the drafts word by word until their teacher believes them. Dearer, and no better for
+    /// faculty-data-free
+    #[arg(long)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub refine: bool,
     /// If the teachers believe fewer texts of a label: go-on (with a warning), or stop (with the labels and their figures)
     /// [default: go-on]
     #[arg(long, value_name = "WHAT")]

@@ -1,16 +1,18 @@
 //! `--resume`: a finished student of the same configuration is left as it is, another one is never overwritten.
 
+use super::configuration::Configuration;
 use crate::cli::manifest::{MANIFEST, to_toml};
 use faculty_core::{Error, Result};
 use faculty_experiment::{describe_differences, differences};
 use serde_json::{Map, Value};
-use std::path::Path;
 
 /// True if `out` holds a complete student of this very configuration; false if there is nothing yet.
 ///
 /// # Errors
-/// Fails if `out` holds something else: a student of another configuration (the difference is shown), or foreign files.
-pub fn is_complete(out: &Path, fingerprint: &Value) -> Result<bool> {
+/// Fails if the output holds something else: a student of another configuration (the difference is shown), or foreign files; or if the
+/// student is to be measured and was not.
+pub fn is_complete(configuration: &Configuration) -> Result<bool> {
+    let Configuration { out, fingerprint, options, .. } = configuration;
     let occupied = out.read_dir().is_ok_and(|mut entries| entries.next().is_some());
     if !occupied {
         return Ok(false);
@@ -36,6 +38,12 @@ pub fn is_complete(out: &Path, fingerprint: &Value) -> Result<bool> {
         if !out.join(name).is_file() {
             return Err(Error::input("is missing").file(out.join(name)).help("pass --overwrite to make it anew"));
         }
+    }
+    if options.eval.is_some() && manifest.get("eval").is_none_or(Value::is_null) {
+        return Err(Error::input("asks for figures of a student that is complete and was not measured")
+            .file(out)
+            .key("--eval")
+            .help("faculty evaluate --model DIR --data FILE measures it; or pass --overwrite to make it anew"));
     }
     Ok(true)
 }

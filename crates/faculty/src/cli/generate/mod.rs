@@ -2,10 +2,11 @@
 
 mod report;
 
+use super::flags::by_flag;
 use super::global::Session;
 use super::output;
 use clap::Args;
-use faculty_core::{Error, LabelSpace, Result};
+use faculty_core::{Error, ErrorKind, LabelSpace, Result, one_of};
 use faculty_model::{CausalModel, Classifier};
 use faculty_student::resolve_model;
 use faculty_textgen::{
@@ -80,17 +81,17 @@ pub struct Generate {
     /// Listen to the teacher at every token: its probability of the label counts to this power
     #[arg(long, value_name = "GAMMA", default_value_t = 0.0)]
     guide: f64,
-    /// With --guide: the likeliest tokens that the teacher is asked about, each a pass of the teacher
-    #[arg(long, value_name = "N", default_value_t = Guidance::default().top)]
-    guide_top: usize,
-    /// With --guide: ask at every so many tokens
-    #[arg(long, value_name = "N", default_value_t = Guidance::default().every)]
-    guide_every: usize,
-    /// With --guide: ask for so many tokens at the start of a text; 0 is all
-    #[arg(long, value_name = "N", default_value_t = Guidance::default().first)]
-    guide_first: usize,
+    /// With --guide: the likeliest tokens that the teacher is asked about, each a pass of the teacher [default: 32]
+    #[arg(long, value_name = "N")]
+    guide_top: Option<usize>,
+    /// With --guide: ask at every so many tokens [default: 1]
+    #[arg(long, value_name = "N")]
+    guide_every: Option<usize>,
+    /// With --guide: ask for so many tokens at the start of a text; 0 is all [default: 0]
+    #[arg(long, value_name = "N")]
+    guide_first: Option<usize>,
     /// Train the prompt in so many updates, in place of examples and of --guide: vectors that begin as its tokens and learn from
-    /// the teacher's word about what is written behind them
+    /// the teacher's word about what is written behind them. 0 leaves them as they begin
     #[arg(long, value_name = "UPDATES", conflicts_with_all = ["guide", "examples"])]
     prefix: Option<usize>,
     /// Drop texts that share so much of their words and pairs of words with one that was kept; 1 is all of them
@@ -123,6 +124,9 @@ pub struct Generate {
     /// The seed of every draw
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Replace the output file if it exists
+    #[arg(long)]
+    overwrite: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -149,12 +153,31 @@ impl Generate {
                 .key("--json")
                 .expected("a file as --out beside it"));
         }
+        let of_guides = [
+            ("--guide-top", self.guide_top.is_some()),
+            ("--guide-every", self.guide_every.is_some()),
+            ("--guide-first", self.guide_first.is_some()),
+        ];
+        if let Some((flag, _)) = of_guides.into_iter().find(|(_, given)| *given && self.guide == 0.0) {
+            return Err(Error::input("says how the teacher guides").key(flag).expected("--guide GAMMA beside it"));
+        }
         let spec = self.spec();
-        spec.check()?;
+        spec.check().map_err(by_flag)?;
+        self.check_target()?;
         let device = session.device()?;
         let teacher = Classifier::open(resolve_model(&self.teacher, console)?, &device)?;
         let classes = self.classes(&teacher.labels)?;
-        let generator = CausalModel::open(find_language_model(&self.generator, console)?.path, &device)?;
+        let names = &self.name;
+        let unnamed = |class: &&usize| names.iter().all(|(label, _)| *label != teacher.labels.names()[**class]);
+        if let Some(&class) = classes.iter().find(unnamed).filter(|_| teacher.labels.is_generic()) {
+            let label = &teacher.labels.names()[class];
+            return Err(Error::input(format!("the name of label `{label}` says nothing to a language model"))
+                .file(&self.teacher)
+                .key("--name")
+                .expected(format!("--name '{label}=words for it' for every label that is written for")));
+        }
+        let found = find_language_model(&self.generator, console).map_err(|error| error.key("--generator"))?;
+        let generator = CausalModel::open(found.path, &device)?;
         let labels = teacher.labels.names();
         let job = LmJob {
             model: &generator,
@@ -167,7 +190,14 @@ impl Generate {
         };
         let drafts = self.drafts_path();
         let start = Instant::now();
-        let written = spec.write(&job, Some(&drafts), console)?;
+        let written = spec.write(&job, Some(&drafts), console).map_err(|error| interrupted(error, &drafts))?;
+        if written.kept.is_empty() {
+            let labels: Vec<&str> = classes.iter().map(|&class| labels[class].as_str()).collect();
+            let report = Report::new(&labels, &written, self.per_class, start.elapsed().as_secs_f64());
+            return Err(Error::check(format!("no text was kept: {}", report.short().join("; ")))
+                .help("a lower --floor, a larger --max-tokens or --most-drafts, or another --template")
+                .file(&self.out));
+        }
         output::write_to(&self.out, |file| {
             for text in &written.kept {
                 let line = json!({"text": text.text, "label": labels[text.class], "probability": text.probability});
@@ -192,6 +222,21 @@ impl Generate {
         self.when_short.settle(&name, &report.short(), labels.len(), console)
     }
 
+    /// Before an hour of writing.
+    fn check_target(&self) -> Result<()> {
+        let out = &self.out;
+        if out.is_dir() {
+            return Err(Error::input("is a directory").file(out).key("--out").expected("a file, or - for stdout"));
+        }
+        match out.is_file() && !self.overwrite {
+            true => Err(Error::input("exists already")
+                .file(out)
+                .key("--out")
+                .help("pass --overwrite, or choose another file")),
+            false => Ok(()),
+        }
+    }
+
     fn spec(&self) -> LmSpec {
         let guidance = self.guidance();
         LmSpec {
@@ -207,8 +252,14 @@ impl Generate {
         }
     }
 
-    const fn guidance(&self) -> Guidance {
-        Guidance { gamma: self.guide, top: self.guide_top, every: self.guide_every, first: self.guide_first }
+    fn guidance(&self) -> Guidance {
+        let default = Guidance::default();
+        Guidance {
+            gamma: self.guide,
+            top: self.guide_top.unwrap_or(default.top),
+            every: self.guide_every.unwrap_or(default.every),
+            first: self.guide_first.unwrap_or(default.first),
+        }
     }
 
     fn prompting(&self) -> Prompting {
@@ -234,9 +285,10 @@ impl Generate {
             let found = labels.names().iter().position(|name| name == label);
             found.ok_or_else(|| {
                 let error = Error::input(format!("the teacher has no label `{label}`")).key("--label");
+                let error = error.expected(one_of(labels.names().iter().map(String::as_str)));
                 match faculty_core::nearest(label, labels.names().iter().map(String::as_str)) {
                     Some(near) => error.help(format!("the nearest label is `{near}`")),
-                    None => error.expected("a label of the teacher"),
+                    None => error,
                 }
             })
         };
@@ -267,6 +319,18 @@ impl Generate {
                 PathBuf::from(name)
             }
         }
+    }
+}
+
+/// An interruption leaves drafts, which the same command goes on with.
+fn interrupted(error: Error, drafts: &Path) -> Error {
+    match error.kind() {
+        ErrorKind::Interrupted if drafts.is_file() => {
+            let error = Error::new(ErrorKind::Interrupted, "interrupted; the drafts so far are kept").file(drafts);
+            error.help("the same command goes on with them")
+        }
+        ErrorKind::Interrupted => error,
+        _ => by_flag(error),
     }
 }
 

@@ -34,7 +34,7 @@ pub struct PrefixTrainer<'a> {
 
 impl PrefixTrainer<'_> {
     /// Trains the prefixes, which change alone: neither the language model nor the teacher does. Classes take turns, so that every
-    /// update has as many texts of each as its size allows. Texts are drawn from the model as it is, without cuts, because the
+    /// update has as many texts of each as its size allows. Texts are drawn from the model as it is, without cuts (but none is empty), because the
     /// score function is of what is drawn.
     ///
     /// # Errors

@@ -54,6 +54,11 @@ impl TextSource for PairedTexts<'_> {
         format!("{}, {}", self.source.describe(), self.pairing.describe())
     }
 
+    fn most(&self) -> Option<u64> {
+        // What is drawn again has other partners.
+        self.pairing.second.iter().all(|kind| *kind == SecondText::Next).then(|| self.source.most()).flatten()
+    }
+
     fn write(&self, numbers: Range<u64>, observer: &dyn Observer) -> Result<Vec<String>> {
         let firsts = self.source.write(numbers.clone(), observer)?;
         let pair = |(number, first): (u64, &String)| {
@@ -116,6 +121,13 @@ mod tests {
         }
         firsts.sort_unstable();
         assert_eq!(firsts, (0..20).collect::<Vec<_>>(), "every text is the first of a pair once");
+        let source = Corpus::new(corpus(), 1).unwrap();
+        let most = |second: &[SecondText]| {
+            let pairing = Pairing { second: second.to_vec(), ..Pairing::default() };
+            PairedTexts::new(&source, &pairing, None, 3).unwrap().most()
+        };
+        assert_eq!(most(&[SecondText::Next]), Some(20));
+        assert_eq!(most(&[SecondText::Next, SecondText::Random]), None, "other partners are drawn");
     }
 
     #[test]

@@ -111,5 +111,5 @@ fn pairs_of_general_english_stand_in_for_those_of_the_task() {
     assert_eq!(manifest["text"], json!([]), "no file of the task's texts");
     assert!(manifest["eval"]["accuracy"].as_f64().unwrap() > 0.6, "chance is 0.5: {}", manifest["eval"]);
     let card = std::fs::read_to_string(place.path("student/README.md")).unwrap();
-    assert!(card.contains("pairs of another corpus") && !card.contains('\u{1f}'), "{card}");
+    assert!(card.contains("pairs of the file general.txt") && !card.contains('\u{1f}'), "{card}");
 }

@@ -15,11 +15,18 @@ const BUFFER: usize = 1 << 16;
 /// An open data file: decompressed, without its byte-order mark.
 pub(crate) type Source = BufReader<Box<dyn Read>>;
 
+/// Refuses what is not there, and directories.
+pub(crate) fn check_file(path: &Path) -> Result<()> {
+    let metadata = std::fs::metadata(path).map_err(|error| Error::io("open", path, error))?;
+    match metadata.is_dir() {
+        true => Err(Error::input("is a directory").file(path).expected("a text file")),
+        false => Ok(()),
+    }
+}
+
 /// Opens `path` and looks at its first bytes.
 pub(crate) fn open(path: &Path, compression: Compression) -> Result<Source> {
-    if path.is_dir() {
-        return Err(Error::input("is a directory").file(path).expected("a text file"));
-    }
+    check_file(path)?;
     let file = File::open(path).map_err(|e| Error::io("open", path, e))?;
     let mut raw = BufReader::with_capacity(BUFFER, file);
     let head = raw.fill_buf().map_err(|e| Error::io("read", path, e))?;

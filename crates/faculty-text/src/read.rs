@@ -1,7 +1,7 @@
 //! Reading a data file into a [`Corpus`].
 
 use crate::collect::Collector;
-use crate::decompress::{empty, open};
+use crate::decompress::{check_file, empty, open};
 use crate::lines::Lines;
 use crate::{Compression, Corpus, Format, csv_rows, json_rows, parquet_rows};
 use faculty_core::{Error, Result};
@@ -80,10 +80,7 @@ impl ReadOptions {
 /// [`OnBroken::Stop`] also at the first broken row. Errors name the file and, where there is one, the line.
 pub fn read_corpus(path: &Path, options: &ReadOptions) -> Result<Corpus> {
     // Before its name is asked for a format: who mistypes a path hears that nothing is there.
-    let metadata = std::fs::metadata(path).map_err(|error| Error::io("read", path, error))?;
-    if metadata.is_dir() {
-        return Err(Error::input("is a directory").file(path).expected("a file of texts"));
-    }
+    check_file(path)?;
     let (format, compression) = match options.format {
         Some(format) => (format, Compression::of_path(path)),
         None => Format::of_path(path)?,

@@ -12,6 +12,7 @@ use std::time::Instant;
 /// Learns from some of the texts, lays the least worthy of them aside for some of those that were kept back, and goes on. Gates
 /// are those of the texts that are learnt from; maps that are trained beside the student go on, AdamW's moments of the student
 /// begin anew.
+#[expect(clippy::too_many_arguments, reason = "what a training takes, and what renews its texts")]
 pub(super) fn renewed(
     renewal: Renewal,
     method: &MethodSpec,

@@ -71,4 +71,9 @@ fn a_missing_file_and_a_directory_are_named() {
     std::fs::create_dir(file.dir().join("c.txt")).unwrap();
     let directory = faculty_text::read_corpus(&file.dir().join("c.txt"), &ReadOptions::default()).unwrap_err();
     assert!(directory.to_string().contains("is a directory"), "{directory}");
+    // Whatever their names say of a format.
+    let read = |name: &str| faculty_text::read_corpus(&file.dir().join(name), &ReadOptions::default()).unwrap_err();
+    assert!(read("d").to_string().contains("d: cannot open"));
+    std::fs::create_dir(file.dir().join("e")).unwrap();
+    assert!(read("e").to_string().contains("is a directory"));
 }

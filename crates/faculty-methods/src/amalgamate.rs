@@ -117,7 +117,7 @@ pub fn amalgamate<'a>(
         return Err(Error::internal(format!("{} texts for {} rows of teacher outputs", tokens.len(), transfer.len())));
     }
     match transfer.whole {
-        Some(_) => filtered(method, student, tokens, transfer, settings, run.into()),
+        Some(whole) => filtered(method, student, tokens, transfer, whole, settings, run.into()),
         None => trained(method, student, tokens, transfer, settings, run.into(), None),
     }
 }

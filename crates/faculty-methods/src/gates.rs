@@ -1,5 +1,6 @@
 //! From teacher outputs to gate weights, over the whole transfer text at once.
 
+use crate::transfer::select_rows;
 use crate::{Intended, Recipe, TransferSet};
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Result};
@@ -37,14 +38,14 @@ impl GateTable {
     /// The gate of some of the texts.
     #[must_use]
     pub fn select(&self, rows: &[usize]) -> Self {
-        let pick = |values: &[f32]| -> Vec<f32> {
-            let row = |&row: &usize| values[row * self.teachers..(row + 1) * self.teachers].iter().copied();
-            rows.iter().flat_map(row).collect()
+        let scores = match self.scores.is_empty() {
+            true => Vec::new(),
+            false => select_rows(&self.scores, self.teachers, rows),
         };
         Self {
             teachers: self.teachers,
-            weights: pick(&self.weights),
-            scores: if self.scores.is_empty() { Vec::new() } else { pick(&self.scores) },
+            weights: select_rows(&self.weights, self.teachers, rows),
+            scores,
             sample_weights: self.sample_weights.as_ref().map(|all| rows.iter().map(|&row| all[row]).collect()),
         }
     }
@@ -57,11 +58,7 @@ impl GateTable {
 
     /// The gate of the given texts as tensors.
     pub fn batch(&self, rows: &[usize], device: &Device) -> Gate {
-        let weights: Vec<f32> = rows
-            .iter()
-            .flat_map(|&row| &self.weights[row * self.teachers..(row + 1) * self.teachers])
-            .copied()
-            .collect();
+        let weights = select_rows(&self.weights, self.teachers, rows);
         Gate {
             weights: Tensor::from_data(TensorData::new(weights, [rows.len(), self.teachers]), device),
             sample_weights: self.sample_weights.as_ref().map(|all| {

@@ -60,8 +60,8 @@ impl<'a> TransferSet<'a> {
     /// # Errors
     /// Fails if the device does.
     pub(crate) fn inside(&self, device: &Device) -> Result<Vec<usize>> {
-        let Some(masses) = self.masses() else { return Ok((0..self.len()).collect()) };
-        let gate = recipe_table(&energy_gate(), self.whole.unwrap_or(self), OwnerStatistics::default(), device)?;
+        let (Some(whole), Some(masses)) = (self.whole, self.masses()) else { return Ok((0..self.len()).collect()) };
+        let gate = recipe_table(&energy_gate(), whole, OwnerStatistics::default(), device)?;
         let teachers = gate.teachers.max(1);
         let rows = gate.weights.chunks_exact(teachers).zip(masses.chunks_exact(teachers));
         let shares = rows.enumerate().map(|(text, (weights, masses))| match self.intended.and_then(|all| all[text]) {

@@ -122,14 +122,11 @@ impl<'a> TransferSet<'a> {
 
     /// Everything of some of the texts.
     pub(crate) fn pick(&self, rows: &[usize]) -> Picked<'a> {
-        let vectors = |values: &[f32], width: usize| -> Vec<f32> {
-            rows.iter().flat_map(|&row| &values[row * width..(row + 1) * width]).copied().collect()
-        };
         Picked {
             join: self.join,
             outputs: self.outputs.iter().map(|outputs| outputs.select(rows)).collect(),
-            space: self.space.map(|space| (vectors(space.values, space.width), space.width)),
-            merged: self.merged.map(|logits| vectors(logits, self.join.classes())),
+            space: self.space.map(|space| (select_rows(space.values, space.width, rows), space.width)),
+            merged: self.merged.map(|logits| select_rows(logits, self.join.classes(), rows)),
             intended: self.intended.map(|all| rows.iter().map(|&row| all[row]).collect()),
             texts: self.texts.map(|all| rows.iter().map(|&row| all[row].clone()).collect()),
             whole: self.whole.map(|whole| Box::new(whole.pick(rows))),
@@ -156,6 +153,11 @@ impl<'a> TransferSet<'a> {
         };
         Some(self.join.teachers().iter().map(|teacher| view(teacher.to_union())).collect())
     }
+}
+
+/// Some rows of a matrix of this width, in their order.
+pub(crate) fn select_rows(values: &[f32], width: usize, rows: &[usize]) -> Vec<f32> {
+    rows.iter().flat_map(|&row| &values[row * width..(row + 1) * width]).copied().collect()
 }
 
 /// Some texts of a transfer set, with everything that is known of them.

@@ -89,3 +89,19 @@ impl ClassReport {
         short.map(|(label, report)| format!("{}: {}", label.as_ref(), report.describe_short(wanted))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::ClassReport;
+
+    #[test]
+    fn why_a_class_is_short_is_said() {
+        let said = |report: ClassReport| report.describe_short(8);
+        let judged = ClassReport { judged: 4, hits: 1, unsure: 4, best: 0.25, ..ClassReport::default() };
+        assert_eq!(said(judged), "never believed (at best 0.250), 25 % hits of 4 judged");
+        let near = ClassReport { kept: 2, unsure: 1, near: 1, given_up: true, ..judged };
+        assert_eq!(said(near), "2 of 8, 25 % hits of 4 judged, 1 that are there already, given up");
+        let empty = ClassReport { empty: 3, repeats: 1, circular: 1, ..ClassReport::default() };
+        assert_eq!(said(empty), "none to judge: of 5 drafts 3 empty, 2 repetitions");
+    }
+}

@@ -152,8 +152,8 @@ impl Commission {
     }
 
     /// Writes: teacher by teacher, class by class of those that are written for, or, for no classes, `per_class` times the number of
-    /// all labels. No text is there twice, whoever believes it. What is written follows from the commission, the corpus, the language model and the teachers
-    /// alone.
+    /// all labels. No text is there twice, whoever believes it. What is written follows from the commission, the corpus, the language
+    /// model and the teachers alone.
     ///
     /// # Errors
     /// Fails if the commission makes no sense, the source has nothing to write from or says always the same, no text is worth
@@ -224,13 +224,10 @@ impl Commission {
         let wanted = clients.iter().map(|client| client.labels.len() * self.per_class).sum::<usize>() as u64;
         let pool = match self.steering {
             Steering::None {} => {
-                if let Some(most) = source.most().filter(|&most| most < wanted) {
-                    return Err(Error::input(format!(
-                        "{} has {most} texts, and {wanted} are wanted",
-                        source.describe()
-                    ))
-                    .key("per_class")
-                    .help("a smaller per_class, or more texts"));
+                if source.most().is_some_and(|most| most < wanted) {
+                    let message = format!("{}, and {wanted} are wanted", source.describe());
+                    let error = Error::input(message).key("per_class");
+                    return Err(error.help("a smaller per_class, or more texts"));
                 }
                 drafts(source, wanted, observer)?
             }

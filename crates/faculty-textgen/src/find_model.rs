@@ -24,6 +24,12 @@ pub struct FoundModel {
     pub hash: String,
 }
 
+/// True if nothing of that name can be a language model: no file, no directory, no name on the hub.
+pub fn is_no_model(reference: &str) -> bool {
+    let is_id = reference.contains(['/', '\\']) && !reference.ends_with(".gguf");
+    reference != SMOLLM2 && !is_id && !Path::new(reference).exists()
+}
+
 /// Finds a language model: a GGUF file, a directory, a hub id `owner/name[@revision]`, or [`SMOLLM2`].
 ///
 /// # Errors
@@ -40,7 +46,7 @@ fn find(reference: &str, smollm2: Option<OsString>, observer: &dyn Observer) -> 
     if reference == SMOLLM2 && !given.exists() {
         return find_smollm2(smollm2);
     }
-    if !given.exists() && (reference.ends_with(".gguf") || !reference.contains(['/', '\\'])) {
+    if is_no_model(reference) {
         let error = Error::input(format!("there is no language model `{reference}`"));
         return Err(error.expected(format!(
             "a GGUF file, a model directory (Llama or GPT-2), owner/name[@revision], or {SMOLLM2}"

@@ -58,7 +58,7 @@ pub use class_source::{ClassSource, Judge};
 pub use commission::{Client, Commission, Commissioned, Delivery, Supplies};
 pub use controls::{Corpus, RandomTokens, Unigram};
 pub use draft_log::DraftLog;
-pub use find_model::{FoundModel, SMOLLM2, SMOLLM2_VARIABLE, find_language_model};
+pub use find_model::{FoundModel, SMOLLM2, SMOLLM2_VARIABLE, find_language_model, is_no_model};
 pub use guide::{Guidance, Guide};
 pub use keyword_texts::KeywordTexts;
 pub use keywords::{Keyword, Keywords, vocabulary_words};

@@ -67,10 +67,11 @@ pub(crate) fn choose(
         let unsure = judged - texts.len();
         texts
             .sort_by(|left, right| right.probability.total_cmp(&left.probability).then(left.number.cmp(&right.number)));
-        reports.push(ClassReport { judged, hits: judged, kept: texts.len(), unsure, best, ..ClassReport::default() });
+        // What is kept of them is for who delivers to say.
+        reports.push(ClassReport { judged, hits: judged, unsure, best, ..ClassReport::default() });
         kept.extend(texts);
     }
-    observer.on(Event::End { summary: &format!("{} texts", kept.len()) });
+    observer.on(Event::End { summary: &format!("{} to choose from", kept.len()) });
     match kept.is_empty() {
         true => Err(Error::check(format!("teacher {} believes none of {} drafts", client.name, pool.len()))
             .key("steering.floor")

@@ -5,6 +5,7 @@ use super::spec::BlockPositions;
 use crate::TransferSet;
 use crate::companion::CompanionSetup;
 use crate::live::require_shared_vocabulary;
+use crate::transfer::select_rows;
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Event, Observer, Result, Unseen};
 use faculty_model::{Classifier, Tokens};
@@ -145,11 +146,7 @@ impl PooledStates {
 
     /// Those of some of the texts.
     pub(super) fn select(&self, rows: &[usize]) -> Self {
-        let pick = |(width, values): &(usize, Vec<f32>)| {
-            let length = self.blocks * width;
-            let row = |&row: &usize| values[row * length..(row + 1) * length].iter().copied();
-            (*width, rows.iter().flat_map(row).collect())
-        };
+        let pick = |(width, values): &(usize, Vec<f32>)| (*width, select_rows(values, self.blocks * width, rows));
         Self { blocks: self.blocks, teachers: self.teachers.iter().map(pick).collect() }
     }
 

@@ -4,6 +4,7 @@ use super::pseudo_sets::PseudoSets;
 use super::spec::{BlockConfidence, BlockScore, ScoredLayers};
 use super::states::PooledStates;
 use crate::gates::trust_intended;
+use crate::transfer::select_rows;
 use crate::{GateTable, TransferSet};
 use burn::tensor::{Device, Tensor, TensorData};
 use faculty_core::{Error, Event, Observer, Result};
@@ -67,22 +68,16 @@ impl BlockWeights {
 
     /// Those of some of the texts.
     pub(super) fn select(&self, rows: &[usize]) -> Self {
-        let pick = |all: &Vec<f32>| -> Vec<f32> {
-            let row = |&row: &usize| all[row * self.teachers..(row + 1) * self.teachers].iter().copied();
-            rows.iter().flat_map(row).collect()
-        };
-        Self {
-            teachers: self.teachers,
-            blocks: self.blocks.iter().map(pick).collect(),
-            scores: if self.scores.is_empty() { Vec::new() } else { pick(&self.scores) },
-        }
+        let pick = |all: &Vec<f32>| select_rows(all, self.teachers, rows);
+        let scores = if self.scores.is_empty() { Vec::new() } else { pick(&self.scores) };
+        Self { teachers: self.teachers, blocks: self.blocks.iter().map(pick).collect(), scores }
     }
 
     /// The weights of a block on some texts, `[rows, teachers]`.
     pub(super) fn batch(&self, block: usize, rows: &[usize], device: &Device) -> Tensor<2> {
         let all = self.blocks.get(block).or(self.blocks.last()).map(Vec::as_slice).unwrap_or_default();
-        let weights = rows.iter().flat_map(|&row| &all[row * self.teachers..(row + 1) * self.teachers]).copied();
-        Tensor::from_data(TensorData::new(weights.collect::<Vec<f32>>(), [rows.len(), self.teachers]), device)
+        let weights = select_rows(all, self.teachers, rows);
+        Tensor::from_data(TensorData::new(weights, [rows.len(), self.teachers]), device)
     }
 
     /// The gate of the targets: the weights of the last block.

@@ -34,8 +34,8 @@ pub struct PrefixTrainer<'a> {
 
 impl PrefixTrainer<'_> {
     /// Trains the prefixes, which change alone: neither the language model nor the teacher does. Classes take turns, so that every
-    /// update has as many texts of each as its size allows. Texts are drawn from the model as it is, without cuts (but none is empty), because the
-    /// score function is of what is drawn.
+    /// update has as many texts of each as its size allows. Texts are drawn from the model as it is, without cuts (but none is
+    /// empty), because the score function is of what is drawn.
     ///
     /// # Errors
     /// Fails if a setting makes no sense, the adversary has a weight and there is no student, a reward stops being finite, the

@@ -235,12 +235,13 @@ fn a_source_that_says_always_the_same_stops_with_the_figures() {
     assert!(error.to_string().contains("says always the same: of 60 drafts"), "{error}");
     let corpus = r#"{"source": {"kind": "corpus", "corpus": "x"}, "per_class": 40, "seed": 1}"#;
     let error = bureau.write(corpus, None, &Silent).unwrap_err().to_string();
-    assert!(error.contains("a corpus of 2 texts has 2 texts, and 200 are wanted"), "{error}");
+    assert!(error.contains("a corpus of 2 texts, and 200 are wanted"), "{error}");
     // What teachers believe of so small a corpus is what there is.
     let believed = corpus.replace("\"seed\"", "\"steering\": {\"kind\": \"believed\"}, \"seed\"");
     let heard = Heard::default();
     assert_eq!(bureau.write(&believed, None, &heard).unwrap().0.len(), 2);
-    assert!(heard.0.into_inner().unwrap().iter().all(|text| text.contains("stayed short")));
+    let warnings = heard.0.into_inner().unwrap();
+    assert!(!warnings.is_empty() && warnings.iter().all(|text| text.contains("stayed short")), "{warnings:?}");
     let many = corpus.replace("40", "2000000");
     assert!(bureau.write(&many, None, &Silent).unwrap_err().to_string().contains("1 to 1000000"));
 }

@@ -2,42 +2,29 @@
 
 use faculty_core::Error;
 
-/// Keys of settings (the last part of a dotted one) and the flags that give their values.
-const FLAGS: [(&str, &str); 26] = [
-    ("batch", "--batch"),
-    ("chat", "--chat"),
-    ("every", "--guide-every"),
-    ("examples", "--examples"),
-    ("first", "--guide-first"),
-    ("floor", "--floor"),
-    ("gamma", "--guide"),
-    ("init", "--student"),
-    ("layers", "--student-layers"),
-    ("max_length", "--max-length"),
-    ("max_tokens", "--max-tokens"),
-    ("most_drafts", "--most-drafts"),
-    ("names", "--name"),
-    ("near", "--near"),
-    ("opening", "--opening"),
-    ("patience", "--patience"),
-    ("per_class", "--per-class"),
-    ("repetition_penalty", "--repetition-penalty"),
-    ("steps", "--prefix"),
-    ("stop", "--stop"),
-    ("temperature", "--temperature"),
-    ("template", "--template"),
-    ("top", "--guide-top"),
-    ("top_k", "--top-k"),
-    ("top_p", "--top-p"),
-    ("when_short", "--when-short"),
-];
+/// The flag that gives the value of a setting, if one does.
+fn flag(key: &str) -> Option<String> {
+    Some(match key {
+        "every" => "--guide-every".to_owned(),
+        "first" => "--guide-first".to_owned(),
+        "gamma" => "--guide".to_owned(),
+        "init" => "--student".to_owned(),
+        "layers" => "--student-layers".to_owned(),
+        "names" => "--name".to_owned(),
+        "steps" => "--prefix".to_owned(),
+        "top" => "--guide-top".to_owned(),
+        "batch" | "chat" | "examples" | "floor" | "max_length" | "max_tokens" | "most_drafts" | "near" | "opening"
+        | "patience" | "per_class" | "repetition_penalty" | "stop" | "temperature" | "template" | "top_k" | "top_p"
+        | "when_short" => format!("--{}", key.replace('_', "-")),
+        _ => return None,
+    })
+}
 
 /// The error under the flag that gave the value, where one is known: libraries name the keys of their settings.
 pub fn by_flag(error: Error) -> Error {
     let key = error.named_key().map(|key| key.rsplit('.').next().unwrap_or(key));
-    let flag = key.and_then(|key| FLAGS.iter().find(|(name, _)| *name == key));
-    match flag {
-        Some((_, flag)) => error.key(*flag),
+    match key.and_then(flag) {
+        Some(flag) => error.key(flag),
         None => error,
     }
 }

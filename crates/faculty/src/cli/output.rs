@@ -38,6 +38,15 @@ pub fn is_closed_pipe(error: &Error) -> bool {
     source.is_some_and(|source| source.kind() == std::io::ErrorKind::BrokenPipe)
 }
 
+/// # Errors
+/// Fails if `target` is a directory.
+pub fn refuse_directory(target: &Path) -> Result<()> {
+    match target.is_dir() {
+        true => Err(Error::input("is a directory").file(target).key("--out").expected("a file, or - for stdout")),
+        false => Ok(()),
+    }
+}
+
 /// Where a command writes its result: a file, or `-` for stdout.
 ///
 /// # Errors
@@ -48,9 +57,7 @@ pub fn write_to(target: &Path, write: impl FnOnce(&mut dyn Write) -> Result<()>)
         write(&mut stdout)?;
         return stdout.flush().map_err(|error| Error::io("write", "standard output", error));
     }
-    if target.is_dir() {
-        return Err(Error::input("is a directory").file(target).key("--out").expected("a file, or - for stdout"));
-    }
+    refuse_directory(target)?;
     // A device or a pipe must not be replaced by a file of its name.
     if std::fs::metadata(target).is_ok_and(|metadata| !metadata.is_file()) {
         let file = std::fs::OpenOptions::new().write(true).open(target);

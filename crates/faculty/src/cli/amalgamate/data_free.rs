@@ -16,7 +16,7 @@ use faculty_teacher::{ClassifierTeacher, Teacher};
 use faculty_text::{OnBroken, ReadOptions, read_corpus};
 use faculty_textgen::{
     Believed, Client, Commission, Commissioned, CorpusSpec, Guidance, KeywordSteering, LmSpec, NGramSpec, Pairing,
-    Refining, SMOLLM2, SourceSpec, Steering, Supplies, Unit, Writing, find_language_model,
+    Refining, SourceSpec, Steering, Supplies, Unit, Writing, find_language_model, is_no_model,
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -305,11 +305,6 @@ impl DataFree {
         let intended = texts.iter().map(|text| text.class).collect();
         Ok(Written { texts: texts.into_iter().map(|text| text.text).collect(), intended, file, report })
     }
-}
-
-/// True if nothing of that name can be a language model: no file, no directory, no name on the hub.
-fn is_no_model(name: &str) -> bool {
-    name != SMOLLM2 && !name.contains(['/', '\\']) && !Path::new(name).exists()
 }
 
 /// A language model as `docs/generation.md` found it best: asked in a conversation where it can be, by the word of the teacher at

@@ -81,14 +81,14 @@ pub struct Generate {
     /// Listen to the teacher at every token: its probability of the label counts to this power
     #[arg(long, value_name = "GAMMA", default_value_t = 0.0)]
     guide: f64,
-    /// With --guide: the likeliest tokens that the teacher is asked about, each a pass of the teacher [default: 32]
-    #[arg(long, value_name = "N")]
+    /// How many tokens the teacher is asked about
+    #[arg(long, value_name = "N", help = guide_help("the likeliest tokens that the teacher is asked about, each a pass of the teacher", Guidance::default().top))]
     guide_top: Option<usize>,
-    /// With --guide: ask at every so many tokens [default: 1]
-    #[arg(long, value_name = "N")]
+    /// How often it is asked
+    #[arg(long, value_name = "N", help = guide_help("ask at every so many tokens", Guidance::default().every))]
     guide_every: Option<usize>,
-    /// With --guide: ask for so many tokens at the start of a text; 0 is all [default: 0]
-    #[arg(long, value_name = "N")]
+    /// How long it is asked
+    #[arg(long, value_name = "N", help = guide_help("ask for so many tokens at the start of a text; 0 is all", Guidance::default().first))]
     guide_first: Option<usize>,
     /// Train the prompt in so many updates, in place of examples and of --guide: vectors that begin as its tokens and learn from
     /// the teacher's word about what is written behind them. 0 leaves them as they begin
@@ -130,6 +130,11 @@ pub struct Generate {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// What a setting of a guide is, and by default.
+fn guide_help(what: &str, default: usize) -> String {
+    format!("With --guide: {what} [default: {default}]")
 }
 
 /// The two default templates.
@@ -225,9 +230,7 @@ impl Generate {
     /// Before an hour of writing.
     fn check_target(&self) -> Result<()> {
         let out = &self.out;
-        if out.is_dir() {
-            return Err(Error::input("is a directory").file(out).key("--out").expected("a file, or - for stdout"));
-        }
+        output::refuse_directory(out)?;
         match out.is_file() && !self.overwrite {
             true => Err(Error::input("exists already")
                 .file(out)

@@ -62,7 +62,10 @@ pub fn run(command: &str, arguments: Vec<String>) -> Result {
 }
 
 /// What `assets/NAME` makes in place of a table: models that experiments need and nobody publishes.
-const ASSETS: [(&str, &str); 1] = [("assets/mlm-head", "mlm-head")];
+const ASSETS: [(&str, &str); 2] = [
+    ("assets/mlm-head", "mlm-head"),
+    ("assets/mlm-head-wide", "mlm-head --text brown --text wordnet --text wikitext2_vt"),
+];
 
 /// Builds `faculty` and runs an experiment, or makes an asset.
 pub fn run_experiment(arguments: Vec<String>) -> Result {
@@ -76,7 +79,7 @@ pub fn run_experiment(arguments: Vec<String>) -> Result {
 fn asset(arguments: &[String]) -> Option<Vec<String>> {
     let (first, rest) = arguments.split_first()?;
     let (_, command) = ASSETS.iter().find(|(name, _)| name == first)?;
-    Some([&[(*command).to_owned()], rest].concat())
+    Some(command.split(' ').map(str::to_owned).chain(rest.iter().cloned()).collect())
 }
 
 /// Builds `faculty` and becomes `faculty <arguments>`.
@@ -148,6 +151,8 @@ mod tests {
     fn an_asset_is_made_by_its_command() {
         let arguments = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
         assert_eq!(asset(&arguments("assets/mlm-head --seed 2")), Some(arguments("mlm-head --seed 2")));
+        let wide = "mlm-head --text brown --text wordnet --text wikitext2_vt --data-dir data";
+        assert_eq!(asset(&arguments("assets/mlm-head-wide --data-dir data")), Some(arguments(wide)));
         assert_eq!(asset(&arguments("quickstart assets/mlm-head")), None);
     }
 

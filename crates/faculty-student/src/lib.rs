@@ -29,7 +29,7 @@ pub use build::{MINILM_L3, StudentOrigin, build_student, resolve_model};
 pub use card::{ModelCard, TeacherEntry};
 pub use checkpoint::{CheckpointPolicy, Checkpoints};
 pub use fresh::FreshEncoder;
-pub use masked_asset::{MAKE_MLM_HEAD, MINILM_L3_MLM, MaskedRecord, masked_asset_dir, resolve_masked_lm};
+pub use masked_asset::{MINILM_L3_MLM, MaskedAsset, MaskedRecord, resolve_masked_lm};
 pub use masked_lm::{MaskedReport, MaskedTraining, train_masked_lm};
 pub use noise::StudentNoise;
 pub use objective::{EpochEnd, EpochLog, Objective, ObjectiveState, StepContext, StepLoss};

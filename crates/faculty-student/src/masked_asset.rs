@@ -1,4 +1,4 @@
-//! The masked language model that Faculty trains itself, kept in the cache: no pretrained one of this size needs no download.
+//! The masked language models that Faculty trains itself, kept in the cache: no pretrained one of this size needs no download.
 
 use crate::{MaskedReport, MaskedTraining, resolve_model};
 use faculty_core::{Error, Observer, Result, StagedDir, hash_bytes, hash_file};
@@ -10,9 +10,49 @@ use std::path::{Path, PathBuf};
 /// `minilm-l3` with a masked-language-model head, as `faculty mlm-head` trains it by default.
 pub const MINILM_L3_MLM: &str = "minilm-l3-mlm";
 
-/// How it is made.
-pub const MAKE_MLM_HEAD: &str =
-    "`cargo xtask experiment assets/mlm-head` (or `faculty mlm-head`) makes it once, in minutes";
+/// A masked language model that the cache keeps by name: `minilm-l3`, trained with default settings on data sets by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MaskedAsset {
+    /// What methods call it.
+    pub name: &'static str,
+    /// What it is trained on, in this order.
+    pub texts: &'static [&'static str],
+    make: &'static str,
+}
+
+impl MaskedAsset {
+    /// All that there are: the default, whose text is embedded, and one of more text.
+    pub const ALL: [Self; 2] = [
+        Self {
+            name: MINILM_L3_MLM,
+            texts: &["brown"],
+            make: "`cargo xtask experiment assets/mlm-head` (or `faculty mlm-head`) makes it once, in minutes",
+        },
+        Self {
+            name: "minilm-l3-mlm-wide",
+            texts: &["brown", "wordnet", "wikitext2_vt"],
+            make: "`cargo xtask experiment assets/mlm-head-wide --data-dir DIR` makes it once, in ten minutes or so",
+        },
+    ];
+
+    /// The one of this name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|asset| asset.name == name)
+    }
+
+    /// The one that is trained on these data sets, in this order.
+    pub fn of_texts(texts: &[String]) -> Option<Self> {
+        Self::ALL.into_iter().find(|asset| asset.texts == texts)
+    }
+
+    /// Where it lies in the cache, made or not.
+    ///
+    /// # Errors
+    /// Fails if no variable and no home directory says where the cache is.
+    pub fn dir(self) -> Result<PathBuf> {
+        Ok(cache_root()?.join(self.name))
+    }
+}
 
 /// Raised when what is trained changes, so that an older model is made anew.
 const VERSION: u32 = 1;
@@ -104,29 +144,21 @@ impl MaskedRecord {
     }
 }
 
-/// Where the default model lies in the cache, made or not.
+/// Finds the directory of a masked language model named by a user: one of [`MaskedAsset::ALL`], a directory, or a hub id.
 ///
 /// # Errors
-/// Fails if no variable and no home directory says where the cache is.
-pub fn masked_asset_dir() -> Result<PathBuf> {
-    Ok(cache_root()?.join(MINILM_L3_MLM))
-}
-
-/// Finds the directory of a masked language model named by a user: `minilm-l3-mlm`, a directory, or a hub id.
-///
-/// # Errors
-/// Fails if there is no such model; of the one that Faculty makes itself, the error says how.
+/// Fails if there is no such model; of one that Faculty makes itself, the error says how.
 pub fn resolve_masked_lm(reference: &str, observer: &dyn Observer) -> Result<PathBuf> {
-    if reference != MINILM_L3_MLM || Path::new(reference).exists() {
+    let Some(asset) = MaskedAsset::named(reference).filter(|_| !Path::new(reference).exists()) else {
         return resolve_model(reference, observer);
-    }
-    let dir = masked_asset_dir()?;
+    };
+    let dir = asset.dir()?;
     match stored(&dir) {
         Some(stored) if stored.record.version == VERSION && is_whole(&dir, &stored) => Ok(dir),
-        Some(_) => Err(Error::input("is damaged, or of another version").file(dir).help(MAKE_MLM_HEAD)),
+        Some(_) => Err(Error::input("is damaged, or of another version").file(dir).help(asset.make)),
         None => Err(Error::input(format!("the masked language model `{reference}` is not on this machine"))
             .file(dir)
-            .help(MAKE_MLM_HEAD)),
+            .help(asset.make)),
     }
 }
 

@@ -10,6 +10,7 @@ mod notes;
 mod out_of_scope;
 mod owners;
 mod pairs;
+mod raw_log;
 mod rows;
 mod scan;
 mod starts;
@@ -23,7 +24,7 @@ use crate::machine::{CodeVersion, cpu_features, peak_memory, threads};
 use crate::manifest::{Manifest, ModelRecord, write_json};
 use crate::plan::{Cell, Plan, RunSettings};
 use crate::precision::{Precisions, settle};
-use crate::raw::{CellRecord, CellStatus, RawRecord, RunRecord, append_raw, exact, read_raw};
+use crate::raw::{CellRecord, CellStatus, RawRecord, RunRecord, exact};
 use crate::rundir::{Resolved, RunDir};
 use crate::schema::ExperimentFile;
 use crate::shipped::experiment_name;
@@ -31,6 +32,7 @@ use crate::table::{Table, TableFormat, VerdictLine};
 use faculty_core::{Error, LabelJoin, Observer, Result, hash_bytes, write_atomically};
 use faculty_nn::DeviceName;
 use faculty_student::{CheckpointPolicy, resolve_model};
+use raw_log::RawLog;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
@@ -364,38 +366,4 @@ fn models(prepared: &Prepared, teachers: &[teachers::ReadyTeacher], runner: &cel
         sha256: found.hash.clone(),
     }));
     models
-}
-
-/// `raw.jsonl` and what stands in it.
-struct RawLog {
-    path: PathBuf,
-    records: Vec<RawRecord>,
-}
-
-impl RawLog {
-    fn open(dir: &RunDir) -> Result<Self> {
-        let path = dir.raw_path();
-        let records = if path.is_file() { read_raw(&path)? } else { Vec::new() };
-        Ok(Self { path, records })
-    }
-
-    /// Appends a record unless the counting record of its kind (and cell) says the same already.
-    fn append_if_new(&mut self, record: RawRecord) -> Result<()> {
-        let counting = self.records.iter().rev().find(|other| match (other, &record) {
-            (RawRecord::Table(_), RawRecord::Table(_)) | (RawRecord::Setup(_), RawRecord::Setup(_)) => true,
-            (RawRecord::Text(other), RawRecord::Text(text)) => other.name == text.name,
-            (RawRecord::OutOfScope(_), RawRecord::OutOfScope(_)) | (RawRecord::Run(_), RawRecord::Run(_)) => true,
-            (RawRecord::Cell(other), RawRecord::Cell(cell)) => other.row == cell.row && other.seed == cell.seed,
-            _ => false,
-        });
-        let is_known = match (counting, &record) {
-            (Some(RawRecord::Run(other)), RawRecord::Run(run)) => other.is_same_place(run),
-            _ => counting == Some(&record),
-        };
-        if !is_known {
-            append_raw(&self.path, &record)?;
-            self.records.push(record);
-        }
-        Ok(())
-    }
 }

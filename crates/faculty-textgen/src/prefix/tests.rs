@@ -53,7 +53,7 @@ mod held {
             assert!(told[0].len() < told[1].len() && vectors.length() == told[1].len());
             let texts: [&[u32]; 2] = [&[3, 8, 30, 4], &[12, 6]];
             let front = vectors.select(&[0, 1]);
-            let found = host_values(log_probabilities(&model.network, front, &texts).unwrap()).unwrap();
+            let found = host_values(log_probabilities(&model.network, front, &texts, &[]).unwrap()).unwrap();
             for ((prompt, tokens), found) in told.iter().zip(texts).zip(found) {
                 let whole: Vec<u32> = prompt.iter().chain(tokens).copied().collect();
                 let logits = host_values(model.network.all_logits(&whole, &[0])).unwrap();
@@ -80,9 +80,32 @@ mod held {
     }
 
     #[test]
+    fn what_never_comes_first_has_no_share_of_what_does() {
+        let model = model("llama.gguf");
+        let vectors = SoftPrefixes::prompting(&model, &["pay"]).unwrap();
+        let vocabulary = model.config.vocab_size as u32;
+        let texts: Vec<[u32; 2]> = (0..vocabulary).map(|token| [token, 5]).collect();
+        let texts: Vec<&[u32]> = texts.iter().map(<[u32; 2]>::as_slice).collect();
+        let told = |never: &[u32]| {
+            let front = vectors.select(&vec![0; texts.len()]);
+            host_values(log_probabilities(&model.network, front, &texts, never).unwrap()).unwrap()
+        };
+        // Whole texts of two tokens: what differs is the first one's share, and only by what the banned ones had.
+        let (plain, without) = (told(&[]), told(&[3, 30]));
+        let first = host_values(model.network.all_logits(&prompt_tokens(&model, "pay").unwrap(), &[0])).unwrap();
+        let last = &first[first.len() - model.config.vocab_size..];
+        let rest: Vec<f32> = (0..).zip(last).filter(|(token, _)| ![3, 30].contains(token)).map(|(_, &it)| it).collect();
+        let expected = log_sum_exp(last) - log_sum_exp(&rest);
+        assert!(expected > 1e-3, "{expected}");
+        for (plain, without) in plain.iter().zip(without) {
+            assert!((f64::from(without - plain) - expected).abs() < 1e-4, "{plain} {without} {expected}");
+        }
+    }
+
+    #[test]
     fn the_gradient_reaches_the_vectors_and_is_that_of_differences() {
         let model = model("llama.gguf");
-        let texts: [&[u32]; 1] = [&[3, 8, 30]];
+        let (texts, never): ([&[u32]; 1], _) = ([&[3, 8, 30]], [8, 12]);
         let labels = SoftPrefixes::saying(&model, &["pay"], 2).unwrap();
         let values = host_values(labels.rows.val()).unwrap();
         let shape = labels.rows.dims();
@@ -90,11 +113,13 @@ mod held {
         let device = network.words.val().device();
         let moving = Tensor::<3>::from_data(TensorData::new(values.clone(), shape), &device).require_grad();
         let front = |vectors: Tensor<3>| Front { vectors, padding: vec![0] };
-        let gradients = log_probabilities(&network, front(moving.clone()), &texts).unwrap().sum().backward();
+        let gradients = log_probabilities(&network, front(moving.clone()), &texts, &never).unwrap().sum().backward();
         let gradient = host_values(moving.grad(&gradients).unwrap()).unwrap();
         let at = |values: Vec<f32>| {
             let prefix = Tensor::<3>::from_data(TensorData::new(values, shape), &model.device);
-            f64::from(host_values(log_probabilities(&model.network, front(prefix), &texts).unwrap()).unwrap()[0])
+            f64::from(
+                host_values(log_probabilities(&model.network, front(prefix), &texts, &never).unwrap()).unwrap()[0],
+            )
         };
         for place in [0, 7, shape[2] + 3] {
             let moved = |by: f32| {

@@ -35,7 +35,7 @@ pub struct PrefixTrainer<'a> {
 impl PrefixTrainer<'_> {
     /// Trains the prefixes, which change alone: neither the language model nor the teacher does. Classes take turns, so that every
     /// update has as many texts of each as its size allows. Texts are drawn from the model as it is, without cuts (but none is
-    /// empty), because the score function is of what is drawn.
+    /// empty, which the score function knows), because the score function is of what is drawn.
     ///
     /// # Errors
     /// Fails if a setting makes no sense, the adversary has a weight and there is no student, a reward stops being finite, the
@@ -62,6 +62,7 @@ impl PrefixTrainer<'_> {
             stop: self.stop.clone(),
             batch: spec.batch,
         };
+        let never_first = self.model.tokenizer.end();
         // Weights are constants, through which a gradient passes to the prefix.
         let network = self.model.network.clone().train().no_grad();
         let rate = spec.learning_rate * size_of_words(self.model)?;
@@ -91,12 +92,12 @@ impl PrefixTrainer<'_> {
             let texts: Vec<String> = drawn.iter().map(|drawn| drawn.text.clone()).collect();
             let believed = self.teacher.probabilities(&texts, &Unseen(observer))?;
             let known = student.map(|student| student.probabilities(&texts, &Unseen(observer))).transpose()?;
-            let written = log_probabilities(&network, prefixes.select(&intended), &tokens)?;
+            let written = log_probabilities(&network, prefixes.select(&intended), &tokens, never_first)?;
             let front = match &told {
                 Some(told) => told.select(&intended),
                 None => Front::nothing(self.model, &self.model.network, tokens.len())?,
             };
-            let own = log_probabilities(&self.model.network, front, &tokens)?;
+            let own = log_probabilities(&self.model.network, front, &tokens, never_first)?;
             let (likely, usual) = (host_values(written.clone().inner())?, host_values(own)?);
             let drift: Vec<f64> = likely.iter().zip(&usual).map(|(&g, &p)| f64::from(g) - f64::from(p)).collect();
             let rewards = rewards(spec, classes, &intended, &believed, known.as_deref(), &drift);

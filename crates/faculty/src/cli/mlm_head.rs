@@ -9,8 +9,8 @@ use faculty_experiment::{DataPlaces, read_texts};
 use faculty_hub::{ModelDir, public_name};
 use faculty_model::{MaskedFigures, MaskedModel};
 use faculty_student::{
-    CheckpointPolicy, Checkpoints, MINILM_L3, MINILM_L3_MLM, MaskedRecord, MaskedReport, MaskedTraining, TrainRun,
-    masked_asset_dir, resolve_model, train_masked_lm,
+    CheckpointPolicy, Checkpoints, MINILM_L3, MaskedAsset, MaskedRecord, MaskedReport, MaskedTraining, TrainRun,
+    resolve_model, train_masked_lm,
 };
 use faculty_text::OnBroken;
 use serde_json::json;
@@ -19,12 +19,13 @@ use std::path::{Path, PathBuf};
 const EXAMPLES: &str = "\
 Examples:
   faculty mlm-head
-  faculty mlm-head --text brown --text wordnet --text wikitext2_vt --data-dir data --out models/minilm-mlm
+  faculty mlm-head --text brown --text wordnet --text wikitext2_vt --data-dir data
   faculty mlm-head --model models/distilbert --text corpus.txt --mask-rate 0.3 --out models/distilbert-mlm
 
 Without options the model is made once, from minilm-l3 and the embedded sentences of the Brown corpus,
-and kept in the cache under the name minilm-l3-mlm; the same command again only says what is there. An
-interrupted training goes on where it stopped. `transformers` opens the result by AutoModelForMaskedLM.";
+and kept in the cache under the name minilm-l3-mlm; with the three texts of the second example it is kept
+as minilm-l3-mlm-wide. The same command again only says what is there. An interrupted training goes on
+where it stopped. `transformers` opens the result by AutoModelForMaskedLM.";
 
 /// The text that is embedded in the program.
 const BROWN: &str = "brown";
@@ -96,12 +97,15 @@ impl MlmHead {
             MaskedRecord::new((&name, base_sha256), (&self.text.join(", "), &texts), settings.clone(), self.seed);
         let dir = match &self.out {
             Some(dir) => dir.clone(),
-            None if self.is_default() => masked_asset_dir()?,
-            None => {
-                return Err(Error::input(format!("the cache keeps `{MINILM_L3_MLM}` as it is made by default"))
-                    .key("--out")
-                    .expected("a directory for a model that is trained otherwise"));
-            }
+            None => match self.asset() {
+                Some(asset) => asset.dir()?,
+                None => {
+                    let kept = MaskedAsset::ALL.map(|asset| asset.name).join(", ");
+                    return Err(Error::input(format!("the cache keeps {kept} as they are made by default"))
+                        .key("--out")
+                        .expected("a directory for a model that is trained otherwise"));
+                }
+            },
         };
         if let Some(report) = record.finished(&dir).filter(|_| !self.overwrite) {
             return self.print(&dir, &report, true);
@@ -127,10 +131,10 @@ impl MlmHead {
         MaskedTraining { mask_rate: self.mask_rate, head_rate: self.head_rate, train, ..default }
     }
 
-    /// True if the model is the one that the cache keeps.
-    fn is_default(&self) -> bool {
-        let plain = self.model == MINILM_L3 && self.text == [BROWN] && self.texts.is_none() && self.seed == 1;
-        plain && self.settings() == MaskedTraining::default()
+    /// What the cache keeps, if this is how it is made.
+    fn asset(&self) -> Option<MaskedAsset> {
+        let plain = self.model == MINILM_L3 && self.texts.is_none() && self.seed == 1;
+        MaskedAsset::of_texts(&self.text).filter(|_| plain && self.settings() == MaskedTraining::default())
     }
 
     fn read(&self, session: &Session) -> Result<Vec<String>> {

@@ -20,6 +20,7 @@ mod mlm_head;
 mod pairs;
 mod precision;
 mod predict;
+mod scan;
 mod settings;
 mod workplace;
 mod write_errors;

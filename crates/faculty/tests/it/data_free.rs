@@ -3,7 +3,7 @@
 use crate::workplace::{Workplace, bank_rows, travel_rows};
 
 /// Two small teachers that know their trade; no text of theirs is left but what measures.
-fn place() -> Workplace {
+pub fn place() -> Workplace {
     let place = Workplace::new();
     place.tiny("encoder", ["a", "b"]);
     let options = "--epochs 20 --learning-rate 3e-3 --batch-size 8";
@@ -16,7 +16,7 @@ fn place() -> Workplace {
     place
 }
 
-const DATA_FREE: &str = "amalgamate --teacher teachers/bank --teacher teachers/travel --data-free --student encoder \
+pub const DATA_FREE: &str = "amalgamate --teacher teachers/bank --teacher teachers/travel --data-free --student encoder \
                          --method vanilla-kd --epochs 25 --learning-rate 3e-3 --batch-size 8";
 
 #[test]

@@ -7,6 +7,8 @@ mod bad_models;
 mod bad_text;
 mod data;
 mod data_free;
+#[cfg(feature = "wgpu")]
+mod device;
 mod evaluate;
 mod experiment;
 mod finetune;
